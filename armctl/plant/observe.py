@@ -1,0 +1,75 @@
+"""What controllers and policies see, stated once for plant and twin on NumPy or JAX arrays."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from armctl.geometry import rotation_error_vector
+
+Array = Any
+
+
+class Measurement(NamedTuple):
+    """Measured joint state, noise included."""
+
+    q: Array  # (..., n) rad
+    qd: Array  # (..., n) rad/s
+
+
+class Window(NamedTuple):
+    """The reference from now to `preview` control steps ahead: index 0 is now, index 1 the end of this step."""
+
+    q: Array  # (..., P+1, n) rad
+    qd: Array  # (..., P+1, n) rad/s
+    qdd: Array  # (..., P+1, n) rad/s^2
+    p: Array  # (..., P+1, 3) m, world
+    R: Array  # (..., P+1, 3, 3) world
+    twist: Array  # (..., P+1, 6) m/s, rad/s, world
+    accel: Array  # (..., P+1, 6) m/s^2, rad/s^2, world
+
+
+def _hash(x):
+    """A 32-bit integer hash with low bias (Wellons' lowbias32); uint32 arrays wrap alike in NumPy and JAX."""
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def counter_normal(seed, step, count: int):
+    """Standard normal draws that depend only on (seed, step): the same in plant and twin, in any order.
+
+    seed, step: (...,) uint32 -> (..., count) by Box-Muller on hashed counters.
+    """
+    xp = seed.__array_namespace__()
+    lanes = xp.arange(2 * count, dtype=xp.uint32)
+    key = _hash(_hash(seed[..., None] + xp.zeros_like(lanes)) + step[..., None])
+    bits = _hash(key + _hash(lanes + np.uint32(0x9E3779B9)))
+    uniform = (bits >> 8).astype(xp.float32) * xp.float32(2**-24) + xp.float32(2**-25)
+    radius = xp.sqrt(-2 * xp.log(uniform[..., :count]))
+    return radius * xp.cos(xp.float32(2 * np.pi) * uniform[..., count:])
+
+
+def measure(q, qd, noise, seed, step) -> Measurement:
+    """Joint state as measured.
+
+    q, qd: (..., n); noise: (..., 2) standard deviations (rad, rad/s); seed, step: (...,) uint32.
+    """
+    n = q.shape[-1]
+    draws = counter_normal(seed, step, 2 * n).astype(q.dtype)
+    return Measurement(q + noise[..., :1] * draws[..., :n], qd + noise[..., 1:] * draws[..., n:])
+
+
+def observation_vector(m: Measurement, p_tip, R_tip, p_target, R_target):
+    """Flat observation of the Gymnasium environments and of the twin's vector environment.
+
+    p_tip: (..., 3), R_tip: (..., 3, 3) of the measured configuration; p_target: (..., P+1, 3), R_target: (..., P+1, 3, 3)
+    -> (..., 2n + 9 + 6(P+1)): q, qd, tip position, first two columns of the tip rotation, then for now and every previewed
+    target the position error (m) and the rotation-vector error (rad), world frame.
+    """
+    xp = m.q.__array_namespace__()
+    batch = m.q.shape[:-1]
+    error_p = p_target - p_tip[..., None, :]
+    error_R = rotation_error_vector(R_target, R_tip[..., None, :, :])
+    errors = xp.concatenate([error_p, error_R], axis=-1)
+    parts = [m.q, m.qd, p_tip, R_tip[..., 0], R_tip[..., 1], errors.reshape((*batch, -1))]
+    return xp.concatenate(parts, axis=-1)

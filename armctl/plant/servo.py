@@ -1,0 +1,93 @@
+"""The joint-level law, stated once for plant and twin; it runs at the physics rate on NumPy or JAX arrays.
+
+Velocity and position loops are scaled by the nominal inertia M, so that every joint contracts at the same rate: with
+tau = M k (v - qd) + g the nominal arm's velocity error shrinks by (1 - k dt) per physics step, whatever the configuration.
+M and g are the *nominal* model's, sampled once per control step.
+"""
+
+from dataclasses import dataclass
+
+from armctl.errors import UsageError
+
+CONTROLS = ("torque", "velocity", "position", "ee_twist")
+FRICTION_VELOCITY = 0.1
+TWIST_LIMIT = (0.5, 0.5, 0.5, 1.5, 1.5, 1.5)  # m/s, rad/s: full scale of an ee_twist action
+TWIST_DAMPING = 0.05
+
+
+@dataclass(frozen=True)
+class ServoConfig:
+    """How commands become joint torques."""
+
+    control: str = "velocity"
+    """torque | velocity | position | ee_twist."""
+    physics_dt: float = 0.002
+    """Physics step, s."""
+    control_dt: float = 0.01
+    """Time a command is held, s; a whole number of physics steps."""
+    velocity_gain: float = 100.0
+    """Contraction rate of the velocity loop, 1/s."""
+    position_gain: float = 25.0
+    """Contraction rate of the position loop around it, 1/s (a quarter of the inner one: critically damped)."""
+
+    def __post_init__(self):
+        if self.control not in CONTROLS:
+            raise UsageError(f"Unknown control mode {self.control!r}; choose one of {', '.join(CONTROLS)}.")
+        ratio = self.control_dt / self.physics_dt if self.physics_dt > 0 else 0.0
+        if ratio < 1 or abs(ratio - round(ratio)) > 1e-6:
+            raise UsageError(
+                f"control_dt {self.control_dt} s is not a whole number of physics steps of {self.physics_dt} s; "
+                f"choose a multiple."
+            )
+        if self.velocity_gain * self.physics_dt >= 2:
+            raise UsageError(
+                f"velocity_gain {self.velocity_gain} 1/s is unstable at a physics step of {self.physics_dt} s; "
+                f"keep their product below 2."
+            )
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps per control step."""
+        return round(self.control_dt / self.physics_dt)
+
+
+def matvec(M, v):
+    """(..., n, m), (..., m) -> (..., n)."""
+    return (M @ v[..., None])[..., 0]
+
+
+def joint_velocity_from_twist(J, twist, limit):
+    """Damped least-squares joint velocity for a tip twist, scaled down as a whole to respect the velocity limits.
+
+    J: (..., 6, n) at the tip; twist: (..., 6) m/s, rad/s; limit: (n,) rad/s -> (..., n) rad/s. (Wampler 1986.)
+    """
+    xp = J.__array_namespace__()
+    A = J @ J.swapaxes(-1, -2) + TWIST_DAMPING**2 * xp.eye(6, dtype=J.dtype)
+    qd = matvec(J.swapaxes(-1, -2), xp.linalg.solve(A, twist[..., None])[..., 0])
+    worst = xp.max(xp.abs(qd) / limit, axis=-1, keepdims=True)
+    return qd / xp.maximum(worst, xp.ones_like(worst))
+
+
+def commanded_torque(config: ServoConfig, command, q, qd, M, g, velocity_limit):
+    """Torque the servo asks for, before saturation.
+
+    command: (..., n) torque (N m), velocity (rad/s; ee_twist is converted first) or position target (rad);
+    q, qd: (..., n); M: (..., n, n), g: (..., n) nominal inertia and gravity torque -> (..., n) N m.
+    """
+    if config.control == "torque":
+        return command
+    if config.control == "position":
+        xp = q.__array_namespace__()
+        command = config.position_gain * (command - q)
+        command = xp.minimum(xp.maximum(command, -velocity_limit), velocity_limit)
+    return matvec(M, config.velocity_gain * (command - qd)) + g
+
+
+def delivered_torque(tau, qd, effort, strength, viscous, coulomb):
+    """Saturation, actuator strength and joint friction. All (..., n) -> (applied, joint) torques, N m.
+
+    `applied` is what the motor delivers; `joint` has the friction subtracted and is what moves the arm.
+    """
+    xp = tau.__array_namespace__()
+    applied = strength * xp.minimum(xp.maximum(tau, -effort), effort)
+    return applied, applied - viscous * qd - coulomb * xp.tanh(qd / FRICTION_VELOCITY)

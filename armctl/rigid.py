@@ -1,0 +1,133 @@
+"""Rigid-body kinematics and dynamics of a Chain in plain NumPy: the plain-spoken counterpart of kinematics.py and dynamics.py.
+
+Used where JAX must not be imported (the PyBullet environments) and as an independent statement of the laws in tests.
+Configurations q are (..., n) rad (m for prismatic joints); batch axes lead.
+"""
+
+import numpy as np
+
+from armctl.urdf import Chain
+
+GRAVITY = (0.0, 0.0, -9.81)
+
+
+def link_poses(chain: Chain, q: np.ndarray) -> np.ndarray:
+    """World poses of the link frames. q: (..., n) -> T_world_link (..., n, 4, 4)."""
+    q = np.asarray(q, dtype=float)
+    T = np.broadcast_to(np.eye(4), (*q.shape[:-1], 4, 4))
+    poses = np.empty((*q.shape[:-1], chain.n, 4, 4))
+    for i, kind in enumerate(chain.joint_types):
+        T = T @ chain.T_parent_joint[i]
+        if kind == "prismatic":
+            T[..., :3, 3] += T[..., :3, 2] * q[..., i, None]
+        else:
+            c, s = np.cos(q[..., i, None]), np.sin(q[..., i, None])
+            x, y = T[..., :3, 0].copy(), T[..., :3, 1]
+            T[..., :3, 0], T[..., :3, 1] = c * x + s * y, c * y - s * x
+        poses[..., i, :, :] = T
+    return poses
+
+
+def forward_kinematics(chain: Chain, q: np.ndarray) -> np.ndarray:
+    """World pose of the tip. q: (..., n) -> T_world_tip (..., 4, 4)."""
+    return link_poses(chain, q)[..., -1, :, :] @ chain.T_last_tip
+
+
+def _point_jacobian(chain: Chain, poses: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Jacobian of a world point rigidly attached to the last link. point: (..., 3) -> (..., 6, n)."""
+    z = poses[..., :3, 2]
+    prismatic = np.array([kind == "prismatic" for kind in chain.joint_types])[:, None]
+    linear = np.where(prismatic, z, np.cross(z, point[..., None, :] - poses[..., :3, 3]))
+    angular = np.where(prismatic, 0.0, z)
+    return np.concatenate([linear, angular], axis=-1).swapaxes(-1, -2)
+
+
+def jacobian(chain: Chain, q: np.ndarray) -> np.ndarray:
+    """Geometric Jacobian at the tip, world frame, rows linear then angular. q: (..., n) -> (..., 6, n)."""
+    poses = link_poses(chain, q)
+    tip = poses[..., -1, :, :] @ chain.T_last_tip
+    return _point_jacobian(chain, poses, tip[..., :3, 3])
+
+
+def inverse_dynamics(chain: Chain, q, qd, qdd, gravity=GRAVITY) -> np.ndarray:
+    """Joint forces for a motion, by recursive Newton-Euler in the world frame (Luh, Walker, Paul 1980).
+
+    q, qd, qdd: (..., n); gravity: (3,) m/s^2 -> tau (..., n) N m (N for prismatic joints).
+    """
+    q, qd, qdd = (np.asarray(x, dtype=float) for x in (q, qd, qdd))
+    poses = link_poses(chain, q)
+    z, p = poses[..., :3, 2], poses[..., :3, 3]
+    w = dw = np.zeros((*q.shape[:-1], 3))
+    acc = w - np.asarray(gravity, dtype=float)
+    origin = np.zeros(3)
+    forces, moments = [], []
+    for i, kind in enumerate(chain.joint_types):
+        r = p[..., i, :] - origin
+        acc = acc + np.cross(dw, r) + np.cross(w, np.cross(w, r))
+        rate, rate2 = z[..., i, :] * qd[..., i, None], z[..., i, :] * qdd[..., i, None]
+        if kind == "prismatic":
+            acc = acc + rate2 + 2 * np.cross(w, rate)
+        else:
+            dw = dw + rate2 + np.cross(w, rate)
+            w = w + rate
+        R = poses[..., i, :3, :3]
+        c = R @ chain.com[i]
+        inertia = R @ chain.inertia[i] @ R.swapaxes(-1, -2)
+        force = chain.mass[i] * (acc + np.cross(dw, c) + np.cross(w, np.cross(w, c)))
+        spin = (inertia @ w[..., None])[..., 0]
+        moment = (inertia @ dw[..., None])[..., 0] + np.cross(w, spin)
+        forces.append(force)
+        moments.append(moment + np.cross(p[..., i, :] + c, force))
+        origin = p[..., i, :]
+    return _project(chain, z, p, forces, moments)
+
+
+def _project(chain, z, p, forces, moments) -> np.ndarray:
+    """Accumulate wrenches (moments about the world origin) from the tip down and project them on the joint axes."""
+    tau = np.empty(z.shape[:-1])
+    force = moment = 0.0
+    for i in reversed(range(chain.n)):
+        force, moment = force + forces[i], moment + moments[i]
+        prismatic = chain.joint_types[i] == "prismatic"
+        wrench = force if prismatic else moment - np.cross(p[..., i, :], force)
+        tau[..., i] = np.sum(z[..., i, :] * wrench, axis=-1)
+    return tau
+
+
+def mass_and_gravity(chain: Chain, q: np.ndarray, gravity=GRAVITY) -> tuple[np.ndarray, np.ndarray]:
+    """Joint-space inertia and gravity torque together. q: (..., n) -> M (..., n, n) kg m^2, g (..., n) N m.
+
+    M = sum_i m_i Jv_i' Jv_i + Jw_i' I_i Jw_i over the links' centres of mass.
+    """
+    poses = link_poses(chain, q)
+    R, z, p = poses[..., :3, :3], poses[..., :3, 2], poses[..., :3, 3]
+    com = p + (R @ chain.com[..., None])[..., 0]
+    moves = np.tri(chain.n)[..., None]  # link i is moved by joints j <= i
+    prismatic = np.array([kind == "prismatic" for kind in chain.joint_types])[:, None]
+    r = com[..., :, None, :] - p[..., None, :, :]
+    zj = np.broadcast_to(z[..., None, :, :], r.shape)
+    linear = moves * np.where(prismatic, zj, _cross(zj, r))
+    angular = moves * np.where(prismatic, 0.0, zj)
+    body = angular @ R  # rows in link frames
+    weighted = np.concatenate([chain.mass[:, None, None] * linear, body @ chain.inertia], axis=-1)
+    plain = np.concatenate([linear, body], axis=-1)
+    M = (weighted @ plain.swapaxes(-1, -2)).sum(axis=-3)
+    g = -(chain.mass[:, None] * (linear @ np.asarray(gravity, dtype=float))).sum(axis=-2)
+    return M, g
+
+
+def _cross(a, b):
+    """Cross product without np.cross's axis bookkeeping, which costs more than the product for small arrays."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+
+
+def mass_matrix(chain: Chain, q: np.ndarray) -> np.ndarray:
+    """Joint-space inertia. q: (..., n) -> (..., n, n) kg m^2."""
+    return mass_and_gravity(chain, q)[0]
+
+
+def gravity(chain: Chain, q: np.ndarray, gravity=GRAVITY) -> np.ndarray:
+    """Torque that holds the arm still against gravity. q: (..., n) -> (..., n) N m."""
+    return mass_and_gravity(chain, q, gravity)[1]
