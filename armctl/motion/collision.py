@@ -1,0 +1,85 @@
+"""Distance of an arm from itself and from the floor, by spheres that cover its collision shapes; NumPy for a Chain, JAX for an Arm."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from armctl import rigid
+from armctl.urdf import Chain, sphere_pairs, spheres
+
+FLOOR = 0.0  # m, height of the ground plane under the base frame
+
+
+class Spheres(NamedTuple):
+    """Covering spheres: link (S,) index, center (S, 3) m in the link frame, radius (S,) m, pairs (P, 2) to keep apart."""
+
+    link: np.ndarray
+    center: np.ndarray
+    radius: np.ndarray
+    pairs: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def _chain_spheres(chain: Chain) -> Spheres:
+    link, center, radius = (np.asarray(x) for x in spheres(chain))
+    return Spheres(link, center, radius, np.array(sphere_pairs(chain), int).reshape(-1, 2))
+
+
+def _model(arm) -> tuple[Spheres, np.ndarray, object]:
+    if isinstance(arm, Chain):
+        return _chain_spheres(arm), arm.home, rigid
+    from armctl import kinematics
+
+    pairs = np.array(arm.sphere_pairs, int).reshape(-1, 2)
+    return Spheres(np.array(arm.sphere_link, int), arm.sphere_center, arm.sphere_radius, pairs), arm.home, kinematics
+
+
+def sphere_centers(arm, q):
+    """World centres of the covering spheres. arm: Chain (NumPy) or Arm (JAX); q (..., n) rad -> (..., S, 3) m."""
+    model, _, kinematics = _model(arm)
+    if len(model.link) == 0:
+        return kinematics.forward_kinematics(arm, q)[..., None, :3, 3][..., :0, :]
+    T = kinematics.link_poses(arm, q)
+    xp = T.__array_namespace__()
+    center = xp.asarray(model.center, dtype=T.dtype)
+    riding = T[..., np.maximum(model.link, 0), :, :]
+    moved = (riding[..., :3, :3] @ center[..., None])[..., 0] + riding[..., :3, 3]
+    return xp.where((model.link < 0)[:, None], center, moved)
+
+
+def _pair_distances(model, centers):
+    xp = centers.__array_namespace__()
+    gap = centers[..., model.pairs[:, 0], :] - centers[..., model.pairs[:, 1], :]
+    radius = xp.asarray(model.radius, dtype=centers.dtype)
+    # the tiny constant keeps the gradient finite where two centres coincide
+    return xp.sqrt(xp.sum(gap * gap, axis=-1) + 1e-12) - radius[model.pairs[:, 0]] - radius[model.pairs[:, 1]]
+
+
+def pair_distances(arm, q):
+    """Signed gap of every sphere pair that must stay apart. q (..., n) rad -> (..., P) m, negative in collision."""
+    return _pair_distances(_model(arm)[0], sphere_centers(arm, q))
+
+
+def _floor_distances(arm, model, home, centers):
+    xp = centers.__array_namespace__()
+    radius = xp.asarray(model.radius, dtype=centers.dtype)
+    resting = sphere_centers(arm, xp.asarray(home, dtype=centers.dtype))[..., 2] - radius
+    bound = (model.link >= 0) & (resting > FLOOR)
+    return xp.where(bound, centers[..., 2] - radius - FLOOR, xp.inf)
+
+
+def floor_distances(arm, q):
+    """Height of every sphere above the floor, inf for the base and for shapes that rest on it at home. q (..., n) -> (..., S) m."""
+    model, home, _ = _model(arm)
+    return _floor_distances(arm, model, home, sphere_centers(arm, q))
+
+
+def clearance(arm, q):
+    """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if nothing can touch."""
+    model, home, _ = _model(arm)
+    centers = sphere_centers(arm, q)
+    xp = centers.__array_namespace__()
+    far = xp.full((*centers.shape[:-2], 1), xp.inf, dtype=centers.dtype)
+    gaps = [far, _pair_distances(model, centers), _floor_distances(arm, model, home, centers)]
+    return xp.min(xp.concat(gaps, axis=-1), axis=-1)

@@ -1,0 +1,166 @@
+"""A reference: one goal trajectory on a uniform time grid, in joints and at the tip, with its derivatives."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from armctl import geometry, rigid
+from armctl.errors import UsageError
+from armctl.urdf import Chain
+
+JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the motion, exact to about 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A goal trajectory of K samples for an n-joint arm; every array is float64.
+
+    name: label. dt: s. q, qd, qdd: (K, n) rad, rad/s, rad/s^2. pose: (K, 7) tip position m + quaternion xyzw, sign-continuous.
+    twist, accel: (K, 6) of the tip, world frame, linear then angular, m/s, rad/s and per second.
+    meta: JSON-able facts (family, eta, certificate, seed, ...).
+    """
+
+    name: str
+    dt: float
+    q: np.ndarray
+    qd: np.ndarray
+    qdd: np.ndarray
+    pose: np.ndarray
+    twist: np.ndarray
+    accel: np.ndarray
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_joints(cls, chain: Chain, dt, q, qd=None, qdd=None, *, name="reference", meta=None) -> "Reference":
+        """Reference of a joint trajectory. dt: s; q, qd, qdd: (K, n). Absent derivatives come from a quintic spline through q.
+
+        Raises UsageError if q does not fit the arm, has fewer than 2 samples or is not finite.
+        """
+        q = np.array(q, dtype=float)
+        _check_joints(chain, q, name)
+        if qd is None or qdd is None:
+            spline = interpolant(np.arange(len(q)) * dt, q)
+            times = np.arange(len(q)) * dt
+            qd, qdd = (spline.derivative(d)(times) if spline.k >= d else np.zeros_like(q) for d in (1, 2))
+        qd, qdd = np.array(qd, dtype=float), np.array(qdd, dtype=float)
+        pose, twist, accel = tip_motion(chain, q, qd, qdd)
+        return cls(name, float(dt), q, qd, qdd, pose, twist, accel, dict(meta or {}))
+
+    @property
+    def duration(self) -> float:
+        """Time from the first to the last sample, s."""
+        return (len(self.q) - 1) * self.dt
+
+    def resampled(self, chain: Chain, dt: float) -> "Reference":
+        """The same motion on a grid of dt s: quintic Hermite through q, qd, qdd; a last part shorter than dt is dropped."""
+        if abs(dt - self.dt) < 1e-12:
+            return self
+        times = np.arange(int(self.duration / dt + 1e-6) + 1) * dt
+        q, qd, qdd = _hermite(self, times)
+        return Reference.from_joints(chain, dt, q, qd, qdd, name=self.name, meta=self.meta)
+
+
+def interpolant(times, q):
+    """Interpolating spline, quintic where there are enough samples. times: (K,) s; q: (K, n) -> scipy BSpline."""
+    from scipy.interpolate import make_interp_spline
+
+    degree = min(5, len(times) - 1)
+    return make_interp_spline(times, q, k=degree if degree % 2 else degree - 1 or 1)
+
+
+def tip_motion(chain: Chain, q, qd, qdd):
+    """Pose (K, 7), twist (K, 6) and acceleration (K, 6) of the tip for q, qd, qdd (K, n): twist = J qd, accel = J qdd + J' qd."""
+    step = JACOBIAN_STEP * qd
+    J, ahead, behind = rigid.jacobian(chain, np.stack([q, q + step, q - step]))
+    rate = (ahead - behind) / (2 * JACOBIAN_STEP)
+    pose = geometry.matrix_to_pose(rigid.forward_kinematics(chain, q))
+    flips = np.cumprod(np.where(np.sum(pose[1:, 3:] * pose[:-1, 3:], axis=-1) < 0, -1.0, 1.0))
+    pose[1:, 3:] *= flips[:, None]
+    apply = lambda matrix, v: (matrix @ v[..., None])[..., 0]  # noqa: E731
+    return pose, apply(J, qd), apply(J, qdd) + apply(rate, qd)
+
+
+def _hermite(reference: Reference, times):
+    """Piecewise quintic with the reference's q, qd, qdd at its samples, evaluated at times (M,): q, qd, qdd (M, n)."""
+    h = reference.dt
+    k = np.clip((times / h).astype(int), 0, len(reference.q) - 2)
+    u = (times / h - k)[:, None]
+    q0, v0, a0 = reference.q[k], reference.qd[k] * h, reference.qdd[k] * h * h
+    q1, v1, a1 = reference.q[k + 1], reference.qd[k + 1] * h, reference.qdd[k + 1] * h * h
+    gap, slope, bend = q1 - q0 - v0 - a0 / 2, v1 - v0 - a0, a1 - a0
+    c3 = 10 * gap - 4 * slope + bend / 2
+    c4 = -15 * gap + 7 * slope - bend
+    c5 = 6 * gap - 3 * slope + bend / 2
+    q = q0 + u * (v0 + u * (a0 / 2 + u * (c3 + u * (c4 + u * c5))))
+    qd = (v0 + u * (a0 + u * (3 * c3 + u * (4 * c4 + u * 5 * c5)))) / h
+    qdd = (a0 + u * (6 * c3 + u * (12 * c4 + u * 20 * c5))) / h**2
+    return q, qd, qdd
+
+
+def _check_joints(chain, q, name):
+    if q.ndim != 2 or q.shape[1] != chain.n:
+        raise UsageError(f"reference '{name}' has shape {q.shape}, but {chain.name} has {chain.n} joints: give (samples, {chain.n})")
+    if len(q) < 2:
+        raise UsageError(f"reference '{name}' has {len(q)} sample: give at least 2")
+    if not np.isfinite(q).all():
+        raise UsageError(f"reference '{name}' is not finite at sample {int(np.flatnonzero(~np.isfinite(q).all(axis=1))[0])}")
+
+
+def save_reference(reference: Reference, path) -> Path:
+    """Write a reference to path (.npz) under a temporary name, then rename it, so that a file is whole or absent."""
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise UsageError(f"a reference is saved as .npz, not '{path.name}'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {key: getattr(reference, key) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, name=reference.name, dt=reference.dt, meta=json.dumps(reference.meta), **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
+    """Read a reference for an arm from .npz (save_reference) or .csv (`t,x,y,z,qx,qy,qz,qw` or `t,q1..qn`).
+
+    dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing, unreadable,
+    made for another arm, or asks for a pose the arm cannot reach.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no reference file '{path}'")
+    if path.suffix == ".csv":
+        from armctl.motion.csv_import import load_csv
+
+        return load_csv(path, chain, dt)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {key: data[key].astype(float) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
+            reference = Reference(str(data["name"]), float(data["dt"]), meta=json.loads(str(data["meta"])), **arrays)
+    except Exception as error:
+        raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz written by armctl or a .csv") from error
+    _check_joints(chain, reference.q, reference.name)
+    _check_tip(chain, reference, path)
+    return reference if dt is None else reference.resampled(chain, dt)
+
+
+def _check_tip(chain, reference, path):
+    tip = rigid.forward_kinematics(chain, reference.q[0])[:3, 3]
+    if np.abs(tip - reference.pose[0, :3]).max() > 1e-6:
+        raise UsageError(f"reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}")
+
+
+def load_suite_dir(folder, chain: Chain, dt: float | None = None) -> list[Reference]:
+    """Every .npz and .csv reference of a folder, sorted by file name. Raises UsageError if there is none."""
+    folder = Path(folder)
+    paths = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".csv") and not p.name.startswith("."))
+    if not paths:
+        raise UsageError(f"no references (.npz or .csv) in '{folder}'")
+    return [load_reference(path, chain, dt) for path in paths]

@@ -1,0 +1,114 @@
+"""Random configurations and reference trajectories in plain NumPy, cheap enough to draw one per episode."""
+
+import numpy as np
+
+from armctl import rigid
+from armctl.errors import UsageError
+from armctl.motion import spline
+from armctl.motion.collision import clearance
+from armctl.motion.reference import Reference
+from armctl.urdf import Chain
+
+CLEARANCE = 0.02  # m kept between links and from the floor at sampled configurations
+CANDIDATES = 8
+ETA_RANGE = (0.3, 0.9)
+WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
+
+
+def joint_box(chain: Chain, margin: float = 0.05):
+    """Bounds (n,), (n,) rad that keep `margin` of each joint's range from either limit; +-pi for a continuous joint."""
+    bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
+    lower, upper = np.where(bounded, chain.lower, -np.pi), np.where(bounded, chain.upper, np.pi)
+    return lower + margin * (upper - lower), upper - margin * (upper - lower)
+
+
+def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, margin: float = 0.05) -> np.ndarray:
+    """Configurations uniform within the limits, each clear of the arm itself and of the floor.
+
+    size: None for one (n,), or a count for (size, n). margin: part of each range kept from the limits. Returns rad.
+    """
+    lower, upper = joint_box(chain, margin)
+    wanted, found = 1 if size is None else size, np.empty((0, chain.n))
+    for _ in range(50):
+        q = rng.uniform(lower, upper, (max(CANDIDATES, 2 * wanted), chain.n))
+        found = np.concatenate([found, q[clearance(chain, q) > CLEARANCE]])
+        if len(found) >= wanted:
+            break
+    else:  # an arm whose shapes always touch: better any configuration than none
+        found = np.concatenate([found, rng.uniform(lower, upper, (wanted, chain.n))])
+    return found[0] if size is None else found[:wanted]
+
+
+def path_timing(chain: Chain, control_points, samples: int = spline.TIMING_SAMPLES):
+    """T_min (...,) s and index (...,) of the binding constraint of paths with control_points (..., C, n), torque included."""
+    q, dq, d2q, d3q = spline.evaluate(control_points, samples)
+    still = np.zeros_like(q)
+    gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
+    return spline.minimal_duration(chain, (dq, d2q, d3q), gravity, total - gravity)
+
+
+def time_samples(control_points, duration: float, dt: float):
+    """Joint motion q, qd, qdd (K, n) of one path (C, n) run in `duration` s, stretched to a whole number of steps of dt s."""
+    steps = max(1, int(np.ceil(duration / dt - 1e-9)))
+    T = steps * dt
+    q, dq, d2q = spline.evaluate(control_points, np.linspace(0.0, 1.0, steps + 1), derivatives=2)
+    return q, dq / T, d2q / T**2
+
+
+def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarray:
+    """Control points (C, n) of a random point-to-point or via-point path within the limits that stays clear if it can.
+
+    start: (n,) rad, random if absent. Half the paths are straight lines in joint space, half bend through a via point.
+    """
+    lower, upper = joint_box(chain)
+    start = random_configuration(chain, rng) if start is None else np.asarray(start, float)
+    goals = rng.uniform(lower, upper, (CANDIDATES, chain.n))
+    count = spline.CONTROL_POINTS - 2 * spline.TIED
+    bump = np.sin(np.pi * np.linspace(0, 1, count + 2)[1:-1]) ** 2
+    offset = WIGGLE * (upper - lower) * rng.normal(size=(CANDIDATES, 1, chain.n)) * rng.integers(0, 2, (CANDIDATES, 1, 1))
+    starts = np.broadcast_to(start, goals.shape)
+    inner = spline.straight_inner(starts, goals) + bump[:, None] * offset
+    paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
+    gap = clearance(chain, spline.evaluate(paths, 17, derivatives=0)[0]).min(axis=-1)
+    return paths[np.argmax(gap > CLEARANCE) if (gap > CLEARANCE).any() else np.argmax(gap)]
+
+
+def _timed_path(chain, rng, start, eta, limit):
+    """A random path, contracted towards its start until it fits into `limit` s; its duration s; its leg of the meta data."""
+    eta = float(rng.uniform(*ETA_RANGE) if eta is None else eta)
+    for _ in range(20):
+        path = random_path(chain, rng, start)
+        shortest, binding = path_timing(chain, path)
+        while np.isfinite(shortest) and shortest / eta > limit:
+            path = path[0] + 0.7 * (path - path[0])
+            shortest, binding = path_timing(chain, path)
+        if np.isfinite(shortest):
+            leg = {"eta": eta, "t_min": float(shortest), "binding": spline.CONSTRAINTS[int(binding)]}
+            return path, float(shortest) / eta, leg
+    raise UsageError(f"{chain.name} cannot hold itself against gravity in most configurations: raise its effort limits")
+
+
+def random_reference(chain: Chain, rng: np.random.Generator, *, dt: float, eta=None, duration=None, name="random"):
+    """A random rest-to-rest reference within position, velocity, acceleration, jerk and torque limits.
+
+    dt: s. eta: difficulty in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta. duration: s; when given,
+    motions follow one another, the last one held, so that the reference has round(duration / dt) + 1 samples exactly.
+    """
+    total = None if duration is None else round(duration / dt)
+    parts, legs, start, steps = [], [], None, 0
+    while True:
+        limit = np.inf if total is None else max(total, 1) * dt
+        path, T, leg = _timed_path(chain, rng, start, eta, limit)
+        motion = time_samples(path, T, dt)
+        if total is not None and steps + len(motion[0]) - 1 > total:
+            break
+        parts.append([part[1:] if parts else part for part in motion])
+        legs.append(leg)
+        steps, start = steps + len(motion[0]) - 1, path[-1]
+        if total is None:
+            break
+    hold = 0 if total is None else total - steps
+    q, qd, qdd = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    q, qd, qdd = np.pad(q, ((0, hold), (0, 0)), mode="edge"), *(np.pad(x, ((0, hold), (0, 0))) for x in (qd, qdd))
+    meta = {"family": "random", "eta": max(leg["eta"] for leg in legs), "legs": legs}
+    return Reference.from_joints(chain, dt, q, qd, qdd, name=name, meta=meta)
