@@ -1,0 +1,185 @@
+"""Run folders: created once, written atomically, never silently replaced.
+
+A run folder holds ``config.json`` (configuration, seeds, versions), ``metrics.csv``, ``summary.json`` and whatever arrays the run adds.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from armctl.errors import UsageError
+
+PACKAGES = ("armctl", "jax", "flax", "optax", "numpy", "pybullet", "gymnasium")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of every package a result depends on ("absent" where not installed)."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def create_run(path: str | Path, config: Any, *, overwrite: bool = False, resume: bool = False,
+               may_change: tuple[str, ...] = ("jobs",)) -> Path:
+    """Create (or reopen) the folder of one run and record its configuration, versions and seeds.
+
+    With ``overwrite`` the old folder is only moved aside; ``finish_run`` removes it once the new run is complete. With
+    ``resume`` the folder is reopened if its configuration equals ``config`` in every field outside ``may_change``.
+
+    Raises:
+        UsageError: the folder exists and neither option is given, it is not a run folder, or the configurations differ.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if resume:
+            _check_same(path, config, may_change)
+        elif overwrite:
+            _move_aside(path)
+        else:
+            raise UsageError(f"'{path}' already exists; continue it with --resume or replace it with --overwrite.")
+    path.mkdir(parents=True, exist_ok=True)
+    fields = dataclasses.asdict(config)
+    seeds = {name: value for name, value in fields.items() if name == "seed" or name.endswith("_seed")}
+    write_json(path / "config.json", {"config": fields, "seeds": seeds, "versions": versions()})
+    return path
+
+
+def finish_run(path: str | Path) -> None:
+    """Mark a run complete: remove the folders that ``overwrite`` had moved aside for it."""
+    for old in _set_aside(Path(path)):
+        shutil.rmtree(old)
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Return the configuration fields recorded in a run folder; ``UsageError`` if it is not a run folder."""
+    record = read_json(Path(path) / "config.json")
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+        raise UsageError(f"'{path}' holds no armctl configuration (config.json lacks 'config'); name a run folder.")
+    return record["config"]
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically; NumPy values become numbers and lists, non-finite numbers become null."""
+    _replace(Path(path), (json.dumps(_plain(value), indent=2) + "\n").encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; ``UsageError`` in one sentence if it is missing or corrupt."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"'{path}' does not exist; name a folder written by armctl.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"'{path}' is not readable JSON ({error}); restore it or run again with --overwrite.") from None
+
+
+def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
+    """Append rows to a CSV file in one write; the first row names the columns and a torn last line is dropped first."""
+    if not rows:
+        return
+    path = Path(path)
+    old = path.read_bytes() if path.exists() else b""
+    whole = old[: old.rfind(b"\n") + 1]
+    columns = next(csv.reader([whole.decode().splitlines()[0]])) if whole else list(rows[0])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if not whole:
+        writer.writeheader()
+    writer.writerows(rows)
+    if whole != old:
+        _replace(path, whole)
+    with path.open("ab") as file:
+        file.write(text.getvalue().encode())
+
+
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """Read a CSV written by ``append_rows`` as text cells; a torn last line is ignored and a missing file is empty."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+
+def save_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Write a flat dict of arrays as one ``.npz``, atomically."""
+    data = io.BytesIO()
+    np.savez_compressed(data, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+    _replace(Path(path), data.getvalue())
+
+
+def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read a ``.npz`` into a flat dict; ``UsageError`` in one sentence if it is missing or corrupt."""
+    try:
+        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except FileNotFoundError:
+        raise UsageError(f"'{path}' does not exist; name a folder that holds a finished run.") from None
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"'{path}' is not a readable checkpoint ({error}); train again or restore the file.") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_same(path: Path, config: Any, may_change: tuple[str, ...]) -> None:
+    old, new = read_config(path), _plain(config)
+    different = [name for name in new if name not in may_change and old.get(name) != new[name]]
+    if different:
+        name = different[0]
+        raise UsageError(f"'{path}' was started with {name}={old.get(name)!r}, not {new[name]!r}; resume it with the same "
+                         "options or replace it with --overwrite.")
+
+
+def _move_aside(path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise UsageError(f"'{path}' is not an armctl run folder (no config.json), so --overwrite leaves it alone; name another.")
+    number = 1 + max([int(old.name.rpartition("-")[2]) for old in _set_aside(path)], default=0)
+    os.replace(path, path.with_name(f".{path.name}.replaced-{number}"))
+
+
+def _set_aside(path: Path) -> list[Path]:
+    pattern = re.compile(re.escape(f".{path.name}.replaced-") + r"\d+")
+    return [old for old in path.parent.glob(".*") if pattern.fullmatch(old.name)] if path.parent.exists() else []
