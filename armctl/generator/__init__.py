@@ -1,0 +1,8 @@
+"""The generator: a conditional flow over robot paths that proposes certified goal trajectories."""
+
+from armctl.generator.checkpoint import load_model, save_model
+from armctl.generator.config import FlowConfig
+from armctl.generator.flow import FlowModel, sample
+from armctl.generator.training import fit_flow, train_flow
+
+__all__ = ["FlowConfig", "FlowModel", "fit_flow", "load_model", "sample", "save_model", "train_flow"]

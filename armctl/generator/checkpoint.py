@@ -1,0 +1,82 @@
+"""A trained generator on disk: a folder with params.npz and config.json, as every armctl run folder."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from armctl import store
+from armctl.errors import UsageError
+from armctl.generator.config import FlowConfig
+from armctl.generator.flow import HISTORY, FlowModel
+from armctl.generator.network import initialise
+from armctl.generator.paths import PathCoder
+
+ARRAYS, SETTINGS = "params.npz", "config.json"
+FIELDS = ("mean", "scale", "history")
+REMEDY = "train again with `armctl train generator` or name another folder."
+
+
+def save_model(model: FlowModel, folder: str | Path) -> Path:
+    """Write a model into a folder, each file atomically; a config.json already there keeps its other entries."""
+    folder = Path(folder)
+    fields = dataclasses.asdict(model.config)
+    record = {"config": fields, "seeds": {"seed": model.config.seed}, "versions": store.versions()}
+    if (folder / SETTINGS).is_file():
+        record = store.read_json(folder / SETTINGS)
+    record["generator"] = {
+        "flow": fields,
+        "data": model.data,
+        "condition": model.condition,
+        "coder": model.coder and dataclasses.asdict(model.coder),
+    }
+    arrays = {name: getattr(model, name) for name in FIELDS}
+    arrays |= {f"params/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(model.params))}
+    store.save_arrays(folder / ARRAYS, arrays)
+    store.write_json(folder / SETTINGS, record)
+    return folder
+
+
+def load_model(folder: str | Path) -> FlowModel:
+    """Read a model that save_model wrote.
+
+    Raises:
+        UsageError: a file is missing or damaged; the sentence names it and says how to get a new one.
+    """
+    folder = Path(folder)
+    for name in (SETTINGS, ARRAYS):
+        if not (folder / name).is_file():
+            raise UsageError(f"There is no generator checkpoint file {folder / name}; {REMEDY}")
+    model = _guarded(folder / SETTINGS, lambda path: _blank(store.read_json(path)["generator"]))
+    return _guarded(folder / ARRAYS, lambda path: _filled(model, store.load_arrays(path)))
+
+
+def _blank(settings: dict) -> FlowModel:
+    """A model of the right sizes with fresh parameters."""
+    config = FlowConfig(**settings["flow"])
+    coder = settings["coder"] and PathCoder(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in settings["coder"].items()}
+    )
+    data, condition = int(settings["data"]), int(settings["condition"])
+    params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
+    history = jnp.zeros((0, len(HISTORY)))
+    return FlowModel(params, jnp.zeros(data), jnp.ones(data), history, config, data, condition, coder)
+
+
+def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:
+    leaves, tree = jax.tree.flatten(model.params)
+    loaded = [arrays[f"params/{i}"] for i in range(len(leaves))]
+    if any(new.shape != old.shape or not np.isfinite(new).all() for new, old in zip(loaded, leaves, strict=True)):
+        raise ValueError("its parameters have other sizes than config.json says, or are not finite")
+    fields = {name: jnp.asarray(arrays[name]) for name in FIELDS}
+    return dataclasses.replace(model, params=jax.tree.unflatten(tree, map(jnp.asarray, loaded)), **fields)
+
+
+def _guarded(path: Path, read):
+    """Run read(path); any failure becomes one sentence about the file."""
+    try:
+        return read(path)
+    except Exception as error:  # a damaged checkpoint can fail in many ways; all mean the same to the user
+        raise UsageError(f"The generator checkpoint {path} is damaged ({error}); {REMEDY}") from error

@@ -1,0 +1,128 @@
+"""Conditional flow matching: the model, its probability flow and its sampler (Lipman et al. 2023, Liu et al. 2023)."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from armctl.generator.config import FlowConfig
+from armctl.generator.network import graph
+from armctl.generator.paths import PathCoder
+
+Guidance = Callable[[jax.Array, jax.Array], jax.Array]
+"""Correct the predicted endpoint: (x1 (..., D) in data units, condition (..., C)) -> better x1 (..., D)."""
+
+HISTORY = ("step", "loss", "train_loss", "validation_loss", "gradient_norm")
+"""Columns of FlowModel.history and keys of a progress row."""
+
+GUIDANCE_START = 0.5  # before this time the predicted endpoint is mostly noise and its constraints mean little
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowModel:
+    """A trained velocity field with its normaliser.
+
+    Attributes:
+        params: averaged (EMA) parameters of the network.
+        mean, scale: (D,) per-dimension whitening of the data.
+        history: (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise.
+        config: what it was trained with.
+        data, condition: dimensions of x and of the condition vector.
+        coder: how x and the condition describe a robot path; None for plain vectors.
+    """
+
+    params: nnx.State
+    mean: jax.Array
+    scale: jax.Array
+    history: jax.Array
+    config: FlowConfig
+    data: int
+    condition: int
+    coder: PathCoder | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable scalars."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+
+
+jax.tree_util.register_dataclass(
+    FlowModel,
+    data_fields=("params", "mean", "scale", "history"),
+    meta_fields=("config", "data", "condition", "coder"),
+)
+
+
+def velocity(params: nnx.State, config: FlowConfig, x: jax.Array, t: jax.Array, condition: jax.Array) -> jax.Array:
+    """Velocity (..., D) of the whitened flow at x (..., D), time t (...), condition (..., C)."""
+    graphdef = graph(x.shape[-1], condition.shape[-1], config.width, config.embedding, config.blocks)
+    return nnx.merge(graphdef, params)(x, t, condition)
+
+
+def flow_loss(
+    params: nnx.State, config: FlowConfig, x1: jax.Array, x0: jax.Array, t: jax.Array, condition: jax.Array
+) -> jax.Array:
+    """Mean squared error of the velocity x1 - x0 along the straight line from noise x0 to data x1 (whitened)."""
+    x = (1 - t[..., None]) * x0 + t[..., None] * x1
+    return jnp.mean((velocity(params, config, x, t, condition) - (x1 - x0)) ** 2)
+
+
+def sample(
+    model: FlowModel, key: jax.Array, condition: jax.Array, count: int | None = None, guidance: Guidance | None = None
+) -> jax.Array:
+    """Draw one sample per condition row; row i depends on the key and i alone, not on how many are drawn with it.
+
+    Args:
+        model: the trained flow.
+        key: random key.
+        condition: (B, C), or (C,) to be repeated `count` times.
+        count: number of samples of a single condition.
+        guidance: optional correction of the predicted endpoint, applied from t = 0.5 on; a callable pytree.
+    Returns:
+        (B, D) samples in data units.
+    """
+    condition = jnp.asarray(condition, jnp.float32)
+    if condition.ndim == 1:
+        condition = jnp.broadcast_to(condition, (count or 1, condition.shape[0]))
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(condition)))
+    noise = jax.vmap(lambda k: jax.random.normal(k, (model.data,)))(keys)
+    return transport(model, noise, condition, guidance)
+
+
+@jax.jit
+def transport(
+    model: FlowModel, noise: jax.Array, condition: jax.Array, guidance: Guidance | None = None
+) -> jax.Array:
+    """Carry noise (B, D) along the flow to samples (B, D) in data units; `lax.scan` over the integration steps."""
+    steps = model.config.sampler_steps
+    field = _guided_field(model, condition, guidance)
+
+    def advance(x, i):
+        t, dt = i / steps, 1 / steps
+        v = field(x, t)
+        if model.config.sampler == "heun":
+            # The last corrector would divide by 1 - t = 0 under guidance; there Euler lands on the endpoint itself.
+            ahead = field(x + dt * v, jnp.minimum(t + dt, 1 - 0.5 * dt))
+            v = jnp.where(i < steps - 1, (v + ahead) / 2, v)
+        return x + dt * v, None
+
+    x, _ = jax.lax.scan(advance, noise, jnp.arange(steps))
+    return x * model.scale + model.mean
+
+
+def _guided_field(model: FlowModel, condition: jax.Array, guidance: Guidance | None) -> Callable:
+    """The velocity as a function of (x, t), bent towards the corrected endpoint when there is guidance."""
+
+    def plain(x, t):
+        return velocity(model.params, model.config, x, jnp.broadcast_to(t, x.shape[:-1]), condition)
+
+    def guided(x, t):
+        endpoint = x + (1 - t) * plain(x, t)
+        corrected = (guidance(endpoint * model.scale + model.mean, condition) - model.mean) / model.scale
+        return (corrected - x) / (1 - t)
+
+    if guidance is None:
+        return plain
+    return lambda x, t: jax.lax.cond(t >= GUIDANCE_START, guided, plain, x, t)

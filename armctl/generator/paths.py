@@ -1,0 +1,131 @@
+"""Between robot paths and the vectors the flow learns.
+
+A path is a rest-to-rest B-spline whose first and last control points are tied to start and goal. The flow sees the
+inner ones only, as the residual from the minimum-jerk straight line in units of each joint's half range; its condition
+is [start, goal, family one-hot, difficulty, whether the difficulty is known].
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.motion.spline import TIED, control_points, squash, straight_inner
+
+KNEE = 0.96  # fraction of a joint's range inside which a decoded control point is left exactly as it is
+
+
+@dataclasses.dataclass(frozen=True)
+class PathCoder:
+    """Encodes paths of one arm.
+
+    Attributes:
+        middle, half: centre and half of each joint's range (rad or m); a continuous joint counts as [-pi, pi].
+        bounded: whether each joint has position limits.
+        families: names of the motion families, in one-hot order.
+        inner: number of free control points.
+    """
+
+    middle: tuple[float, ...]
+    half: tuple[float, ...]
+    bounded: tuple[bool, ...]
+    families: tuple[str, ...]
+    inner: int
+
+    @classmethod
+    def of(cls, arm, corpus) -> "PathCoder":
+        """The coder for the paths of a corpus of this Arm or Chain."""
+        lower, upper = np.asarray(arm.lower, float), np.asarray(arm.upper, float)
+        bounded = np.isfinite(lower) & np.isfinite(upper)
+        lower, upper = np.where(bounded, lower, -np.pi), np.where(bounded, upper, np.pi)
+        points = np.shape(corpus.control_points)[1]
+        if points <= 2 * TIED:
+            raise UsageError(f"The corpus has {points} control points per path; at least {2 * TIED + 1} are needed.")
+        middle, half = (upper + lower) / 2, (upper - lower) / 2
+        names = tuple(str(name) for name in corpus.families)
+        return cls(tuple(middle.tolist()), tuple(half.tolist()), tuple(bounded.tolist()), names, points - 2 * TIED)
+
+    @property
+    def n(self) -> int:
+        """Number of joints."""
+        return len(self.middle)
+
+    @property
+    def count(self) -> int:
+        """Number of control points."""
+        return self.inner + 2 * TIED
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vector that describes a path."""
+        return self.inner * self.n
+
+    @property
+    def condition_dimension(self) -> int:
+        """Length of the condition vector."""
+        return 2 * self.n + len(self.families) + 2
+
+    def dropout_groups(self) -> tuple[slice, slice]:
+        """Condition columns withheld together: the family, and the difficulty."""
+        family = 2 * self.n
+        difficulty = family + len(self.families)
+        return slice(family, difficulty), slice(difficulty, difficulty + 2)
+
+    def normalise(self, q):
+        """Joint positions (..., n) to [-1, 1] within the limits."""
+        return (q - np.asarray(self.middle)) / np.asarray(self.half)
+
+    def encode(self, points: np.ndarray) -> np.ndarray:
+        """Path vectors (..., D) of control points (..., count, n) in rad."""
+        y = self.normalise(np.asarray(points, float))
+        residual = y[..., TIED:-TIED, :] - straight_inner(y[..., 0, :], y[..., -1, :], self.count)
+        return residual.reshape(*residual.shape[:-2], self.dimension).astype(np.float32)
+
+    def decode(self, x: jax.Array, condition: jax.Array) -> jax.Array:
+        """Control points (..., count, n) in rad, inside the limits, of path vectors x (..., D)."""
+        start, goal = condition[..., : self.n], condition[..., self.n : 2 * self.n]
+        inner = straight_inner(start, goal, self.count) + x.reshape(*x.shape[:-1], self.inner, self.n)
+        edge = np.where(self.bounded, 1.0, np.inf)
+        y = control_points(start, goal, squash(inner, -edge, edge, KNEE))
+        return y * jnp.asarray(self.half) + jnp.asarray(self.middle)
+
+    def conditions(self, start, goal, family: str | np.ndarray | None = None, eta=None) -> np.ndarray:
+        """Condition vectors (..., C).
+
+        Args:
+            start, goal: (..., n) rad.
+            family: one name, an integer array (...) of indices into `families`, or None to leave it open.
+            eta: difficulty in (0, 1], scalar or (...); None leaves it open.
+        Raises:
+            UsageError: unknown family, or a difficulty outside (0, 1].
+        """
+        ends = np.concatenate([self.normalise(np.asarray(start)), self.normalise(np.asarray(goal))], axis=-1)
+        shape = ends.shape[:-1]
+        one_hot = np.zeros((*shape, len(self.families)))
+        if family is not None:
+            one_hot[...] = np.eye(len(self.families))[self._indices(family)]
+        difficulty = np.zeros((*shape, 2))
+        if eta is not None:
+            if not (np.all(np.asarray(eta) > 0) and np.all(np.asarray(eta) <= 1)):
+                raise UsageError(f"Difficulty {eta} is outside (0, 1]; it is the fraction of the arm's limits to use.")
+            difficulty[..., 0], difficulty[..., 1] = eta, 1.0
+        return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
+
+    def dataset(self, corpus, split: str, *, reversal: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Path vectors (N, D) and conditions (N, C) of one split, each path also backwards if `reversal`."""
+        rows = corpus.rows(split)
+        points = np.asarray(corpus.control_points)[rows]
+        family, eta = np.asarray(corpus.family)[rows], np.asarray(corpus.eta)[rows]
+        if reversal:
+            points = np.concatenate([points, points[:, ::-1]])
+            family, eta = np.tile(family, 2), np.tile(eta, 2)
+        return self.encode(points), self.conditions(points[:, 0], points[:, -1], family, eta)
+
+    def _indices(self, family):
+        if not isinstance(family, str):
+            return np.asarray(family, int)
+        if family not in self.families:
+            raise UsageError(f"Unknown motion family {family!r}; choose one of {', '.join(self.families)}.")
+        return self.families.index(family)

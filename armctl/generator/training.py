@@ -1,0 +1,179 @@
+"""Training of the flow: every minibatch, draw of noise and update runs inside one compiled scan."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from armctl.errors import UsageError
+from armctl.generator.config import FlowConfig
+from armctl.generator.flow import HISTORY, FlowModel, flow_loss
+from armctl.generator.network import initialise
+from armctl.generator.paths import PathCoder
+
+EVALUATION_ROWS = 1024
+Progress = Callable[[dict], None]
+
+
+class Dataset(NamedTuple):
+    """Whitened data x (N, D), condition (N, C) and which condition columns each dropout group owns (G, C)."""
+
+    x: jax.Array
+    condition: jax.Array
+    groups: jax.Array
+
+
+class TrainState(NamedTuple):
+    """Everything that one gradient step changes."""
+
+    params: nnx.State
+    average: nnx.State
+    optimiser: optax.OptState
+    step: jax.Array
+    key: jax.Array
+
+
+def train_flow(corpus, config: FlowConfig | None = None, *, arm, progress: Progress | None = None) -> FlowModel:
+    """Fit the flow to the paths of a corpus.
+
+    Args:
+        corpus: `armctl.motion.corpus.Corpus`; its "train" split is fitted, its "val" split only scored.
+        config: sizes and schedule, FlowConfig() if None; `config.seed` decides every random number.
+        arm: the Arm (or Chain) whose limits normalise the joints.
+        progress: called once per chunk with step, loss, train_loss, validation_loss and gradient_norm.
+    Returns:
+        The model with the lowest validation loss seen.
+    Raises:
+        UsageError: the corpus has too few trajectories, or training keeps producing non-finite updates.
+    """
+    config = config or FlowConfig()
+    coder = PathCoder.of(arm, corpus)
+    train, validation = (coder.dataset(corpus, split, reversal=config.reversal) for split in ("train", "val"))
+    model = fit_flow(*train, *validation, config, groups=coder.dropout_groups(), progress=progress)
+    return dataclasses.replace(model, coder=coder)
+
+
+def fit_flow(
+    x, condition, x_validation, condition_validation, config: FlowConfig, *, groups=(), progress: Progress | None = None
+) -> FlowModel:
+    """Fit the flow to plain vectors.
+
+    Args:
+        x, x_validation: (N, D), (V, D) data.
+        condition, condition_validation: (N, C), (V, C) conditions.
+        config: sizes and schedule.
+        groups: slices of condition columns that are withheld together with `config.condition_dropout`.
+        progress: called once per chunk with the logged losses.
+    Returns:
+        The model with the lowest validation loss seen.
+    Raises:
+        UsageError: fewer than two rows, non-finite data, or training that does not stay finite.
+    """
+    x, x_validation = np.asarray(x, np.float32), np.asarray(x_validation, np.float32)
+    if min(len(x), len(x_validation)) < 2 or not (np.isfinite(x).all() and np.isfinite(x_validation).all()):
+        raise UsageError(
+            f"The flow needs at least 2 finite rows to train and 2 to validate; got {len(x)} and {len(x_validation)}."
+        )
+    mean, scale = x.mean(0), np.maximum(x.std(0), 1e-4)
+    train = _dataset((x - mean) / scale, condition, groups)
+    validation = _dataset((x_validation - mean) / scale, condition_validation, groups)
+    params, history = _run(config, train, validation, progress)
+    return FlowModel(
+        params, jnp.asarray(mean), jnp.asarray(scale), jnp.asarray(history), config, x.shape[1], condition.shape[1]
+    )
+
+
+def _dataset(x: np.ndarray, condition: np.ndarray, groups) -> Dataset:
+    columns = np.arange(condition.shape[1])
+    owners = [(columns >= g.start) & (columns < g.stop) for g in groups]
+    masks = np.stack(owners) if owners else np.zeros((0, len(columns)), bool)
+    return Dataset(jnp.asarray(x), jnp.asarray(condition, jnp.float32), jnp.asarray(masks))
+
+
+def _run(config: FlowConfig, train: Dataset, validation: Dataset, progress: Progress | None):
+    """Alternate compiled chunks and log lines; return the averaged parameters that validate best, and the history."""
+    key = jax.random.key(config.seed)
+    params = initialise(
+        train.x.shape[1], train.condition.shape[1], config.width, config.embedding, config.blocks, config.seed
+    )
+    state = TrainState(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32), key)
+    best, best_loss, history = params, np.inf, []
+    for _ in range(-(-config.steps // config.chunk)):
+        state, log = _chunk(state, train, validation, config)
+        row = {name: float(log[name]) for name in HISTORY}
+        _refuse_divergence(row, state.optimiser, config)
+        history.append(list(row.values()))
+        if row["validation_loss"] < best_loss:
+            best, best_loss = state.average, row["validation_loss"]
+        if progress is not None:
+            progress(row)
+    return best, np.asarray(history, np.float32)
+
+
+def _refuse_divergence(row: dict, state, config: FlowConfig) -> None:
+    if int(state.notfinite_count) >= config.max_nonfinite or not np.isfinite(row["validation_loss"]):
+        raise UsageError(
+            f"Generator training stopped being finite at step {int(row['step'])}; "
+            f"lower FlowConfig.learning_rate (now {config.learning_rate})."
+        )
+
+
+def optimiser(config: FlowConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up, cosine decay and global-norm clipping, which skips non-finite updates."""
+    warmup = min(100, config.steps // 10)
+    peak = config.learning_rate
+    rate = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, config.steps, 0.02 * peak)
+    adam = optax.chain(optax.clip_by_global_norm(config.clip), optax.adamw(rate, weight_decay=config.weight_decay))
+    return optax.apply_if_finite(adam, config.max_nonfinite)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _chunk(state: TrainState, train: Dataset, validation: Dataset, config: FlowConfig):
+    """Run config.chunk gradient steps, then score the averaged parameters on fixed noise."""
+    state, (losses, norms) = jax.lax.scan(
+        lambda s, _: _step(s, train, config), state, None, length=min(config.chunk, config.steps)
+    )
+    log = {
+        "step": state.step,
+        "loss": jnp.mean(losses),
+        "train_loss": _score(state.average, train, config),
+        "validation_loss": _score(state.average, validation, config),
+        "gradient_norm": jnp.mean(norms),
+    }
+    return state, log
+
+
+def _step(state: TrainState, data: Dataset, config: FlowConfig):
+    key, pick, drop, noise, time = jax.random.split(state.key, 5)
+    rows = jax.random.randint(pick, (config.batch,), 0, len(data.x))
+    condition = drop_condition(drop, data.condition[rows], data.groups, config.condition_dropout)
+    x0 = jax.random.normal(noise, (config.batch, data.x.shape[1]))
+    t = jax.random.uniform(time, (config.batch,))
+    loss, gradient = jax.value_and_grad(flow_loss)(state.params, config, data.x[rows], x0, t, condition)
+    update, optimiser_state = optimiser(config).update(gradient, state.optimiser, state.params)
+    params = optax.apply_updates(state.params, update)
+    # A short memory at first: the average would otherwise remember the initialisation.
+    decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
+    average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.average, params)
+    return TrainState(params, average, optimiser_state, state.step + 1, key), (loss, optax.tree.norm(gradient))
+
+
+def drop_condition(key: jax.Array, condition: jax.Array, groups: jax.Array, probability: float) -> jax.Array:
+    """Zero each group of columns (G, C) of condition (B, C) independently per row with this probability."""
+    dropped = jax.random.bernoulli(key, probability, (len(condition), len(groups)))
+    return jnp.where(jnp.any(dropped[..., None] & groups, axis=1), 0.0, condition)
+
+
+def _score(params: nnx.State, data: Dataset, config: FlowConfig) -> jax.Array:
+    """Loss on the same rows, noise and times every time, so that chunks can be compared."""
+    rows = jnp.arange(EVALUATION_ROWS) * len(data.x) // EVALUATION_ROWS
+    noise, time = jax.random.split(jax.random.key(1))
+    x0 = jax.random.normal(noise, (EVALUATION_ROWS, data.x.shape[1]))
+    t = jax.random.uniform(time, (EVALUATION_ROWS,))
+    return flow_loss(params, config, data.x[rows], x0, t, data.condition[rows])
