@@ -1,4 +1,4 @@
-"""Distance of an arm from itself and from the floor, by spheres that cover its collision shapes; NumPy for a Chain, JAX for an Arm."""
+"""Distance of an arm from itself and from the floor, by spheres that cover its shapes: Chain in NumPy, Arm in JAX."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,10 +9,11 @@ from armctl import rigid
 from armctl.urdf import Chain, sphere_pairs, spheres
 
 FLOOR = 0.0  # m, height of the ground plane under the base frame
+MARGIN = 0.02  # m kept free by everything that is sampled here
 
 
 class Spheres(NamedTuple):
-    """Covering spheres: link (S,) index, center (S, 3) m in the link frame, radius (S,) m, pairs (P, 2) to keep apart."""
+    """Covering spheres: link (S,) index, center (S, 3) m in the link frame, radius (S,) m, pairs (P, 2) kept apart."""
 
     link: np.ndarray
     center: np.ndarray
@@ -70,16 +71,22 @@ def _floor_distances(arm, model, home, centers):
 
 
 def floor_distances(arm, q):
-    """Height of every sphere above the floor, inf for the base and for shapes that rest on it at home. q (..., n) -> (..., S) m."""
+    """Height of every sphere above the floor, inf for those on the floor at home. q (..., n) rad -> (..., S) m."""
     model, home, _ = _model(arm)
     return _floor_distances(arm, model, home, sphere_centers(arm, q))
 
 
 def clearance(arm, q):
-    """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if nothing can touch."""
+    """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if none can touch."""
     model, home, _ = _model(arm)
     centers = sphere_centers(arm, q)
     xp = centers.__array_namespace__()
     far = xp.full((*centers.shape[:-2], 1), xp.inf, dtype=centers.dtype)
     gaps = [far, _pair_distances(model, centers), _floor_distances(arm, model, home, centers)]
     return xp.min(xp.concat(gaps, axis=-1), axis=-1)
+
+
+@lru_cache(maxsize=32)
+def safe_margin(chain: Chain) -> float:
+    """Clearance to ask of sampled motions, m: MARGIN, or half of what the arm has at home where it is built tighter."""
+    return float(min(MARGIN, clearance(chain, chain.home) / 2))

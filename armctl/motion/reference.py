@@ -19,7 +19,7 @@ JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the
 class Reference:
     """A goal trajectory of K samples for an n-joint arm; every array is float64.
 
-    name: label. dt: s. q, qd, qdd: (K, n) rad, rad/s, rad/s^2. pose: (K, 7) tip position m + quaternion xyzw, sign-continuous.
+    name: label. dt: s. q, qd, qdd: (K, n) rad, rad/s, rad/s^2. pose: (K, 7) tip m + quaternion xyzw, sign-continuous.
     twist, accel: (K, 6) of the tip, world frame, linear then angular, m/s, rad/s and per second.
     meta: JSON-able facts (family, eta, certificate, seed, ...).
     """
@@ -36,16 +36,16 @@ class Reference:
 
     @classmethod
     def from_joints(cls, chain: Chain, dt, q, qd=None, qdd=None, *, name="reference", meta=None) -> "Reference":
-        """Reference of a joint trajectory. dt: s; q, qd, qdd: (K, n). Absent derivatives come from a quintic spline through q.
+        """Reference of a joint trajectory. dt: s; q, qd, qdd: (K, n).
 
+        Absent derivatives come from a quintic spline through q.
         Raises UsageError if q does not fit the arm, has fewer than 2 samples or is not finite.
         """
         q = np.array(q, dtype=float)
         _check_joints(chain, q, name)
         if qd is None or qdd is None:
-            spline = interpolant(np.arange(len(q)) * dt, q)
             times = np.arange(len(q)) * dt
-            qd, qdd = (spline.derivative(d)(times) if spline.k >= d else np.zeros_like(q) for d in (1, 2))
+            _, qd, qdd = sample_spline(interpolant(times, q), times)
         qd, qdd = np.array(qd, dtype=float), np.array(qdd, dtype=float)
         pose, twist, accel = tip_motion(chain, q, qd, qdd)
         return cls(name, float(dt), q, qd, qdd, pose, twist, accel, dict(meta or {}))
@@ -56,7 +56,7 @@ class Reference:
         return (len(self.q) - 1) * self.dt
 
     def resampled(self, chain: Chain, dt: float) -> "Reference":
-        """The same motion on a grid of dt s: quintic Hermite through q, qd, qdd; a last part shorter than dt is dropped."""
+        """The motion on a grid of dt s: quintic Hermite through q, qd, qdd; a last part shorter than dt is dropped."""
         if abs(dt - self.dt) < 1e-12:
             return self
         times = np.arange(int(self.duration / dt + 1e-6) + 1) * dt
@@ -72,8 +72,14 @@ def interpolant(times, q):
     return make_interp_spline(times, q, k=degree if degree % 2 else degree - 1 or 1)
 
 
+def sample_spline(spline, times):
+    """Values and first two derivatives q, qd, qdd (M, n) of a scipy BSpline at times (M,) s."""
+    orders = (spline.derivative(d)(times) if d <= spline.k else np.zeros_like(spline(times)) for d in range(3))
+    return tuple(np.asarray(x) for x in orders)
+
+
 def tip_motion(chain: Chain, q, qd, qdd):
-    """Pose (K, 7), twist (K, 6) and acceleration (K, 6) of the tip for q, qd, qdd (K, n): twist = J qd, accel = J qdd + J' qd."""
+    """Pose (K, 7), twist J qd (K, 6) and acceleration J qdd + J' qd (K, 6) of the tip for q, qd, qdd (K, n)."""
     step = JACOBIAN_STEP * qd
     J, ahead, behind = rigid.jacobian(chain, np.stack([q, q + step, q - step]))
     rate = (ahead - behind) / (2 * JACOBIAN_STEP)
@@ -103,11 +109,12 @@ def _hermite(reference: Reference, times):
 
 def _check_joints(chain, q, name):
     if q.ndim != 2 or q.shape[1] != chain.n:
-        raise UsageError(f"reference '{name}' has shape {q.shape}, but {chain.name} has {chain.n} joints: give (samples, {chain.n})")
+        raise UsageError(f"reference '{name}' has shape {q.shape}; {chain.name} needs (samples, {chain.n} joints)")
     if len(q) < 2:
         raise UsageError(f"reference '{name}' has {len(q)} sample: give at least 2")
     if not np.isfinite(q).all():
-        raise UsageError(f"reference '{name}' is not finite at sample {int(np.flatnonzero(~np.isfinite(q).all(axis=1))[0])}")
+        bad = int(np.flatnonzero(~np.isfinite(q).all(axis=1))[0])
+        raise UsageError(f"reference '{name}' is not finite at sample {bad}")
 
 
 def save_reference(reference: Reference, path) -> Path:
@@ -130,8 +137,8 @@ def save_reference(reference: Reference, path) -> Path:
 def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
     """Read a reference for an arm from .npz (save_reference) or .csv (`t,x,y,z,qx,qy,qz,qw` or `t,q1..qn`).
 
-    dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing, unreadable,
-    made for another arm, or asks for a pose the arm cannot reach.
+    dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing,
+    unreadable, made for another arm, or asks for a pose the arm cannot reach.
     """
     path = Path(path)
     if not path.is_file():
@@ -145,7 +152,7 @@ def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
             arrays = {key: data[key].astype(float) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
             reference = Reference(str(data["name"]), float(data["dt"]), meta=json.loads(str(data["meta"])), **arrays)
     except Exception as error:
-        raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz written by armctl or a .csv") from error
+        raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz of armctl or a .csv") from error
     _check_joints(chain, reference.q, reference.name)
     _check_tip(chain, reference, path)
     return reference if dt is None else reference.resampled(chain, dt)

@@ -5,11 +5,10 @@ import numpy as np
 from armctl import rigid
 from armctl.errors import UsageError
 from armctl.motion import spline
-from armctl.motion.collision import clearance
+from armctl.motion.collision import clearance, safe_margin
 from armctl.motion.reference import Reference
 from armctl.urdf import Chain
 
-CLEARANCE = 0.02  # m kept between links and from the floor at sampled configurations
 CANDIDATES = 8
 ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
@@ -31,7 +30,7 @@ def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, m
     wanted, found = 1 if size is None else size, np.empty((0, chain.n))
     for _ in range(50):
         q = rng.uniform(lower, upper, (max(CANDIDATES, 2 * wanted), chain.n))
-        found = np.concatenate([found, q[clearance(chain, q) > CLEARANCE]])
+        found = np.concatenate([found, q[clearance(chain, q) > safe_margin(chain)]])
         if len(found) >= wanted:
             break
     else:  # an arm whose shapes always touch: better any configuration than none
@@ -40,7 +39,7 @@ def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, m
 
 
 def path_timing(chain: Chain, control_points, samples: int = spline.TIMING_SAMPLES):
-    """T_min (...,) s and index (...,) of the binding constraint of paths with control_points (..., C, n), torque included."""
+    """T_min (...,) s and index (...,) of the binding constraint, torque included, of control_points (..., C, n) rad."""
     q, dq, d2q, d3q = spline.evaluate(control_points, samples)
     still = np.zeros_like(q)
     gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
@@ -48,7 +47,7 @@ def path_timing(chain: Chain, control_points, samples: int = spline.TIMING_SAMPL
 
 
 def time_samples(control_points, duration: float, dt: float):
-    """Joint motion q, qd, qdd (K, n) of one path (C, n) run in `duration` s, stretched to a whole number of steps of dt s."""
+    """Motion q, qd, qdd (K, n) of one path (C, n) run in `duration` s, stretched to a whole number of steps dt s."""
     steps = max(1, int(np.ceil(duration / dt - 1e-9)))
     T = steps * dt
     q, dq, d2q = spline.evaluate(control_points, np.linspace(0.0, 1.0, steps + 1), derivatives=2)
@@ -65,16 +64,18 @@ def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarra
     goals = rng.uniform(lower, upper, (CANDIDATES, chain.n))
     count = spline.CONTROL_POINTS - 2 * spline.TIED
     bump = np.sin(np.pi * np.linspace(0, 1, count + 2)[1:-1]) ** 2
-    offset = WIGGLE * (upper - lower) * rng.normal(size=(CANDIDATES, 1, chain.n)) * rng.integers(0, 2, (CANDIDATES, 1, 1))
+    bends = rng.integers(0, 2, (CANDIDATES, 1, 1))
+    offset = bends * WIGGLE * (upper - lower) * rng.normal(size=(CANDIDATES, 1, chain.n))
     starts = np.broadcast_to(start, goals.shape)
     inner = spline.straight_inner(starts, goals) + bump[:, None] * offset
     paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
     gap = clearance(chain, spline.evaluate(paths, 17, derivatives=0)[0]).min(axis=-1)
-    return paths[np.argmax(gap > CLEARANCE) if (gap > CLEARANCE).any() else np.argmax(gap)]
+    clear = gap > safe_margin(chain)
+    return paths[np.argmax(clear) if clear.any() else np.argmax(gap)]
 
 
 def _timed_path(chain, rng, start, eta, limit):
-    """A random path, contracted towards its start until it fits into `limit` s; its duration s; its leg of the meta data."""
+    """A random path, contracted towards its start until it fits into `limit` s; its duration s; its meta data."""
     eta = float(rng.uniform(*ETA_RANGE) if eta is None else eta)
     for _ in range(20):
         path = random_path(chain, rng, start)
@@ -91,8 +92,9 @@ def _timed_path(chain, rng, start, eta, limit):
 def random_reference(chain: Chain, rng: np.random.Generator, *, dt: float, eta=None, duration=None, name="random"):
     """A random rest-to-rest reference within position, velocity, acceleration, jerk and torque limits.
 
-    dt: s. eta: difficulty in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta. duration: s; when given,
-    motions follow one another, the last one held, so that the reference has round(duration / dt) + 1 samples exactly.
+    dt: s. eta: difficulty in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta.
+    duration: s; when given, motions follow one another and the last goal is held, so that the reference has exactly
+    round(duration / dt) + 1 samples.
     """
     total = None if duration is None else round(duration / dt)
     parts, legs, start, steps = [], [], None, 0

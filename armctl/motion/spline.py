@@ -1,8 +1,8 @@
 """Degree-5 clamped uniform B-spline paths and their closed-form timing, for NumPy and JAX arrays alike.
 
-A trajectory is path times timing. The path q(s), s in [0, 1], is a B-spline whose first and last three control points are
-tied to start and goal, so it begins and ends at rest, and the convex-hull property keeps it inside any box that holds
-its control points. The timing s = t / T is one number T, and the shortest feasible T has a closed form.
+A trajectory is path times timing. The path q(s), s in [0, 1], is a B-spline whose first and last three control points
+are tied to start and goal, so it begins and ends at rest, and the convex-hull property keeps it inside any box that
+holds its control points. The timing s = t / T is one number T, and the shortest feasible T has a closed form.
 """
 
 from functools import cache
@@ -54,7 +54,7 @@ def basis(count, samples, derivative=0):
     """Basis matrix (K, count) that maps control points to the path or its derivative with respect to s.
 
     count: number of control points, at least 6. samples: K for a uniform grid on [0, 1], or an array (K,) of s.
-    derivative: 0 to 5. Raises ValueError for fewer than 6 control points. Source: de Boor, A Practical Guide to Splines.
+    derivative: 0 to 5. Raises ValueError for fewer than 6 control points. Source: de Boor, Practical Guide to Splines.
     """
     if count <= DEGREE:
         raise ValueError(f"a degree-{DEGREE} spline needs at least {DEGREE + 1} control points, not {count}")
@@ -74,7 +74,7 @@ def evaluate(control_points, samples, derivatives=3):
 
 
 def control_points(start, goal, inner):
-    """Control points (..., C, n) of a rest-to-rest path from start (..., n) to goal (..., n) with inner (..., C-6, n)."""
+    """Control points (..., C, n) of a rest-to-rest path from start (..., n) to goal (..., n); inner (..., C-6, n)."""
     xp = _namespace(inner)
     shape = (*inner.shape[:-2], TIED, inner.shape[-1])
     first, last = (xp.broadcast_to(end[..., None, :], shape) for end in (start, goal))
@@ -83,7 +83,7 @@ def control_points(start, goal, inner):
 
 @cache
 def straight_weights(count=CONTROL_POINTS):
-    """Weights (count-6,) that place inner control points on the minimum-jerk straight line, which quintics hold exactly."""
+    """Weights (count-6,) that place inner control points on the minimum-jerk line, which quintics hold exactly."""
     s = np.linspace(0.0, 1.0, 8 * count)
     weights = fit(np.array((s**3 * (10 - 15 * s + 6 * s**2))[:, None]), count)[:, 0]
     weights.setflags(write=False)
@@ -120,7 +120,7 @@ def _fit_matrices(count, samples):
 
 
 def fit(q, count=CONTROL_POINTS, samples=None):
-    """Inner control points (..., count-6, n) of the rest-to-rest path nearest to samples q (..., K, n), by least squares.
+    """Inner control points (..., count-6, n) of the rest-to-rest path nearest to q (..., K, n), by least squares.
 
     The path starts at q[0] and ends at q[-1]. samples: their s (K,), uniform on [0, 1] if absent. NumPy only.
     """
@@ -131,12 +131,12 @@ def fit(q, count=CONTROL_POINTS, samples=None):
 
 
 def minimal_duration(limits, derivatives, gravity_torque=None, dynamic_torque=None):
-    """Shortest duration T_min (...,) in s that meets every limit at the samples, and the index (...,) into CONSTRAINTS of the one that binds.
+    """Shortest duration T_min (...,) s that meets every limit, and the index (...,) into CONSTRAINTS that binds.
 
     With s = t / T velocity scales as 1/T, acceleration as 1/T^2, jerk as 1/T^3, and torque is g(q) + tau_dyn / T^2.
     limits: anything with velocity, acceleration, jerk, effort (n,), such as a Chain or an Arm.
-    derivatives: (dq, d2q, d3q) in s, (..., K, n). gravity_torque: g(q) (..., K, n) N·m. dynamic_torque: inverse dynamics of
-    (q, dq/ds, d2q/ds2) without gravity (..., K, n). T_min is inf where gravity alone exceeds the effort limit.
+    derivatives: (dq, d2q, d3q) in s, (..., K, n). gravity_torque: g(q) (..., K, n) N·m. dynamic_torque: inverse
+    dynamics of (q, dq/ds, d2q/ds2) without gravity (..., K, n). T_min is inf where gravity alone exceeds the effort.
     Feasible for every T >= T_min. Run the motion in T_min / eta, eta in (0, 1], the difficulty dial.
     """
     xp = _namespace(derivatives[0])
