@@ -176,7 +176,9 @@ PRESETS: dict[str, Callable] = {
 
 def rated_payload(chain: Chain) -> float:
     """Payload range of the presets, kg: a fifth of what the weakest loaded joint could hold at half the arm's reach."""
-    reach = float(np.sum(np.linalg.norm(chain.T_parent_joint[1:, :3, 3], axis=-1)) + np.linalg.norm(chain.T_last_tip[:3, 3]))
+    reach = float(
+        np.sum(np.linalg.norm(chain.T_parent_joint[1:, :3, 3], axis=-1)) + np.linalg.norm(chain.T_last_tip[:3, 3])
+    )
     return float(0.2 * np.max(chain.effort) / (GRAVITY * 0.5 * reach))
 
 

@@ -1,0 +1,72 @@
+"""Forward kinematics and Jacobian of an Arm, batched over leading axes and differentiable."""
+
+import jax.numpy as jnp
+
+from armctl import scanform as sf
+from armctl.arm import Arm
+
+
+def _poses(arm: Arm, q):
+    """World rotation and origin of every link, joint-major: nested tuples of (n, ...)."""
+    q = sf.promote(arm, q)
+    batch, dtype = q.shape[:-1], q.dtype
+
+    def step(carry, x):
+        R, p = carry
+        R_link, p_link = sf.frame(x)
+        p = sf.add(p, sf.mul(R, p_link))
+        R = sf.matmul(R, R_link)
+        return (R, p), (R, p)
+
+    one, zero = jnp.ones(batch, dtype), jnp.zeros(batch, dtype)
+    eye = ((one, zero, zero), (zero, one, zero), (zero, zero, one))
+    _, poses = sf.scan(step, (eye, (zero, zero, zero)), sf.joint_inputs(arm, q))
+    return poses
+
+
+def _tip(arm: Arm, R, p):
+    """Tip rotation and position from the last link's, as tuples of batch-shaped arrays."""
+    last_R = tuple(tuple(x[-1] for x in row) for row in R)
+    last_p = tuple(x[-1] for x in p)
+    R_tip = tuple(tuple(arm.R_last_tip[i, j] for j in range(3)) for i in range(3))
+    p_tip = tuple(arm.p_last_tip[i] for i in range(3))
+    return sf.matmul(last_R, R_tip), sf.add(last_p, sf.mul(last_R, p_tip))
+
+
+def _homogeneous(R, p):
+    zero, one = jnp.zeros_like(p[0]), jnp.ones_like(p[0])
+    rows = [jnp.stack([*R[i], p[i]], axis=-1) for i in range(3)]
+    return jnp.stack([*rows, jnp.stack([zero, zero, zero, one], axis=-1)], axis=-2)
+
+
+def forward_kinematics(arm: Arm, q):
+    """World pose of the tip. q: (..., n) rad -> T_world_tip (..., 4, 4)."""
+    return _homogeneous(*_tip(arm, *_poses(arm, q)))
+
+
+def link_poses(arm: Arm, q):
+    """World poses of the link frames. q: (..., n) rad -> T_world_link (..., n, 4, 4)."""
+    return jnp.moveaxis(_homogeneous(*_poses(arm, q)), 0, -3)
+
+
+def pose_and_jacobian(arm: Arm, q):
+    """Tip pose and geometric Jacobian from one pass. q: (..., n) -> T_world_tip (..., 4, 4), J (..., 6, n).
+
+    Jacobian rows are linear then angular, world frame, at the tip.
+    """
+    R, p = _poses(arm, q)
+    R_tip, p_tip = _tip(arm, R, p)
+    z = tuple(row[2] for row in R)
+    linear = sf.cross(z, tuple(t - x for t, x in zip(p_tip, p, strict=True)))
+    angular = z
+    flag = sf.prismatic_flag(arm, z[0])
+    if flag is not None:
+        linear = sf.add(sf.scale(linear, 1 - flag), sf.scale(z, flag))
+        angular = sf.scale(z, 1 - flag)
+    J = jnp.stack([sf.joint_minor(x) for x in (*linear, *angular)], axis=-2)
+    return _homogeneous(R_tip, p_tip), J
+
+
+def jacobian(arm: Arm, q):
+    """Geometric Jacobian at the tip, world frame, rows linear then angular. q: (..., n) rad -> (..., 6, n)."""
+    return pose_and_jacobian(arm, q)[1]

@@ -1,0 +1,130 @@
+"""The array layout of the fast dynamics: every scalar its own contiguous array, one `lax.scan` step per joint.
+
+Public functions take (..., n); here the joint axis moves to the front and batch axes stay behind, so inside a scan step
+3-vectors and 3x3 matrices are tuples of batch-shaped arrays and every operation is one contiguous SIMD loop. The scan
+keeps XLA from fusing (and recomputing) across joints. This file is the only place where axes are moved.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Vec = tuple[Any, Any, Any]
+Mat = tuple[Vec, Vec, Vec]  # rows
+
+
+def joint_major(x, core: int = 0):
+    """Move the joint axis to the front. x: (..., n, *core) -> (n, ...), or for 3-vectors and 3x3 matrices tuples of them."""
+    x = jnp.moveaxis(jnp.asarray(x), -1 - core, 0)
+    if core == 0:
+        return x
+    if core == 1:
+        return tuple(x[..., i] for i in range(3))
+    return tuple(tuple(x[..., i, j] for j in range(3)) for i in range(3))
+
+
+def joint_minor(x):
+    """Move the joint axis back. (n, ...) -> (..., n)."""
+    return jnp.moveaxis(x, 0, -1)
+
+
+def scan(step, carry, xs, reverse=False):
+    """`lax.scan` over the joints."""
+    return jax.lax.scan(step, carry, xs, reverse=reverse)
+
+
+def add(a: Vec, b: Vec) -> Vec:
+    """a + b."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def scale(a: Vec, s) -> Vec:
+    """s a."""
+    return tuple(x * s for x in a)
+
+
+def dot(a: Vec, b: Vec):
+    """a . b"""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def cross(a: Vec, b: Vec) -> Vec:
+    """a x b."""
+    return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+
+
+def cross_z(a: Vec, s) -> Vec:
+    """a x (0, 0, s)."""
+    return (a[1] * s, -a[0] * s, jnp.zeros_like(a[0] * s))
+
+
+def mul(A: Mat, v: Vec) -> Vec:
+    """A v."""
+    return tuple(dot(row, v) for row in A)
+
+
+def mul_t(A: Mat, v: Vec) -> Vec:
+    """A' v."""
+    return mul(transpose(A), v)
+
+
+def transpose(A: Mat) -> Mat:
+    """A'."""
+    return tuple(zip(*A, strict=True))
+
+
+def matmul(A: Mat, B: Mat) -> Mat:
+    """A B."""
+    Bt = transpose(B)
+    return tuple(tuple(dot(row, col) for col in Bt) for row in A)
+
+
+def madd(A: Mat, B: Mat) -> Mat:
+    """A + B."""
+    return tuple(add(a, b) for a, b in zip(A, B, strict=True))
+
+
+def cross_mat(p: Vec, A: Mat) -> Mat:
+    """[p]x A, column by column."""
+    return transpose(tuple(cross(p, col) for col in transpose(A)))
+
+
+def promote(arm, x):
+    """An input as an array of the type the computation runs in: that of the input and the arm's arrays together."""
+    return jnp.asarray(x, jnp.result_type(x, arm.mass))
+
+
+def joint_inputs(arm, q) -> dict:
+    """Per-joint scan inputs that place the link frames: constants, cosine and sine, slide of prismatic joints.
+
+    q: (..., n). Values are (n, ...) arrays or tuples of them.
+    """
+    q = joint_major(q)
+    xs = {"R0": joint_major(arm.R_parent_link, 2), "p0": joint_major(arm.p_parent_link, 1)}
+    slide = prismatic_flag(arm, q)
+    if slide is None:
+        return {**xs, "c": jnp.cos(q), "s": jnp.sin(q)}
+    return {**xs, "c": jnp.cos(q * (1 - slide)), "s": jnp.sin(q * (1 - slide)), "slide": q * slide, "flag": slide}
+
+
+def prismatic_flag(arm, q):
+    """(n, 1...) array of ones where a joint is prismatic; None for an arm of revolute joints only."""
+    if "prismatic" not in arm.joint_types:
+        return None
+    flag = jnp.array([float(kind == "prismatic") for kind in arm.joint_types], q.dtype)
+    return flag.reshape(-1, *([1] * (q.ndim - 1)))
+
+
+def frame(x) -> tuple[Mat, Vec]:
+    """Rotation and origin of a link frame in its parent's: the joint angle mixes two columns of the constant part."""
+    c, s = x["c"], x["s"]
+    R = tuple((row[0] * c + row[1] * s, row[1] * c - row[0] * s, row[2]) for row in x["R0"])
+    if "slide" not in x:
+        return R, x["p0"]
+    return R, tuple(p + row[2] * x["slide"] for p, row in zip(x["p0"], x["R0"], strict=True))
+
+
+def zeros(batch, dtype) -> Vec:
+    """The zero vector of a batch."""
+    return (jnp.zeros(batch, dtype),) * 3
