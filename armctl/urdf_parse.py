@@ -196,7 +196,7 @@ def _read_root(path: Path) -> ET.Element:
 
 
 def _colours(root: ET.Element) -> dict[str, tuple[float, ...]]:
-    named = {}
+    named: dict[str, tuple[float, ...]] = {}
     for material in root.iter("material"):
         colour = material.find("color")
         if colour is not None and material.get("name"):
