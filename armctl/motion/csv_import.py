@@ -1,4 +1,4 @@
-"""Reference trajectories from CSV files: `t,q1..qn` in joints, or `t,x,y,z,qx,qy,qz,qw` at the tip by inverse kinematics."""
+"""References from CSV files: `t,q1..qn` in joints, or `t,x,y,z,qx,qy,qz,qw` at the tip by inverse kinematics."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ MAX_JUMP = 1.0  # rad between samples; more means that the arm had to change its
 def load_csv(path, chain: Chain, dt: float | None = None) -> Reference:
     """Read a CSV reference. dt: s, the file's mean step if absent.
 
-    Raises UsageError, naming the file and the row, for a wrong header, text or gaps among the numbers, times that do not
-    increase, a joint outside its limits, or a pose the arm cannot reach (with time, point and by how much it is missed).
+    Raises UsageError, naming the file and the row, for a wrong header, text or gaps among the numbers, times that do
+    not increase, a joint outside its limits, or a pose out of reach (with time, point and by how much it is missed).
     """
     path = Path(path)
     header, table = _read(path)
@@ -62,11 +62,12 @@ def _check_limits(path, chain, times, q):
     if outside.any():
         k, i = (int(x[0]) for x in np.nonzero(outside))
         limits = f"[{chain.lower[i]:.3f}, {chain.upper[i]:.3f}]"
-        raise UsageError(f"reference '{path}': q{i + 1} = {q[k, i]:.3f} at t = {times[k]:.3f} s is outside {limits}")
+        where = f"q{i + 1} = {q[k, i]:.3f} at t = {times[k]:.3f} s"
+        raise UsageError(f"reference '{path}': {where} is outside the limits {limits} of {chain.name}")
 
 
 def _joints_from_poses(path, chain, times, poses):
-    """Joint path (K, n) through tip poses (K, 7) at times (K,): of several starts the one that goes through smoothly."""
+    """Joint path (K, n) through tip poses (K, 7) at times (K,): of several starts the smoothest."""
     norm = np.linalg.norm(poses[:, 3:], axis=1)
     if (np.abs(norm - 1) > 0.01).any():
         row = int(np.flatnonzero(np.abs(norm - 1) > 0.01)[0])

@@ -54,6 +54,13 @@ def time_samples(control_points, duration: float, dt: float):
     return q, dq / T, d2q / T**2
 
 
+def path_reference(chain: Chain, control_points, t_min, eta, dt, *, binding=None, name="path", meta=None) -> Reference:
+    """Reference of one path (C, n) rad run in t_min / eta s on a grid of dt s; meta gains eta, t_min and binding."""
+    facts = {"eta": float(eta), "t_min": float(t_min), "binding": binding, **(meta or {})}
+    motion = time_samples(control_points, float(t_min) / float(eta), dt)
+    return Reference.from_joints(chain, dt, *motion, name=name, meta=facts)
+
+
 def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarray:
     """Control points (C, n) of a random point-to-point or via-point path within the limits that stays clear if it can.
 

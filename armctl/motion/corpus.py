@@ -1,0 +1,200 @@
+"""The motion corpus: a timed, limit-keeping set of paths of one arm, the data that the generator learns from."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.motion import spline
+from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.families import FAMILIES
+from armctl.motion.reference import Reference, load_suite_dir
+from armctl.motion.sampling import path_reference, path_timing
+from armctl.urdf import Chain
+
+SPLITS = ("train", "val", "test")
+SPLIT_SHARES = (0.8, 0.1, 0.1)
+ETA_RANGE = (0.3, 1.0)
+REVERSED = 0.25  # share of members that are another member run backwards
+CLEARANCE_SAMPLES = 33
+BLOCK = 64  # paths handled at once, sized for the cache
+DEMONSTRATION = "demonstration"
+MAX_MISFIT = 0.2  # rad a spline may lie off a demonstration
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """N rest-to-rest paths of one arm with their timing.
+
+    robot: name of the arm. families: names that `family` indexes. control_points: (N, C, n) rad, within the limits.
+    t_min: (N,) s, shortest duration. eta: (N,) difficulty, the motion takes t_min / eta. binding: (N,) index into
+    spline.CONSTRAINTS. family: (N,) index. context: (N,) number of the start and goal; a reversed path keeps its parent's.
+    split: (N,) index into SPLITS, one per context.
+    """
+
+    robot: str
+    families: tuple[str, ...]
+    control_points: np.ndarray
+    t_min: np.ndarray
+    eta: np.ndarray
+    binding: np.ndarray
+    family: np.ndarray
+    context: np.ndarray
+    split: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.t_min)
+
+    @property
+    def duration(self) -> np.ndarray:
+        """(N,) s."""
+        return self.t_min / self.eta
+
+    @property
+    def start(self) -> np.ndarray:
+        """(N, n) rad."""
+        return self.control_points[:, 0]
+
+    @property
+    def goal(self) -> np.ndarray:
+        """(N, n) rad."""
+        return self.control_points[:, -1]
+
+    @property
+    def inner(self) -> np.ndarray:
+        """The free control points, (N, C - 6, n) rad."""
+        return self.control_points[:, spline.TIED : -spline.TIED]
+
+    @property
+    def residual(self) -> np.ndarray:
+        """Inner control points off the minimum-jerk straight line, (N, C - 6, n) rad."""
+        return self.inner - spline.straight_inner(self.start, self.goal, self.control_points.shape[1])
+
+    def take(self, rows) -> "Corpus":
+        """The members with these indices or this mask."""
+        names = ("control_points", "t_min", "eta", "binding", "family", "context", "split")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+    def subset(self, split: str) -> "Corpus":
+        """The members of one split. Raises UsageError for a split not in SPLITS."""
+        if split not in SPLITS:
+            raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
+        return self.take(self.split == SPLITS.index(split))
+
+
+def _blocks(function, paths):
+    """Apply a batched function to blocks of paths and join the results (each an array or a tuple of arrays)."""
+    parts = [function(paths[k : k + BLOCK]) for k in range(0, len(paths), BLOCK)]
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    return np.concatenate(parts)
+
+
+def path_clearance(chain: Chain, paths) -> np.ndarray:
+    """Smallest sphere clearance (N,) m along paths (N, C, n) rad."""
+    return _blocks(lambda p: clearance(chain, spline.evaluate(p, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1), paths)
+
+
+def _draw(chain, rng, family, wanted):
+    """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding."""
+    kept, rate = [], 0.5
+    for _ in range(8):
+        missing = wanted - sum(len(k[0]) for k in kept)
+        if missing <= 0:
+            break
+        tried = min(4000, int(1.3 * missing / rate) + 8)
+        paths = FAMILIES[family](chain, rng, tried)
+        paths = paths[path_clearance(chain, paths) > safe_margin(chain)] if len(paths) else paths
+        rate = max(len(paths) / tried, 0.02)
+        if len(paths):
+            t_min, binding = _blocks(lambda p: path_timing(chain, p), paths[:missing])
+            good = np.isfinite(t_min) & (t_min > 0)
+            kept.append((paths[:missing][good], t_min[good], binding[good]))
+    if not kept:
+        return np.empty((0, spline.CONTROL_POINTS, chain.n)), np.empty(0), np.empty(0, int)
+    return tuple(np.concatenate(column)[:wanted] for column in zip(*kept, strict=True))
+
+
+def _split_by_context(rng, context):
+    """One split index per member (N,), the same for all members of a context."""
+    number, inverse = np.unique(context, return_inverse=True)
+    edges = np.round(np.cumsum(SPLIT_SHARES) * len(number)).astype(int)
+    rank = rng.permutation(len(number))
+    return np.searchsorted(edges, rank, side="right")[inverse].clip(0, len(SPLITS) - 1)
+
+
+def build_corpus(chain: Chain, count: int, seed: int = 0, families=tuple(FAMILIES)) -> Corpus:
+    """A corpus of `count` paths, equal shares of the families, every one inside the limits and clear of arm and floor.
+
+    chain: the arm. families: names out of FAMILIES; one the arm cannot perform leaves its share to the others.
+    The same seed gives the same corpus. Raises UsageError for an unknown family, or if the arm can perform none.
+    """
+    unknown = set(families) - set(FAMILIES)
+    if unknown or count < 1:
+        raise UsageError(f"cannot build a corpus of {count} from {unknown or families}: families are {', '.join(FAMILIES)}")
+    rng = np.random.default_rng(seed)
+    parents = count - int(REVERSED * count)
+    drawn, missing = [], parents
+    for k, family in enumerate(reversed(families)):  # the sure families come last and fill up what others leave
+        share = -(-missing // (len(families) - k))
+        drawn.append((*_draw(chain, rng, family, share), families.index(family)))
+        missing -= len(drawn[-1][1])
+    paths, t_min, binding = (np.concatenate([d[k] for d in drawn]) for k in range(3))
+    family = np.concatenate([np.full(len(d[1]), d[3]) for d in drawn])
+    if not len(paths):
+        raise UsageError(f"found no motion of {chain.name} that is free of collisions and within its limits")
+    return _with_reversals(chain, rng, count, families, (paths, t_min, binding, family))
+
+
+def _with_reversals(chain, rng, count, families, parents):
+    """The parents and, up to `count`, some run backwards; torque and limits do not tell the direction, so t_min stays."""
+    total = len(parents[0])
+    back = rng.permutation(total)[: count - total]
+    paths, t_min, binding, family = (np.concatenate([x, x[back]]) for x in parents)
+    paths[total:] = paths[total:, ::-1]
+    context = np.concatenate([np.arange(total), back])
+    order = rng.permutation(len(paths))
+    fields = {"t_min": t_min, "binding": binding, "family": family, "context": context}
+    fields |= {"eta": rng.uniform(*ETA_RANGE, len(paths)), "split": _split_by_context(rng, context)}
+    return Corpus(chain.name, tuple(families), paths, **fields).take(order)
+
+
+def import_demonstrations(folder, chain: Chain, seed: int = 0) -> Corpus:
+    """A corpus fitted to the user's own demonstrations, every .npz and .csv of a folder, one context each.
+
+    Each is fitted by a rest-to-rest spline within the limits and keeps its duration where that is feasible, else gets its
+    shortest one. Raises UsageError for a file that cannot be read or that a spline misses by more than 0.2 rad.
+    """
+    demos = load_suite_dir(folder, chain)
+    paths = np.stack([_fit_demonstration(chain, demo) for demo in demos])
+    t_min, binding = _blocks(lambda p: path_timing(chain, p), paths)
+    eta = np.clip(t_min / np.array([demo.duration for demo in demos]), 1e-3, 1.0)
+    context = np.arange(len(demos))
+    split = _split_by_context(np.random.default_rng(seed), context)
+    family = np.zeros(len(demos), int)
+    return Corpus(chain.name, (DEMONSTRATION,), paths, t_min, eta, binding, family, context, split)
+
+
+def _fit_demonstration(chain, demo: Reference):
+    inner = np.clip(spline.fit(demo.q), chain.lower, chain.upper)
+    path = spline.control_points(demo.q[0], demo.q[-1], inner)
+    miss = np.abs(spline.evaluate(path, len(demo.q), derivatives=0)[0] - demo.q).max()
+    if miss > MAX_MISFIT:
+        raise UsageError(
+            f"demonstration '{demo.name}' is too winding for one path: the fit misses it by {miss:.2f} rad; cut it into parts"
+        )
+    return path
+
+
+def references(corpus: Corpus, chain: Chain, split: str, dt: float = 0.01, limit: int | None = None) -> list[Reference]:
+    """References of one split, at most `limit` of them, on a grid of dt s; meta holds family, eta, t_min, binding, context."""
+    part = corpus.subset(split)
+    return [_reference(part, chain, split, dt, k) for k in range(len(part) if limit is None else min(limit, len(part)))]
+
+
+def _reference(part, chain, split, dt, k):
+    family = part.families[part.family[k]]
+    meta = {"family": family, "split": split, "context": int(part.context[k])}
+    binding = spline.CONSTRAINTS[int(part.binding[k])]
+    name = f"{family}_{split}_{k:04d}"
+    return path_reference(chain, part.control_points[k], part.t_min[k], part.eta[k], dt, binding=binding, name=name, meta=meta)
