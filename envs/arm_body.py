@@ -1,0 +1,123 @@
+"""One arm in one PyBullet client: load, set the state, step, read back. Nothing about control or tasks."""
+
+import os
+import tempfile
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from armctl import rigid
+from armctl.envs.bullet import p, quiet
+from armctl.envs.pose import compose, inverse
+from armctl.geometry import matrix_to_pose
+from armctl.urdf import Chain, write_urdf
+
+
+class ArmBody:
+    """A fixed-base arm in a physics client of its own, whose step is semi-implicit Euler on M qdd + h = tau.
+
+    chain: the arm, with the mass, com and inertia the body shall have (see `true_chain`). physics_dt: step, s.
+    gravity: (3,) m/s^2. shapes: "collision", "visual" or "none", which geometry to load. substeps: physics steps per
+    call of `step`; more than 1 is for motors, with torques each step needs its own call.
+    Damping, joint friction and the default motors of Bullet are off; limits stay as hard stops. Joints and links are
+    numbered as in the chain. `close` may be called any number of times.
+    """
+
+    def __init__(self, chain: Chain, *, physics_dt=0.002, gravity=rigid.GRAVITY, shapes="collision", substeps=1):
+        self.chain = chain
+        self.physics_dt, self.substeps = physics_dt, substeps
+        self.joints = list(range(chain.n))
+        self.client = p.connect(p.DIRECT)
+        if self.client < 0:
+            raise RuntimeError("PyBullet has no free physics client: close environments you no longer use.")
+        client = {"physicsClientId": self.client}
+        self.step = partial(p.stepSimulation, **client)
+        self._set_torque = partial(p.setJointMotorControlArray, **client)
+        self._states = partial(p.getJointStates, **client)
+        self._link_state = partial(p.getLinkState, computeForwardKinematics=1, **client)
+        self._shapes = shapes
+        self.load(chain, gravity)
+
+    def load(self, chain: Chain, gravity=rigid.GRAVITY) -> None:
+        """Empty the world and put this arm into it, at rest at its home configuration."""
+        client = {"physicsClientId": self.client}
+        p.resetSimulation(**client)
+        steps = self.substeps
+        p.setPhysicsEngineParameter(
+            fixedTimeStep=self.physics_dt * steps, numSubSteps=steps if steps > 1 else 0, **client
+        )
+        p.setGravity(*gravity, **client)
+        shapes = tuple(s for s in chain.shapes if s.role == self._shapes)
+        self.chain, self.id = chain, load_text(write_urdf(replace(chain, shapes=shapes)), self.client)
+        for link in range(-1, chain.n):
+            p.changeDynamics(self.id, link, linearDamping=0, angularDamping=0, jointDamping=0, **client)
+            p.setCollisionFilterGroupMask(self.id, link, 0, 0, **client)
+        self.reset(chain.home, np.zeros(chain.n))
+        # Bullet knows a link's centre of mass to double precision, but the frame of the URDF only to single.
+        tip = matrix_to_pose(rigid.forward_kinematics(chain, chain.home)).tolist()
+        com, turn = self._link_state(self.id, chain.n - 1)[:2]
+        self._tip = compose(*inverse(com, turn), tip[:3], tip[3:])
+
+    def reset(self, q, qd) -> None:
+        """Set the joint state, q (n,) rad, qd (n,) rad/s, and switch all motors off."""
+        for j, (position, velocity) in enumerate(zip(q, qd, strict=True)):
+            p.resetJointState(self.id, j, float(position), float(velocity), physicsClientId=self.client)
+        self._set_torque(self.id, self.joints, p.VELOCITY_CONTROL, forces=[0.0] * len(self.joints))
+
+    def state(self) -> tuple[np.ndarray, np.ndarray]:
+        """True joint state: q (n,) rad, qd (n,) rad/s."""
+        q, qd, _, _ = zip(*self._states(self.id, self.joints), strict=True)
+        return np.array(q), np.array(qd)
+
+    def set_torque(self, tau: list[float]) -> None:
+        """Joint torques of the next step, n numbers, N m. They last one step."""
+        self._set_torque(self.id, self.joints, p.TORQUE_CONTROL, forces=tau)
+
+    def apply_wrench(self, force, moment) -> None:
+        """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""
+        link, client = self.joints[-1], self.client
+        p.applyExternalForce(self.id, link, force, self.tip()[0], p.WORLD_FRAME, physicsClientId=client)
+        p.applyExternalTorque(self.id, link, moment, p.WORLD_FRAME, physicsClientId=client)
+
+    def tip(self) -> tuple[tuple, tuple]:
+        """Pose of the tip: position (3) m and quaternion xyzw (4), w >= 0, as plain tuples (fast)."""
+        state = self._link_state(self.id, self.joints[-1])
+        position, quat = compose(state[0], state[1], *self._tip)
+        return position, quat if quat[3] >= 0 else tuple(-x for x in quat)
+
+    def mass_and_gravity(self, q) -> tuple[np.ndarray, np.ndarray]:
+        """Joint-space inertia (n, n) kg m^2 and gravity torque (n,) N m of this body at q (n,) rad."""
+        q, still = np.asarray(q, dtype=float).tolist(), [0.0] * len(self.joints)
+        client = {"physicsClientId": self.client}
+        M = p.calculateMassMatrix(self.id, q, **client)
+        return np.array(M), np.array(p.calculateInverseDynamics(self.id, q, still, still, **client))
+
+    def distance(self, link_a: int, link_b: int, reach: float) -> float:
+        """Distance between the collision shapes of two links, m (negative: depth); `reach` if farther than that."""
+        points = p.getClosestPoints(self.id, self.id, reach, link_a, link_b, physicsClientId=self.client)
+        return min((point[8] for point in points), default=reach)
+
+    def close(self) -> None:
+        """Disconnect the physics client."""
+        if self.client >= 0:
+            p.disconnect(self.client)
+            self.client = -1
+
+    def __del__(self):
+        if getattr(self, "_client", -1) >= 0 and p is not None and p.isConnected(self.client):
+            self.close()
+
+
+def load_text(urdf: str, client: int) -> int:
+    """Load URDF text as a fixed-base body; returns its id. PyBullet reads files only, so one lives for a moment."""
+    fd, path = tempfile.mkstemp(suffix=".urdf")
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(urdf)
+        with quiet():
+            return p.loadURDF(path, useFixedBase=True, flags=p.URDF_USE_INERTIA_FROM_FILE, physicsClientId=client)
+    finally:
+        os.unlink(path)
+
+

@@ -1,0 +1,69 @@
+"""Pose arithmetic on plain Python numbers, for one arm at a time.
+
+The same formulas as geometry.py; at this size plain floats are an order of magnitude faster than arrays, and they run
+at every control step. Quaternions are xyzw and unit.
+"""
+
+from math import atan2, sqrt
+
+
+def quat_multiply(a, b):
+    """Rotation b followed by a. a, b: (4) -> (4)."""
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    return (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
+
+
+def quat_rotate(quat, v):
+    """Vector v (3) turned by quat (4) -> (3)."""
+    x, y, z, w = quat
+    vx, vy, vz = v
+    tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
+    return (vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx)
+
+
+def compose(p_a, quat_a, p_b, quat_b):
+    """T_a T_b as position (3) and quaternion (4)."""
+    x, y, z = quat_rotate(quat_a, p_b)
+    return (p_a[0] + x, p_a[1] + y, p_a[2] + z), quat_multiply(quat_a, quat_b)
+
+
+def inverse(position, quat):
+    """T^-1 of a position (3) and a quaternion (4), in the same form."""
+    x, y, z, w = quat
+    back = (-x, -y, -z, w)
+    return tuple(-v for v in quat_rotate(back, position)), back
+
+
+def rotation_error(quat_target, quat):
+    """World-frame rotation vector (3), rad, that turns quat into quat_target; its norm is the angle between them."""
+    x, y, z, w = quat
+    x, y, z, w = quat_multiply(quat_target, (-x, -y, -z, w))
+    if w < 0:
+        x, y, z, w = -x, -y, -z, -w
+    s = sqrt(x * x + y * y + z * z)
+    scale = 2 * atan2(s, w) / s if s > 1e-12 else 2.0
+    return scale * x, scale * y, scale * z
+
+
+def first_columns(quat):
+    """First two columns of the rotation matrix of quat (4) -> (6)."""
+    x, y, z, w = quat
+    return (
+        1 - 2 * (y * y + z * z),
+        2 * (x * y + z * w),
+        2 * (x * z - y * w),
+        2 * (x * y - z * w),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z + x * w),
+    )
+
+
+def norm(v):
+    """Euclidean length of v (3)."""
+    return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])

@@ -1,0 +1,93 @@
+"""Rewards: named terms with named weights, the same for one step and for a relabelled batch (HER)."""
+
+import numpy as np
+
+from armctl.errors import UsageError
+
+POSITION_TOLERANCE = 0.01
+"""Success: tip within this distance of the target, m ..."""
+ORIENTATION_TOLERANCE = float(np.deg2rad(15))
+"""... and within this angle, rad."""
+
+REWARDS = ("dense", "sparse")
+WEIGHTS = {
+    "dense": {
+        "position": -1.0,  # distance, m
+        "orientation": -0.1,  # angle, rad
+        "precision": 0.5,  # 1 / (1 + (distance / 1 cm)^2)
+        "effort": -0.01,  # mean square of torque over effort
+        "action_rate": -0.01,  # mean square of the change of action
+        "limits": -1.0,  # rad beyond the joint limits
+        "collision": -0.1,  # 1 when the arm touches itself
+    },
+    "sparse": {"failure": -1.0},  # 1 unless within both tolerances
+}
+GOAL_TERMS = ("position", "orientation", "precision", "failure")
+
+
+def goal_errors(achieved, desired):
+    """Distance (...,) m and angle (...,) rad between poses (..., 7)."""
+    a, d = np.asarray(achieved, dtype=float), np.asarray(desired, dtype=float)
+    distance = np.sqrt(np.sum((d[..., :3] - a[..., :3]) ** 2, axis=-1))
+    u, v = d[..., 3:], a[..., 3:]
+    # vector and scalar part of the relative rotation; atan2 of both stays accurate at every angle
+    vector = v[..., 3:] * u[..., :3] - u[..., 3:] * v[..., :3] - _cross(u, v)
+    scalar = np.abs(np.sum(u * v, axis=-1))
+    return distance, 2 * np.arctan2(np.sqrt(np.sum(vector**2, axis=-1)), scalar)
+
+
+def _cross(a, b):
+    parts = ((1, 2), (2, 0), (0, 1))
+    return np.stack([a[..., i] * b[..., j] - a[..., j] * b[..., i] for i, j in parts], axis=-1)
+
+
+def is_success(position_error, orientation_error):
+    """Whether errors (m, rad) are within both tolerances."""
+    return (position_error < POSITION_TOLERANCE) & (orientation_error < ORIENTATION_TOLERANCE)
+
+
+def goal_terms(kind: str, position_error, orientation_error) -> dict:
+    """Weighted terms that depend on the goal. Errors in m and rad, numbers or arrays alike."""
+    weights = WEIGHTS[kind]
+    if kind == "sparse":
+        return {"failure": weights["failure"] * (1.0 - is_success(position_error, orientation_error))}
+    return {
+        "position": weights["position"] * position_error,
+        "orientation": weights["orientation"] * orientation_error,
+        "precision": weights["precision"] / (1 + (position_error / POSITION_TOLERANCE) ** 2),
+    }
+
+
+def motion_terms(kind: str, effort: float, action_rate: float, limits: float, collision: float) -> dict:
+    """Weighted terms that do not depend on the goal, from their raw values."""
+    if kind == "sparse":
+        return {}
+    weights = WEIGHTS[kind]
+    return {
+        "effort": weights["effort"] * effort,
+        "action_rate": weights["action_rate"] * action_rate,
+        "limits": weights["limits"] * limits,
+        "collision": weights["collision"] * collision,
+    }
+
+
+def compute_reward(kind: str, achieved, desired, info) -> np.ndarray | float:
+    """Reward of reaching `achieved` when `desired` was wanted, poses (..., 7); info: one dict or one per pose.
+
+    Terms that do not depend on the goal are taken from info["reward_terms"]; where it is absent they count as zero.
+    """
+    goal = sum(goal_terms(kind, *goal_errors(achieved, desired)).values())
+    if isinstance(info, dict):
+        return goal + _motion_part(info)
+    return goal + np.array([_motion_part(one) for one in info])
+
+
+def _motion_part(info: dict) -> float:
+    return float(sum(v for k, v in info.get("reward_terms", {}).items() if k not in GOAL_TERMS))
+
+
+def check_reward(kind: str) -> str:
+    """The reward's name. Raises UsageError for an unknown one."""
+    if kind not in REWARDS:
+        raise UsageError(f"Unknown reward {kind!r}; choose one of {', '.join(REWARDS)}.")
+    return kind
