@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -38,8 +37,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def create_run(path: str | Path, config: Any, *, overwrite: bool = False, resume: bool = False,
-               may_change: tuple[str, ...] = ("jobs",)) -> Path:
+def create_run(
+    path: str | Path,
+    config: Any,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    may_change: tuple[str, ...] = ("jobs",),
+) -> Path:
     """Create (or reopen) the folder of one run and record its configuration, versions and seeds.
 
     With ``overwrite`` the old folder is only moved aside; ``finish_run`` removes it once the new run is complete. With
@@ -82,6 +87,11 @@ def write_json(path: str | Path, value: Any) -> None:
     _replace(Path(path), (json.dumps(_plain(value), indent=2) + "\n").encode())
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8."""
+    _replace(Path(path), text.encode())
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; ``UsageError`` in one sentence if it is missing or corrupt."""
     try:
@@ -89,7 +99,9 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise UsageError(f"'{path}' does not exist; name a folder written by armctl.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"'{path}' is not readable JSON ({error}); restore it or run again with --overwrite.") from None
+        raise UsageError(
+            f"'{path}' is not readable JSON ({error}); restore it or run again with --overwrite."
+        ) from None
 
 
 def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
@@ -140,14 +152,12 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        temporary.write_bytes(data)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:
@@ -169,13 +179,17 @@ def _check_same(path: Path, config: Any, may_change: tuple[str, ...]) -> None:
     different = [name for name in new if name not in may_change and old.get(name) != new[name]]
     if different:
         name = different[0]
-        raise UsageError(f"'{path}' was started with {name}={old.get(name)!r}, not {new[name]!r}; resume it with the same "
-                         "options or replace it with --overwrite.")
+        raise UsageError(
+            f"'{path}' was started with {name}={old.get(name)!r}, not {new[name]!r}; resume it with the same "
+            "options or replace it with --overwrite."
+        )
 
 
 def _move_aside(path: Path) -> None:
     if not (path / "config.json").is_file():
-        raise UsageError(f"'{path}' is not an armctl run folder (no config.json), so --overwrite leaves it alone; name another.")
+        raise UsageError(
+            f"'{path}' is not an armctl run folder (no config.json), so --overwrite leaves it alone; name another."
+        )
     number = 1 + max([int(old.name.rpartition("-")[2]) for old in _set_aside(path)], default=0)
     os.replace(path, path.with_name(f".{path.name}.replaced-{number}"))
 

@@ -1,0 +1,116 @@
+"""What a bench will run: every reference under every scenario draw, with seeds that all controllers share."""
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference
+from armctl.plant.scenario import Scenario, sample_scenario
+from armctl.urdf import Chain
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """How a bench is run; recorded in ``config.json``."""
+
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    draws: int = 1
+    """Scenario draws per reference and scenario."""
+    seed: int = 0
+    """Seed of every draw; all controllers meet the same draws."""
+    control_dt: float = 0.01
+    """Time a command is held, s."""
+    physics_dt: float = 0.002
+    """Physics step, s."""
+    hold: float = 0.5
+    """Time the final pose is held after a reference that ends at rest, s; it shows settling and is left out of the tracking errors."""
+    lockstep: int = 16
+    """Episodes that advance together, so that the controller is called once for all of them."""
+    jobs: int = 1
+    """Worker processes; 1 runs in this process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One episode to run: a reference under one scenario draw."""
+
+    suite: str
+    reference: Reference
+    label: str
+    """Name of the reference, unique in its suite."""
+    scenario_name: str
+    scenario: Scenario
+    draw: int
+    seed: int
+    """Seed of the scenario draw and of the observation noise."""
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """Identity of the episode, the same for every controller."""
+        return self.suite, self.label, self.scenario_name, self.draw
+
+
+def make_tasks(config: BenchConfig, chain: Chain, suites: Mapping[str, Sequence[Reference]],
+               scenarios: Sequence[str] | Mapping[str, Scenario]) -> list[Task]:
+    """Return every episode of the bench, shortest first so that neighbours finish together.
+
+    Args:
+        suites: name -> references of the suite.
+        scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario.
+
+    Raises:
+        UsageError: no reference, no scenario, an unknown scenario, or settings that make no episode.
+    """
+    if config.draws < 1 or config.lockstep < 1 or config.jobs < 1:
+        raise UsageError(f"draws={config.draws}, lockstep={config.lockstep} and jobs={config.jobs} must all be at least 1.")
+    if not any(len(references) for references in suites.values()) or not len(scenarios):
+        raise UsageError("A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty.")
+    tasks = [_task(config, chain, suite, reference, label, name, scenarios, draw)
+             for suite, references in suites.items() for reference, label in zip(references, _labels(references), strict=True)
+             for name in scenarios for draw in range(config.draws)]
+    return sorted(tasks, key=lambda task: len(task.reference.q))
+
+
+def batches(tasks: list[Task], size: int) -> list[list[Task]]:
+    """Return the tasks in lockstep batches of at most ``size``."""
+    return [tasks[start: start + size] for start in range(0, len(tasks), size)]
+
+
+def fingerprint(tasks: list[Task], controllers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a resumed bench must share with the interrupted one: episodes, reference samples and controller parameters."""
+    import jax
+
+    return {
+        "episodes": [[*task.key, task.seed, zlib.crc32(np.ascontiguousarray(task.reference.q))] for task in tasks],
+        "controllers": {name: zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(jax, controller)))
+                        for name, controller in controllers.items()},
+    }
+
+
+def _leaves(jax: Any, controller: Any) -> list[Any]:
+    from flax import nnx
+
+    state = nnx.state(controller) if isinstance(controller, nnx.Module) else ()
+    return [leaf for leaf in jax.tree.leaves(state) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+
+
+def _task(config: BenchConfig, chain: Chain, suite: str, reference: Reference, label: str, name: str,
+          scenarios: Sequence[str] | Mapping[str, Scenario], draw: int) -> Task:
+    words = [zlib.crc32(text.encode()) for text in (suite, label, name)]
+    seed = int(np.random.SeedSequence([config.seed, *words, draw]).generate_state(1)[0])
+    if isinstance(scenarios, Mapping):
+        scenario = scenarios[name]
+    else:
+        scenario = sample_scenario(name, chain, np.random.default_rng(seed))
+    return Task(suite, reference, label, name, replace(scenario, seed=seed), draw, seed)
+
+
+def _labels(references: Sequence[Reference]) -> list[str]:
+    count = Counter(reference.name for reference in references)
+    return [reference.name if count[reference.name] == 1 else f"{reference.name}#{index}" for index, reference in enumerate(references)]

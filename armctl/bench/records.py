@@ -1,0 +1,70 @@
+"""What a bench run leaves on disk: ``episodes.csv`` and one ``tracks/*.npz`` per batch of episodes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from armctl import store
+from armctl.bench.metrics import Episode
+from armctl.bench.summary import Row
+from armctl.errors import UsageError
+
+TEXT = ("controller", "suite", "reference", "scenario", "failure", "file", "family", "robot", "control", "objective", "information",
+        "tuning_budget", "batch", "payload_com", "viscous", "coulomb", "inertia_scale", "actuator_strength", "wrench")
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The recorded motion of one episode; ``moving`` samples belong to the reference, the rest hold its end."""
+
+    dt: float
+    moving: int
+    pose: np.ndarray
+    """(T, 7) tip pose, m and quaternion xyzw."""
+    reference: np.ndarray
+    """(T, 7)"""
+    q: np.ndarray
+    """(T, n) rad"""
+
+
+def save_tracks(path: Path, episodes: list[Episode]) -> None:
+    """Write the motions of a batch of episodes, padded by their last sample, atomically."""
+    longest = max(len(episode.pose) for episode in episodes)
+    arrays = {name: np.stack([_padded(getattr(episode, name), longest) for episode in episodes]).astype(np.float32)
+              for name in ("pose", "reference", "q")}
+    store.save_arrays(path, {**arrays, "dt": episodes[0].dt, "moving": np.array([episode.moving for episode in episodes]),
+                             "length": np.array([len(episode.pose) for episode in episodes])})
+
+
+def read_tracks(folder: Path, rows: list[Row]) -> list[Track]:
+    """Return the motions of rows of ``episodes.csv``, in their order."""
+    files = {name: store.load_arrays(Path(folder) / "tracks" / name) for name in {row["file"] for row in rows}}
+    return [_track(files[row["file"]], int(row["slot"])) for row in rows]
+
+
+def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
+    length = int(arrays["length"][slot])
+    pose, reference, q = (arrays[name][slot, :length].astype(float) for name in ("pose", "reference", "q"))
+    return Track(float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q)
+
+
+def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:
+    """Return the rows of ``episodes.csv`` by controller, numbers as floats.
+
+    Raises:
+        UsageError: the folder holds no episodes.
+    """
+    rows = [_typed(row) for row in store.read_rows(Path(folder) / "episodes.csv")]
+    if not rows:
+        raise UsageError(f"'{folder}' holds no bench episodes (episodes.csv is missing or empty); name the --out of a bench.")
+    names = order or list(dict.fromkeys(row["controller"] for row in rows))
+    return {name: [row for row in rows if row["controller"] == name] for name in names}
+
+
+def _typed(row: dict[str, str]) -> Row:
+    return {name: value if name in TEXT else float(value) if value else np.nan for name, value in row.items()}
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    return np.concatenate([values, np.repeat(values[-1:], length - len(values), axis=0)])

@@ -1,0 +1,160 @@
+"""Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from armctl import store
+from armctl.bench.finish import write_summary
+from armctl.bench.metrics import Episode, episode_metrics
+from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
+from armctl.bench.records import save_tracks
+from armctl.bench.summary import Row
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference
+from armctl.plant.scenario import Scenario
+from armctl.urdf import Chain, load_chain
+
+Unit = tuple[str, int]  # controller, number of the batch
+GIVEN = ("tuning_budget", "objective", "information")
+
+
+def run_bench(config: BenchConfig, controllers: Mapping[str, Any], suites: Mapping[str, Sequence[Reference]],
+              scenarios: Sequence[str] | Mapping[str, Scenario], out: str | Path, *, records: Mapping[str, Mapping[str, Any]] | None = None,
+              overwrite: bool = False, resume: bool = False, progress: bool = True) -> dict[str, Any]:
+    """Run controllers × references × scenario draws and write ``episodes.csv``, ``tracks/`` and ``summary.json`` into ``out``.
+
+    Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the worst and
+    listed with the reason (see ``metrics.episode_metrics``); it is never dropped.
+
+    Args:
+        controllers: name -> controller module with ``control``, ``preview``, ``init_carry`` and ``__call__``.
+        suites: suite -> references; they are resampled to ``config.control_dt``.
+        scenarios: names of presets, or name -> a fixed scenario.
+        records: name -> what the controller was given: ``tuning_budget``, ``objective``, ``information`` (text for the report).
+        resume: continue an interrupted bench; batches already recorded are not run again.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        UsageError: ``out`` exists (or was started differently), or nothing is to be run.
+    """
+    if not controllers:
+        raise UsageError("A bench needs at least one controller; name one with --controllers.")
+    started, chain = time.perf_counter(), load_chain(config.robot)
+    suites = {suite: [one.resampled(chain, config.control_dt) for one in references] for suite, references in suites.items()}
+    tasks = make_tasks(config, chain, suites, scenarios)
+    out = store.create_run(out, config, overwrite=overwrite, resume=resume)
+    given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
+    _check_plan(out, fingerprint(tasks, controllers))
+    done = {row["file"] for row in store.read_rows(out / "episodes.csv")}
+    groups = batches(tasks, config.lockstep)
+    units = [(name, index) for name in controllers for index in range(len(groups))]
+    left = [unit for unit in units if _file(unit) not in done]
+    with _bar(len(tasks) * len(controllers), progress) as bar:
+        bar.update(sum(len(groups[index]) for name, index in units if (name, index) not in left))
+        for unit, episodes in _episodes(config, chain, controllers, tasks, left):
+            _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]])
+            bar.update(len(episodes))
+    summary = write_summary(out, list(controllers), given, time.perf_counter() - started)
+    store.finish_run(out)
+    return summary
+
+
+def _episodes(config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task],
+              units: list[Unit]) -> Iterator[tuple[Unit, list[Episode]]]:
+    """Run the units, in this process or in workers, and yield each as it is finished."""
+    if not units:
+        return
+    if config.jobs == 1:
+        run = _runner(config, chain, controllers, tasks)
+        yield from ((unit, run(unit)) for unit in units)
+        return
+    import cloudpickle
+
+    payload = cloudpickle.dumps((config, chain, dict(controllers), tasks))
+    with ProcessPoolExecutor(config.jobs, get_context("forkserver"), _start_worker, (payload,)) as pool:
+        futures = {pool.submit(_work, unit): unit for unit in units}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _runner(config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]) -> Callable[[Unit], list[Episode]]:
+    """Return a function that runs one unit; controllers compile once."""
+    from armctl.bench.lockstep import horizon, make_policy, run_batch
+
+    groups, samples, policies = batches(tasks, config.lockstep), horizon(config, tasks), {}
+
+    def run(unit: Unit) -> list[Episode]:
+        name, index = unit
+        policies[name] = policies.get(name) or make_policy(controllers[name])
+        return run_batch(config, chain, controllers[name], policies[name], groups[index], samples)
+
+    return run
+
+
+_worker: dict[str, Callable[[Unit], list[Episode]]] = {}
+
+
+def _start_worker(payload: bytes) -> None:
+    import cloudpickle
+
+    _worker["run"] = _runner(*cloudpickle.loads(payload))
+
+
+def _work(unit: Unit) -> list[Episode]:
+    return _worker["run"](unit)
+
+
+def _record(out: Path, config: BenchConfig, unit: Unit, tasks: list[Task], episodes: list[Episode], given: dict[str, Any]) -> None:
+    # Tracks first: a row in episodes.csv says that its batch is complete.
+    save_tracks(out / "tracks" / _file(unit), episodes)
+    store.append_rows(out / "episodes.csv", [_row(config, unit, slot, task, episode, given)
+                                             for slot, (task, episode) in enumerate(zip(tasks, episodes, strict=True))])
+
+
+def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episode, given: dict[str, Any]) -> Row:
+    facts = {field.name: _cell(getattr(task.scenario, field.name)) for field in fields(task.scenario) if field.name != "seed"}
+    return {
+        "controller": unit[0], "suite": task.suite, "reference": task.label, "scenario": task.scenario_name, "draw": task.draw,
+        "seed": task.seed, "failure": episode.failure, "family": task.reference.meta.get("family", ""),
+        "eta": task.reference.meta.get("eta", ""), "duration_s": task.reference.duration, **facts, **given,
+        "batch": config.lockstep, "file": _file(unit), "slot": slot, **episode_metrics(episode),
+    }
+
+
+def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"control": controller.control, "preview": int(controller.preview), **{name: record.get(name, "") for name in GIVEN}}
+
+
+def _check_plan(out: Path, plan: dict[str, Any]) -> None:
+    path = out / "plan.json"
+    if path.exists() and store.read_json(path) != plan:
+        raise UsageError(f"'{out}' was started with other references, scenarios or controllers; resume it with the same ones or replace it "
+                         "with --overwrite.")
+    store.write_json(path, plan)
+
+
+def _file(unit: Unit) -> str:
+    return f"{unit[0]}-{unit[1]:03d}.npz"
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else value
+
+
+def _bar(total: int, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="episode", desc="bench", file=sys.stderr, disable=not progress, mininterval=0.5)
+
+

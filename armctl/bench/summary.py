@@ -1,0 +1,107 @@
+"""From episode rows to the figures that are quoted: intervals, breakdowns and paired comparisons."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from armctl.bench import stats
+
+HEADLINE = ("position_rmse_mm", "orientation_rmse_deg")
+DETAILS = (
+    *HEADLINE, "steady_position_rmse_mm", "steady_orientation_rmse_deg", "position_p95_mm", "position_max_mm",
+    "cross_track_mm", "lag_ms", "settling_time_s", "overshoot_percent", "effort_n2m2s", "energy_j", "rms_jerk_rad_s3", "ldlj",
+    "saturation_s", "action_us",
+)
+SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5deg")
+CLASSICAL = ("diff_ik", "computed_torque", "operational_space", "bullet_ik", "mpc")
+Row = dict[str, Any]
+
+
+def summarise(rows: list[Row], controllers: Iterable[str]) -> dict[str, Any]:
+    """Return the statistics block of ``summary.json``.
+
+    Args:
+        rows: one per episode with ``controller``, ``suite``, ``reference``, ``scenario``, ``draw``, ``failure`` and every metric of
+            ``metrics.episode_metrics``; every controller has the same episodes.
+        controllers: names in the order of the report.
+
+    Returns:
+        ``controllers`` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations, failures),
+        ``suites`` and ``scenarios`` (headline metrics of every controller in each), ``comparison`` (the learned controller, or the
+        best one, against every other on paired episodes).
+    """
+    names = list(controllers)
+    table = {name: _sorted([row for row in rows if row["controller"] == name]) for name in names}
+    return {
+        "controllers": {name: _controller(table[name]) for name in names},
+        "suites": _breakdown(table, "suite"),
+        "scenarios": _breakdown(table, "scenario"),
+        "comparison": compare(table),
+    }
+
+
+def column(rows: list[Row], name: str) -> np.ndarray:
+    """Return one metric of all rows as floats, (N,)."""
+    return np.array([float(row[name]) for row in rows])
+
+
+def strata(rows: list[Row]) -> list[str]:
+    """Return the bootstrap stratum of every row: its suite and scenario."""
+    return [f"{row['suite']}/{row['scenario']}" for row in rows]
+
+
+def best_classical(table: dict[str, list[Row]]) -> str | None:
+    """Return the classical controller with the lowest position error, None where there is none."""
+    names = [name for name in table if name.startswith(CLASSICAL)]
+    return min(names, key=lambda name: stats.iqm(column(table[name], HEADLINE[0])), default=None)
+
+
+def subject(table: dict[str, list[Row]]) -> str:
+    """Return the controller the report is about: the most accurate that is not classical, else the most accurate."""
+    names = [name for name in table if not name.startswith(CLASSICAL)] or list(table)
+    return min(names, key=lambda name: stats.iqm(column(table[name], HEADLINE[0])))
+
+
+def compare(table: dict[str, list[Row]]) -> dict[str, Any]:
+    """Return paired differences, ratios and probabilities of improvement of the subject against every other controller."""
+    chosen = subject(table)
+    return {"subject": chosen, "best_classical": best_classical(table),
+            "against": {name: {metric: _pair(table[chosen], rows, metric) for metric in HEADLINE}
+                        for name, rows in table.items() if name != chosen}}
+
+
+def _pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
+    groups, x, y = strata(a), column(a, metric), column(b, metric)
+    ratio = stats.interval(np.log(np.maximum(y, 1e-12) / np.maximum(x, 1e-12)), groups)
+    return {"difference": stats.paired_difference(x, y, groups),
+            "times_smaller": {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")},
+            "probability_of_improvement": stats.probability_of_improvement(x, y, groups)}
+
+
+def _controller(rows: list[Row]) -> dict[str, Any]:
+    groups = strata(rows)
+    block: dict[str, Any] = {name: stats.interval(column(rows, name), groups) for name in DETAILS}
+    for name in HEADLINE:
+        block[name]["cvar10"] = float(stats.cvar(column(rows, name)))
+    block |= {name: float(np.mean(column(rows, name))) for name in SHARES}
+    block |= {name.replace("within", "end"): float(np.mean(column(rows, name.replace("within", "end")))) for name in SHARES}
+    block["joint_limit_violations"] = int(column(rows, "joint_limit_violations").sum())
+    block["episodes"] = len(rows)
+    block["failures"] = [{key: row[key] for key in ("suite", "reference", "scenario", "draw", "failure")}
+                         for row in rows if row["failure"]]
+    return block
+
+
+def _breakdown(table: dict[str, list[Row]], field: str) -> dict[str, Any]:
+    values = list(dict.fromkeys(row[field] for rows in table.values() for row in rows))
+    return {value: {name: _headline([row for row in rows if row[field] == value]) for name, rows in table.items()}
+            for value in values}
+
+
+def _headline(rows: list[Row]) -> dict[str, Any]:
+    return {"episodes": len(rows), **{name: stats.interval(column(rows, name), strata(rows)) for name in HEADLINE}}
+
+
+def _sorted(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row["suite"], row["reference"], row["scenario"], int(row["draw"])))
