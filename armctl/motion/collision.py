@@ -90,3 +90,22 @@ def clearance(arm, q):
 def safe_margin(chain: Chain) -> float:
     """Clearance to ask of sampled motions, m: MARGIN, or half of what the arm has at home where it is built tighter."""
     return float(min(MARGIN, clearance(chain, chain.home) / 2))
+
+
+def clearance_bounds(chain: Chain, q, pairs, links):
+    """Lower bounds of link distances along q (K, n): pairs [(i, j)] -> (K, P) m, links over the floor -> (K, L) m.
+
+    Every link (-1: the base) is wrapped in one ball around its covering spheres; inf where a link has no shape.
+    """
+    model = _chain_spheres(chain)
+    centers = sphere_centers(chain, q)
+    ball, radius, low = {}, {}, {}
+    for link in range(-1, chain.n):
+        own = np.flatnonzero(model.link == link)
+        middle = centers[:, own].mean(axis=1) if len(own) else np.zeros((len(q), 3))
+        spread = np.linalg.norm(centers[:1, own] - middle[:1, None], axis=-1) + model.radius[own]
+        ball[link], radius[link] = middle, spread.max(initial=-np.inf)
+        low[link] = (centers[:, own, 2] - model.radius[own]).min(axis=1, initial=np.inf) - FLOOR
+    gaps = [np.linalg.norm(ball[i] - ball[j], axis=-1) - radius[i] - radius[j] for i, j in pairs]
+    empty = np.empty((len(q), 0))
+    return np.stack(gaps, axis=1) if gaps else empty, np.stack([low[i] for i in links], axis=1) if links else empty
