@@ -95,6 +95,8 @@ class _Log:
         self.pose, self.q, self.qd = np.zeros((samples, 7)), np.zeros((samples, self.n)), np.zeros((samples, self.n))
         self.torque, self.command = np.zeros((samples - 1, self.n)), np.zeros((samples - 1, self.n))
         self.saturated = np.zeros(samples - 1, bool)
+        # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
+        self.range = chain.velocity if plant.config.control == "velocity" else np.full(self.n, np.inf)
         plant.reset(task.scenario, reference.q[0], reference.qd[0])
         self._observe(0)
 
@@ -105,6 +107,7 @@ class _Log:
         if not np.isfinite(command).all():
             self._fail(k, f"command is not finite at {k * self.config.control_dt:.2f} s")
             return
+        command = np.clip(command, -self.range, self.range)
         self.plant.step(command)
         self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.saturation > 0
         if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < RUNAWAY):

@@ -21,7 +21,7 @@ from armctl.plant.scenario import Scenario
 from armctl.urdf import Chain, load_chain
 
 Unit = tuple[str, int]  # controller, number of the batch
-GIVEN = ("tuning_budget", "objective", "information")
+GIVEN = ("tuning_budget", "objective", "information")  # beyond what the controller itself says
 
 
 def run_bench(config: BenchConfig, controllers: Mapping[str, Any], suites: Mapping[str, Sequence[Reference]],
@@ -133,7 +133,8 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
 
 
 def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"control": controller.control, "preview": int(controller.preview), **{name: record.get(name, "") for name in GIVEN}}
+    known = {"information": getattr(controller, "information", ""), "tuning_budget": "none (default gains)", **record}
+    return {"control": controller.control, "preview": int(controller.preview), **{name: known.get(name, "") for name in GIVEN}}
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:

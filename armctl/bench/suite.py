@@ -1,0 +1,61 @@
+"""Named sets of references, and any folder of the user's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference, load_suite_dir
+from armctl.urdf import Chain
+
+SHAPES = ("circle", "square", "figure_eight", "helix")
+NAMES = ("shapes", "iso9283", "corpus", "generated")
+
+
+def load_suite(name: str, chain: Chain, *, dt: float = 0.01, limit: int | None = None, corpus: Any = None,
+               generated: str | Path | Sequence[Reference] | None = None, corpus_size: int = 400, seed: int = 0) -> list[Reference]:
+    """Return the references of a suite for an arm.
+
+    Args:
+        name: ``shapes``, ``iso9283``, ``corpus`` (held-out test split), ``generated``, or a folder of ``.npz``/``.csv`` references.
+        dt: sampling period of the references, s.
+        limit: at most so many references (``corpus``, ``generated`` and folders).
+        corpus: the motion corpus; built with ``corpus_size`` and ``seed`` where absent.
+        generated: references of the generator or the folder written by ``armctl sample``.
+
+    Raises:
+        UsageError: unknown suite, or one with no usable reference.
+    """
+    if name in ("shapes", "iso9283"):
+        from armctl.motion.shapes import make_shape
+
+        return [make_shape(shape, chain, dt=dt) for shape in (SHAPES if name == "shapes" else ("iso9283",))]
+    if name == "corpus":
+        return _corpus(chain, corpus, corpus_size, seed, dt, limit)
+    if name == "generated":
+        return _generated(chain, generated, dt, limit)
+    if Path(name).is_dir():
+        return load_suite_dir(name, chain, dt)[:limit]
+    raise UsageError(f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references.")
+
+
+def suite_name(name: str) -> str:
+    """Return the short name of a suite: itself, or the last part of a folder's path."""
+    return name if name in NAMES else Path(name).resolve().name
+
+
+def _corpus(chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: int | None) -> list[Reference]:
+    from armctl.motion.corpus import build_corpus, references
+
+    if corpus is None:
+        corpus = build_corpus(chain, size, seed)
+    return references(corpus, chain, "test", dt, limit)
+
+
+def _generated(chain: Chain, source: str | Path | Sequence[Reference] | None, dt: float, limit: int | None) -> list[Reference]:
+    if source is None:
+        raise UsageError("The suite 'generated' needs references; write some with 'armctl sample --out DIR' and name that folder.")
+    references = load_suite_dir(source, chain, dt) if isinstance(source, str | Path) else list(source)
+    if not references:
+        raise UsageError("The suite 'generated' is empty; sample more references or an easier difficulty.")
+    return references[:limit]

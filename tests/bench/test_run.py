@@ -1,0 +1,139 @@
+"""A bench is paired, resumable, honest about failures, and never harms an existing folder."""
+
+import numpy as np
+import pytest
+
+from armctl import store
+from armctl.bench import run
+from armctl.bench.plan import BenchConfig, make_tasks
+from armctl.bench.records import read_table, read_tracks
+from armctl.bench.report import write_report
+from armctl.errors import UsageError
+from armctl.plant.scenario import Scenario
+from tests.bench.arms import CHAIN, Follow, reach
+
+CONFIG = BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1)
+SUITES = {"short": [reach("near", 0.2, 31), reach("far", 0.4, 41)]}
+SCENARIOS = {"nominal": Scenario(), "friction": Scenario(viscous=0.3, velocity_noise=1e-3)}
+TIMING = ("action_us",)
+
+
+def controllers():
+    return {"tracker": Follow(20.0), "diff_ik": Follow(4.0), "broken": Follow(4.0, poison=10)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench") / "run"
+    return out, run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, out, progress=False)
+
+
+def comparable(folder):
+    rows = [row for rows in read_table(folder).values() for row in rows]
+    keep = lambda row: {name: str(value) for name, value in row.items() if name not in TIMING}  # noqa: E731
+    return sorted((keep(row) for row in rows), key=lambda row: (row["file"], row["slot"]))
+
+
+def test_every_controller_meets_the_same_seeds_and_scenarios(finished):
+    table = read_table(finished[0])
+    identity = lambda rows: [[row[name] for name in ("suite", "reference", "scenario", "draw", "seed")] for row in rows]  # noqa: E731
+    assert identity(table["tracker"]) == identity(table["diff_ik"]) == identity(table["broken"])
+    assert len({row["seed"] for row in table["tracker"]}) == len(table["tracker"]) == 8
+
+
+def test_draws_differ_and_depend_only_on_the_seed():
+    tasks = make_tasks(CONFIG, CHAIN, SUITES, ["payload"])
+    again = make_tasks(CONFIG, CHAIN, {"other": SUITES["short"], **SUITES}, ["payload", "nominal"])
+    masses = {task.key: task.scenario.payload_mass for task in tasks}
+    assert len(set(masses.values())) == len(masses)
+    assert masses.items() <= {task.key: task.scenario.payload_mass for task in again}.items()
+
+
+def test_a_better_gain_tracks_better_and_the_summary_says_so(finished):
+    out, summary = finished
+    blocks = summary["controllers"]
+    assert blocks["tracker"]["position_rmse_mm"]["iqm"] < blocks["diff_ik"]["position_rmse_mm"]["iqm"]
+    against = summary["comparison"]["against"]["diff_ik"]["position_rmse_mm"]
+    assert against["difference"]["high"] < 0
+    assert against["times_smaller"]["low"] > 1
+    assert against["probability_of_improvement"]["probability"] == 1
+    for block in blocks.values():
+        value = block["position_rmse_mm"]
+        assert value["low"] <= value["iqm"] <= value["high"]
+    assert summary == store.read_json(out / "summary.json")
+
+
+def test_a_failing_controller_is_recorded_with_its_reason_and_scored_as_the_worst(finished):
+    block = finished[1]["controllers"]["broken"]
+    assert len(block["failures"]) == block["episodes"] == 8
+    assert "not finite at 0.11 s" in block["failures"][0]["failure"]
+    assert block["position_rmse_mm"]["iqm"] == 1000
+
+
+def test_recorded_motion_gives_the_recorded_error(finished):
+    rows = read_table(finished[0])["tracker"]
+    for row, track in zip(rows, read_tracks(finished[0], rows), strict=True):
+        error = np.linalg.norm(track.pose[: track.moving, :3] - track.reference[: track.moving, :3], axis=1)
+        assert 1e3 * np.sqrt(np.mean(error**2)) == pytest.approx(row["position_rmse_mm"], abs=1e-3)
+        assert error[0] < 1e-6
+        assert len(track.pose) == track.moving + 10
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkeypatch):
+    record, calls = run._record, []
+
+    def interrupt(*arguments):
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        calls.append(arguments)
+        record(*arguments)
+
+    monkeypatch.setattr(run, "_record", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", progress=False)
+    monkeypatch.setattr(run, "_record", record)
+    with pytest.raises(UsageError, match="other references, scenarios or controllers"):
+        run.run_bench(CONFIG, controllers(), SUITES, {"nominal": Scenario()}, tmp_path / "run", resume=True, progress=False)
+    run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", resume=True, progress=False)
+    assert comparable(tmp_path / "run") == comparable(finished[0])
+
+
+def test_existing_folder_is_refused_and_unharmed(finished):
+    before = {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()}
+    with pytest.raises(UsageError, match="already exists"):
+        run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, finished[0], progress=False)
+    assert {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"suites": {"empty": []}}, "at least one reference"), ({"scenarios": []}, "at least one reference and one scenario"),
+    ({"scenarios": ["paylod"]}, "paylod"), ({"controllers": {}}, "at least one controller"),
+])
+def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, message):
+    arguments = {"controllers": controllers(), "suites": SUITES, "scenarios": SCENARIOS} | change
+    with pytest.raises(UsageError, match=message):
+        run.run_bench(CONFIG, **arguments, out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_worker_processes_give_the_same_episodes(finished, tmp_path):
+    run.run_bench(BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1, jobs=2), controllers(), SUITES, SCENARIOS, tmp_path / "run",
+                  progress=False)
+    assert comparable(tmp_path / "run") == comparable(finished[0])
+
+
+def test_report_is_self_contained_and_names_every_controller(finished):
+    summary = store.read_json(finished[0] / "summary.json")
+    store.write_json(finished[0] / "summary.json", {**summary, "generator": {
+        "validity_before": 0.41, "validity_after": 0.96, "acceptance_rate": 0.9, "audit": {"model": {"c2st": 0.7}, "held_out": {"c2st": 0.5}}}})
+    text = write_report(finished[0]).read_text()
+    store.write_json(finished[0] / "summary.json", summary)
+    for name in ("Learned tracker", "Differential IK", "Broken", "c2st", "held out", "data:image/gif;base64,"):
+        assert name in text
+    for outside in ("src=\"http", "href=\"http", "url(http", "@import", "<script", "<link"):
+        assert outside not in text
+
+
+def test_report_of_an_unfinished_folder_says_so(tmp_path):
+    with pytest.raises(UsageError, match=r"summary\.json"):
+        write_report(tmp_path)
