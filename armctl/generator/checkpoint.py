@@ -15,7 +15,7 @@ from armctl.generator.network import initialise
 from armctl.generator.paths import PathCoder
 
 ARRAYS, SETTINGS = "params.npz", "config.json"
-FIELDS = ("mean", "scale", "history")
+FIELDS = ("mean", "axes", "contexts", "history")
 REMEDY = "train again with `armctl train generator` or name another folder."
 
 
@@ -61,8 +61,8 @@ def _blank(settings: dict) -> FlowModel:
     )
     data, condition = int(settings["data"]), int(settings["condition"])
     params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
-    history = jnp.zeros((0, len(HISTORY)))
-    return FlowModel(params, jnp.zeros(data), jnp.ones(data), history, config, data, condition, coder)
+    contexts, history = jnp.zeros((0, condition)), jnp.zeros((0, len(HISTORY)))
+    return FlowModel(params, jnp.zeros(data), jnp.eye(data), contexts, history, config, data, condition, coder)
 
 
 def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:

@@ -27,6 +27,8 @@ class FlowConfig:
     """Decoupled weight decay of AdamW."""
     clip: float = 1.0
     """Largest global gradient norm."""
+    whitening: str = "full"
+    """x"""
     ema: float = 0.995
     """Decay of the averaged parameters, which are the ones sampled."""
     condition_dropout: float = 0.15

@@ -11,8 +11,8 @@ from armctl.generator.config import FlowConfig
 from armctl.generator.network import graph
 from armctl.generator.paths import PathCoder
 
-Guidance = Callable[[jax.Array, jax.Array], jax.Array]
-"""Correct the predicted endpoint: (x1 (..., D) in data units, condition (..., C)) -> better x1 (..., D)."""
+Guidance = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
+"""Correct the predicted endpoint: (z1 (B, D) whitened, condition (B, C), to_data: z -> x) -> better z1 (B, D)."""
 
 HISTORY = ("step", "loss", "train_loss", "validation_loss", "gradient_norm")
 """Columns of FlowModel.history and keys of a progress row."""
@@ -26,7 +26,8 @@ class FlowModel:
 
     Attributes:
         params: averaged (EMA) parameters of the network.
-        mean, scale: (D,) per-dimension whitening of the data.
+        mean, axes: (D,), (D, D) whitening of the data, x = mean + z @ axes.
+        contexts: (N, C) training conditions, around which new contexts are drawn.
         history: (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise.
         config: what it was trained with.
         data, condition: dimensions of x and of the condition vector.
@@ -35,12 +36,17 @@ class FlowModel:
 
     params: nnx.State
     mean: jax.Array
-    scale: jax.Array
+    axes: jax.Array
+    contexts: jax.Array
     history: jax.Array
     config: FlowConfig
     data: int
     condition: int
     coder: PathCoder | None = None
+
+    def to_data(self, z: jax.Array) -> jax.Array:
+        """Data (..., D) of whitened vectors z (..., D)."""
+        return z @ self.axes + self.mean
 
     @property
     def parameters(self) -> int:
@@ -50,7 +56,7 @@ class FlowModel:
 
 jax.tree_util.register_dataclass(
     FlowModel,
-    data_fields=("params", "mean", "scale", "history"),
+    data_fields=("params", "mean", "axes", "contexts", "history"),
     meta_fields=("config", "data", "condition", "coder"),
 )
 
@@ -109,7 +115,7 @@ def transport(
         return x + dt * v, None
 
     x, _ = jax.lax.scan(advance, noise, jnp.arange(steps))
-    return x * model.scale + model.mean
+    return model.to_data(x)
 
 
 def _guided_field(model: FlowModel, condition: jax.Array, guidance: Guidance | None) -> Callable:
@@ -120,8 +126,7 @@ def _guided_field(model: FlowModel, condition: jax.Array, guidance: Guidance | N
 
     def guided(x, t):
         endpoint = x + (1 - t) * plain(x, t)
-        corrected = (guidance(endpoint * model.scale + model.mean, condition) - model.mean) / model.scale
-        return (corrected - x) / (1 - t)
+        return (guidance(endpoint, condition, model.to_data) - x) / (1 - t)
 
     if guidance is None:
         return plain

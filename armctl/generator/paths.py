@@ -35,9 +35,9 @@ class PathCoder:
     inner: int
 
     @classmethod
-    def of(cls, arm, corpus) -> "PathCoder":
-        """The coder for the paths of a corpus of this Arm or Chain."""
-        lower, upper = np.asarray(arm.lower, float), np.asarray(arm.upper, float)
+    def of(cls, chain, corpus) -> "PathCoder":
+        """The coder for the paths of a corpus of this Chain (or Arm)."""
+        lower, upper = np.asarray(chain.lower, float), np.asarray(chain.upper, float)
         bounded = np.isfinite(lower) & np.isfinite(upper)
         lower, upper = np.where(bounded, lower, -np.pi), np.where(bounded, upper, np.pi)
         points = np.shape(corpus.control_points)[1]
@@ -77,6 +77,10 @@ class PathCoder:
         """Joint positions (..., n) to [-1, 1] within the limits."""
         return (q - np.asarray(self.middle)) / np.asarray(self.half)
 
+    def denormalise(self, y):
+        """Inverse of `normalise`."""
+        return y * np.asarray(self.half) + np.asarray(self.middle)
+
     def encode(self, points: np.ndarray) -> np.ndarray:
         """Path vectors (..., D) of control points (..., count, n) in rad."""
         y = self.normalise(np.asarray(points, float))
@@ -86,10 +90,14 @@ class PathCoder:
     def decode(self, x: jax.Array, condition: jax.Array) -> jax.Array:
         """Control points (..., count, n) in rad, inside the limits, of path vectors x (..., D)."""
         start, goal = condition[..., : self.n], condition[..., self.n : 2 * self.n]
-        inner = straight_inner(start, goal, self.count) + x.reshape(*x.shape[:-1], self.inner, self.n)
         edge = np.where(self.bounded, 1.0, np.inf)
-        y = control_points(start, goal, squash(inner, -edge, edge, KNEE))
-        return y * jnp.asarray(self.half) + jnp.asarray(self.middle)
+        y = control_points(start, goal, squash(self.raw_inner(x, condition), -edge, edge, KNEE))
+        return y * jnp.asarray(self.half, x.dtype) + jnp.asarray(self.middle, x.dtype)
+
+    def raw_inner(self, x: jax.Array, condition: jax.Array) -> jax.Array:
+        """Normalised inner control points (..., inner, n) before they are squashed into the limits."""
+        start, goal = condition[..., : self.n], condition[..., self.n : 2 * self.n]
+        return straight_inner(start, goal, self.count) + x.reshape(*x.shape[:-1], self.inner, self.n)
 
     def conditions(self, start, goal, family: str | np.ndarray | None = None, eta=None) -> np.ndarray:
         """Condition vectors (..., C).
@@ -108,24 +116,30 @@ class PathCoder:
             one_hot[...] = np.eye(len(self.families))[self._indices(family)]
         difficulty = np.zeros((*shape, 2))
         if eta is not None:
-            if not (np.all(np.asarray(eta) > 0) and np.all(np.asarray(eta) <= 1)):
-                raise UsageError(f"Difficulty {eta} is outside (0, 1]; it is the fraction of the arm's limits to use.")
+            check_difficulty(eta)
             difficulty[..., 0], difficulty[..., 1] = eta, 1.0
         return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
 
     def dataset(self, corpus, split: str, *, reversal: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Path vectors (N, D) and conditions (N, C) of one split, each path also backwards if `reversal`."""
-        rows = corpus.rows(split)
-        points = np.asarray(corpus.control_points)[rows]
-        family, eta = np.asarray(corpus.family)[rows], np.asarray(corpus.eta)[rows]
+        part = corpus.subset(split)
+        points, family, eta = part.control_points, part.family, part.eta
         if reversal:
             points = np.concatenate([points, points[:, ::-1]])
             family, eta = np.tile(family, 2), np.tile(eta, 2)
         return self.encode(points), self.conditions(points[:, 0], points[:, -1], family, eta)
 
     def _indices(self, family):
-        if not isinstance(family, str):
-            return np.asarray(family, int)
+        return self.index(family) if isinstance(family, str) else np.asarray(family, int)
+
+    def index(self, family: str) -> int:
+        """Place of a family in `families`; UsageError lists them if there is none of that name."""
         if family not in self.families:
             raise UsageError(f"Unknown motion family {family!r}; choose one of {', '.join(self.families)}.")
         return self.families.index(family)
+
+
+def check_difficulty(eta) -> None:
+    """Raise UsageError unless every eta lies in (0, 1]."""
+    if not (np.all(np.asarray(eta) > 0) and np.all(np.asarray(eta) <= 1)):
+        raise UsageError(f"Difficulty {eta} is outside (0, 1]; it is the fraction of the arm's limits to use.")

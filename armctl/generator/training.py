@@ -39,13 +39,13 @@ class TrainState(NamedTuple):
     key: jax.Array
 
 
-def train_flow(corpus, config: FlowConfig | None = None, *, arm, progress: Progress | None = None) -> FlowModel:
+def train_flow(corpus, config: FlowConfig | None = None, *, chain, progress: Progress | None = None) -> FlowModel:
     """Fit the flow to the paths of a corpus.
 
     Args:
         corpus: `armctl.motion.corpus.Corpus`; its "train" split is fitted, its "val" split only scored.
         config: sizes and schedule, FlowConfig() if None; `config.seed` decides every random number.
-        arm: the Arm (or Chain) whose limits normalise the joints.
+        chain: the Chain (or Arm) whose limits normalise the joints.
         progress: called once per chunk with step, loss, train_loss, validation_loss and gradient_norm.
     Returns:
         The model with the lowest validation loss seen.
@@ -53,7 +53,7 @@ def train_flow(corpus, config: FlowConfig | None = None, *, arm, progress: Progr
         UsageError: the corpus has too few trajectories, or training keeps producing non-finite updates.
     """
     config = config or FlowConfig()
-    coder = PathCoder.of(arm, corpus)
+    coder = PathCoder.of(chain, corpus)
     train, validation = (coder.dataset(corpus, split, reversal=config.reversal) for split in ("train", "val"))
     model = fit_flow(*train, *validation, config, groups=coder.dropout_groups(), progress=progress)
     return dataclasses.replace(model, coder=coder)
@@ -80,13 +80,24 @@ def fit_flow(
         raise UsageError(
             f"The flow needs at least 2 finite rows to train and 2 to validate; got {len(x)} and {len(x_validation)}."
         )
-    mean, scale = x.mean(0), np.maximum(x.std(0), 1e-4)
-    train = _dataset((x - mean) / scale, condition, groups)
-    validation = _dataset((x_validation - mean) / scale, condition_validation, groups)
+    mean, axes, inverse = whitening(x, config.whitening)
+    train = _dataset((x - mean) @ inverse, condition, groups)
+    validation = _dataset((x_validation - mean) @ inverse, condition_validation, groups)
     params, history = _run(config, train, validation, progress)
-    return FlowModel(
-        params, jnp.asarray(mean), jnp.asarray(scale), jnp.asarray(history), config, x.shape[1], condition.shape[1]
-    )
+    arrays = (jnp.asarray(a) for a in (mean, axes, condition, history))
+    return FlowModel(params, *arrays, config, x.shape[1], condition.shape[1])
+
+
+def whitening(x: np.ndarray, kind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (D,), axes (D, D) and their inverse for data x (N, D), such that z = (x - mean) @ inverse is white."""
+    mean = x.mean(0)
+    covariance = np.cov(x.T.astype(float))
+    if kind == "diagonal":
+        covariance = np.diag(np.diag(covariance))
+    variance, directions = np.linalg.eigh(covariance)
+    spread = np.sqrt(np.maximum(variance, 1e-6 * variance.max() + 1e-12))
+    axes, inverse = spread[:, None] * directions.T, directions / spread
+    return mean, axes.astype(np.float32), inverse.astype(np.float32)
 
 
 def _dataset(x: np.ndarray, condition: np.ndarray, groups) -> Dataset:
@@ -105,7 +116,7 @@ def _run(config: FlowConfig, train: Dataset, validation: Dataset, progress: Prog
     state = TrainState(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32), key)
     best, best_loss, history = params, np.inf, []
     for _ in range(-(-config.steps // config.chunk)):
-        state, log = _chunk(state, train, validation, config)
+        state, log = _chunk(state, train, validation, dataclasses.replace(config, seed=0))
         row = {name: float(log[name]) for name in HISTORY}
         _refuse_divergence(row, state.optimiser, config)
         history.append(list(row.values()))

@@ -45,7 +45,7 @@ def test_a_batch_is_the_same_as_a_loop(flow):
 
 
 def test_seeds_decide_everything():
-    tiny = dataclasses.replace(SMALL, steps=20, chunk=10)
+    tiny = dataclasses.replace(SMALL, blocks=1, steps=20, chunk=10)
     first, again, other = (fit_mixture(dataclasses.replace(tiny, seed=seed)) for seed in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (first.params, again.params)), strict=True))
     assert not np.allclose(sample(first, KEY, np.ones(3)), sample(other, KEY, np.ones(3)))
@@ -111,4 +111,5 @@ def test_bad_settings_and_data_are_refused():
 def test_training_that_diverges_stops_with_advice():
     x, c = mixture(200, 0)
     with pytest.raises(UsageError, match="lower FlowConfig"):
-        fit_flow(x, np.full_like(c, np.nan), x, c, dataclasses.replace(SMALL, max_nonfinite=3, steps=10, chunk=10))
+        config = dataclasses.replace(SMALL, blocks=1, max_nonfinite=3, steps=20, chunk=10)
+        fit_flow(x, np.full_like(c, np.nan), x, c, config)

@@ -1,0 +1,66 @@
+"""Where proposals start, end and what kind of motion they are: contexts drawn around those of the corpus."""
+
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.generator.flow import FlowModel
+from armctl.generator.paths import check_difficulty
+from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.sampling import joint_box
+
+SPREAD = 0.08  # of each joint's half range: how far a new context lies from the one it was drawn around
+ROUNDS = 20
+
+
+def draw_contexts(
+    model: FlowModel, chain, rng: np.random.Generator, count: int, *, difficulty: float | None = None,
+    family: str | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Condition vectors (count, C) of new contexts: a corpus context moved a little, start and goal together.
+
+    Moving both together keeps closed motions closed and the reach of a motion as it is in the corpus.
+
+    Args:
+        model: a flow trained on a corpus.
+        chain: the Chain that moves, for joint limits and clearance at start and goal.
+        rng: source of randomness.
+        count: how many.
+        difficulty: eta in (0, 1] for all of them; that of the corpus context if None.
+        family: motion family for all of them; that of the corpus context if None.
+    Raises:
+        UsageError: unknown family, difficulty outside (0, 1], or no clear start and goal found.
+    """
+    coder, contexts = model.coder, np.asarray(model.contexts, float)
+    columns, flag = coder.dropout_groups()
+    if family is not None:
+        contexts = contexts[contexts[:, columns.start + coder.index(family)] > 0.5]
+    if difficulty is not None:
+        check_difficulty(difficulty)
+    chosen = np.empty((0, contexts.shape[1]))
+    for _ in range(ROUNDS):
+        rows = contexts[rng.integers(len(contexts), size=2 * count)]
+        rows = _moved(rows, coder, chain, rng)
+        chosen = np.concatenate([chosen, rows[_clear(rows, coder, chain)]])[:count]
+        if len(chosen) == count:
+            break
+    else:
+        raise UsageError(f"Found {len(chosen)} of {count} clear start and goal pairs; train on another corpus.")
+    if difficulty is not None:
+        chosen[:, flag] = difficulty, 1.0
+    return chosen.astype(np.float32)
+
+
+def _moved(rows, coder, chain, rng):
+    """Shift start and goal (normalised) by the same amount, no further than both stay within the joint box."""
+    lower, upper = (coder.normalise(bound) for bound in joint_box(chain))
+    ends = rows[:, : 2 * coder.n].reshape(-1, 2, coder.n)
+    shift = SPREAD * rng.normal(size=(len(rows), coder.n))
+    low, high = np.minimum(lower - ends.min(1), 0.0), np.maximum(upper - ends.max(1), 0.0)
+    bounded = np.asarray(coder.bounded)
+    shift = np.where(bounded, np.clip(shift, low, high), shift)
+    return np.concatenate([(ends + shift[:, None]).reshape(len(rows), -1), rows[:, 2 * coder.n :]], axis=1)
+
+
+def _clear(rows, coder, chain):
+    ends = coder.denormalise(rows[:, : 2 * coder.n].reshape(-1, 2, coder.n))
+    return (clearance(chain, ends) > safe_margin(chain)).all(axis=1)
