@@ -31,9 +31,9 @@ class Certificate:
     """What the checker found.
 
     margins: position, velocity, acceleration, jerk, torque as 1 - used / limit (negative: broken); self_collision, floor
-    in m (distances beyond 0.1 m are reported as 0.1); singularity, the smallest ratio of extreme singular values of the
-    Jacobian along the way (information only). binding: the constraint with least margin, distances measured in parts of
-    0.1 m. duration, t_min: s, t_min being the shortest duration this path allows. eta: t_min / duration. valid: none broken.
+    in m (distances beyond 0.1 m count as 0.1); singularity, the smallest ratio of extreme singular values of the
+    Jacobian along the way (information only). binding: the constraint with least margin, distances in parts of 0.1 m.
+    duration, t_min: s, t_min being the shortest duration this path allows. eta: t_min / duration. valid: none broken.
     """
 
     margins: dict[str, float]
@@ -155,7 +155,7 @@ def certify(reference: Reference, chain: Chain) -> Certificate:
 
 
 def _fine(reference):
-    """q, qd, qdd, qddd (M, n) on a grid OVERSAMPLING times finer than the reference, from a spline through its joints."""
+    """q, qd, qdd, qddd (M, n) on a grid OVERSAMPLING times finer than the reference, by a spline through its joints."""
     times = np.arange(len(reference.q)) * reference.dt
     fine = np.linspace(0, times[-1], OVERSAMPLING * (len(times) - 1) + 1)
     path = interpolant(times, reference.q)

@@ -28,8 +28,8 @@ class Corpus:
 
     robot: name of the arm. families: names that `family` indexes. control_points: (N, C, n) rad, within the limits.
     t_min: (N,) s, shortest duration. eta: (N,) difficulty, the motion takes t_min / eta. binding: (N,) index into
-    spline.CONSTRAINTS. family: (N,) index. context: (N,) number of the start and goal; a reversed path keeps its parent's.
-    split: (N,) index into SPLITS, one per context.
+    spline.CONSTRAINTS. family: (N,) index. context: (N,) number of the start and goal, which a reversed path shares
+    with its parent. split: (N,) index into SPLITS, one per context.
     """
 
     robot: str
@@ -92,7 +92,11 @@ def _blocks(function, paths):
 
 def path_clearance(chain: Chain, paths) -> np.ndarray:
     """Smallest sphere clearance (N,) m along paths (N, C, n) rad."""
-    return _blocks(lambda p: clearance(chain, spline.evaluate(p, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1), paths)
+
+    def block(part):
+        return clearance(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1)
+
+    return _blocks(block, paths)
 
 
 def _draw(chain, rng, family, wanted):
@@ -131,7 +135,8 @@ def build_corpus(chain: Chain, count: int, seed: int = 0, families=tuple(FAMILIE
     """
     unknown = set(families) - set(FAMILIES)
     if unknown or count < 1:
-        raise UsageError(f"cannot build a corpus of {count} from {unknown or families}: families are {', '.join(FAMILIES)}")
+        known = ", ".join(FAMILIES)
+        raise UsageError(f"cannot build a corpus of {count} from {sorted(unknown or families)}: families are {known}")
     rng = np.random.default_rng(seed)
     parents = count - int(REVERSED * count)
     drawn, missing = [], parents
@@ -147,7 +152,7 @@ def build_corpus(chain: Chain, count: int, seed: int = 0, families=tuple(FAMILIE
 
 
 def _with_reversals(chain, rng, count, families, parents):
-    """The parents and, up to `count`, some run backwards; torque and limits do not tell the direction, so t_min stays."""
+    """The parents and, up to `count`, some run backwards; limits do not tell the direction, so t_min stays."""
     total = len(parents[0])
     back = rng.permutation(total)[: count - total]
     paths, t_min, binding, family = (np.concatenate([x, x[back]]) for x in parents)
@@ -162,8 +167,8 @@ def _with_reversals(chain, rng, count, families, parents):
 def import_demonstrations(folder, chain: Chain, seed: int = 0) -> Corpus:
     """A corpus fitted to the user's own demonstrations, every .npz and .csv of a folder, one context each.
 
-    Each is fitted by a rest-to-rest spline within the limits and keeps its duration where that is feasible, else gets its
-    shortest one. Raises UsageError for a file that cannot be read or that a spline misses by more than 0.2 rad.
+    Each is fitted by a rest-to-rest spline within the limits and keeps its duration where that is feasible, else gets
+    its shortest one. Raises UsageError for a file that cannot be read or that a spline misses by more than 0.2 rad.
     """
     demos = load_suite_dir(folder, chain)
     paths = np.stack([_fit_demonstration(chain, demo) for demo in demos])
@@ -181,15 +186,16 @@ def _fit_demonstration(chain, demo: Reference):
     miss = np.abs(spline.evaluate(path, len(demo.q), derivatives=0)[0] - demo.q).max()
     if miss > MAX_MISFIT:
         raise UsageError(
-            f"demonstration '{demo.name}' is too winding for one path: the fit misses it by {miss:.2f} rad; cut it into parts"
+            f"demonstration '{demo.name}' is too winding for one path (missed by {miss:.2f} rad): cut it into parts"
         )
     return path
 
 
 def references(corpus: Corpus, chain: Chain, split: str, dt: float = 0.01, limit: int | None = None) -> list[Reference]:
-    """References of one split, at most `limit` of them, on a grid of dt s; meta holds family, eta, t_min, binding, context."""
+    """References of one split, at most `limit`, on a grid of dt s; meta has family, eta, t_min, binding, context."""
     part = corpus.subset(split)
-    return [_reference(part, chain, split, dt, k) for k in range(len(part) if limit is None else min(limit, len(part)))]
+    count = len(part) if limit is None else min(limit, len(part))
+    return [_reference(part, chain, split, dt, k) for k in range(count)]
 
 
 def _reference(part, chain, split, dt, k):
@@ -197,4 +203,5 @@ def _reference(part, chain, split, dt, k):
     meta = {"family": family, "split": split, "context": int(part.context[k])}
     binding = spline.CONSTRAINTS[int(part.binding[k])]
     name = f"{family}_{split}_{k:04d}"
-    return path_reference(chain, part.control_points[k], part.t_min[k], part.eta[k], dt, binding=binding, name=name, meta=meta)
+    timing = (part.t_min[k], part.eta[k], dt)
+    return path_reference(chain, part.control_points[k], *timing, binding=binding, name=name, meta=meta)

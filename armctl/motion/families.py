@@ -36,7 +36,7 @@ def _contexts(chain, rng, count):
 
 
 def point_to_point(chain: Chain, rng: np.random.Generator, count: int):
-    """Nearly straight joint-space motions: the minimum-jerk line plus a slight smooth bend (as hand-made motions have)."""
+    """Nearly straight joint-space motions: the minimum-jerk line plus a slight smooth bend."""
     starts, goals = _contexts(chain, rng, count)
     bump = np.sin(np.pi * np.linspace(0, 1, INNER + 2)[1:-1, None]) ** 2
     bend = 0.05 * rng.normal(size=(count, 1, chain.n)) * np.abs(goals - starts)[:, None]
@@ -59,7 +59,7 @@ def via_points(chain: Chain, rng: np.random.Generator, count: int):
 
 
 def _smooth_through(s):
-    """Matrix (INNER, V) from offsets at s (V,) to the inner control points of least squared acceleration that meet them."""
+    """Matrix (INNER, V) from offsets at s (V,) to the inner control points of least acceleration that meet them."""
     meet = spline.basis(spline.CONTROL_POINTS, s)[:, spline.TIED : -spline.TIED]
     bend = spline.basis(spline.CONTROL_POINTS, 65, 2)[:, spline.TIED : -spline.TIED]
     weight = np.linalg.inv(bend.T @ bend)
@@ -67,7 +67,7 @@ def _smooth_through(s):
 
 
 def periodic(chain: Chain, rng: np.random.Generator, count: int):
-    """One to two and a half joint-space oscillations about a posture, swelling and fading so that they begin at rest."""
+    """One to two and a half joint-space oscillations about a posture, swelling and fading to begin and end at rest."""
     centers = random_configuration(chain, rng, count)
     lower, upper = joint_box(chain)
     s = np.linspace(0, 1, 4 * WAYPOINTS)
@@ -91,7 +91,7 @@ def _frames(chain, rng, starts):
 
 
 def _drawn(chain, rng, count, figure):
-    """Paths whose tip follows figure (N, K, 2) m in a random plane, orientation kept; those that IK or fit miss are dropped."""
+    """Paths whose tip follows figure (N, K, 2) m in a random plane, orientation kept; those missed are dropped."""
     starts = random_configuration(chain, rng, count, margin=0.15)
     T = rigid.forward_kinematics(chain, starts)
     targets = np.repeat(T[:, None], WAYPOINTS, axis=1)

@@ -38,12 +38,17 @@ def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, m
     return found[0] if size is None else found[:wanted]
 
 
+def split_torque(chain: Chain, q, dq, d2q):
+    """Gravity torque g(q) and the dynamic torque of (q, dq/ds, d2q/ds2), both (..., n) N·m, for minimal_duration."""
+    still = np.zeros_like(q)
+    gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
+    return gravity, total - gravity
+
+
 def path_timing(chain: Chain, control_points, samples: int = spline.TIMING_SAMPLES):
     """T_min (...,) s and index (...,) of the binding constraint, torque included, of control_points (..., C, n) rad."""
     q, dq, d2q, d3q = spline.evaluate(control_points, samples)
-    still = np.zeros_like(q)
-    gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
-    return spline.minimal_duration(chain, (dq, d2q, d3q), gravity, total - gravity)
+    return spline.minimal_duration(chain, (dq, d2q, d3q), *split_torque(chain, q, dq, d2q))
 
 
 def time_samples(control_points, duration: float, dt: float):
