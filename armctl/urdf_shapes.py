@@ -19,7 +19,7 @@ class Shape:
     """One primitive or mesh riding on a link of the chain.
 
     link: index of the moving link, -1 = base. role: "visual" or "collision".
-    kind and size [m]: sphere (r,), box (x, y, z) full extents, cylinder and capsule (r, length), mesh (sx, sy, sz) scale.
+    kind and size [m]: sphere (r,), box (x, y, z) extents, cylinder and capsule (r, length), mesh (sx, sy, sz) scale.
     T_link_shape (4, 4): pose in the link frame; cylinders and capsules lie along their z. rgba: colour or None.
     filename: absolute path of a mesh, else "".
     """
