@@ -22,6 +22,10 @@ class Limits:
     effort: np.ndarray
     notes: tuple[str, ...]
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The limits by name, without the notes."""
+        return {key: value for key, value in vars(self).items() if key != "notes"}
+
 
 def _range(joint: Joint) -> tuple[float, float]:
     if joint.type == "continuous":
