@@ -18,15 +18,17 @@ class ArmBody:
     """A fixed-base arm in a physics client of its own, whose step is semi-implicit Euler on M qdd + h = tau.
 
     chain: the arm, with the mass, com and inertia the body shall have (see `true_chain`). physics_dt: step, s.
-    gravity: (3,) m/s^2. shapes: "collision", "visual" or "none", which geometry to load. substeps: physics steps per
-    call of `step`; more than 1 is for motors, with torques each step needs its own call.
-    Damping, joint friction and the default motors of Bullet are off; limits stay as hard stops. Joints and links are
-    numbered as in the chain. `close` may be called any number of times.
+    gravity: (3,) m/s^2. collisions: load the collision shapes (they never push; see `distance`). stops: joint limits
+    are hard stops. substeps: physics steps per call of `step`; more than 1 is for motors, torques need a call each.
+    Damping, joint friction and the default motors of Bullet are off. Joints and links are numbered as in the chain.
+    `close` may be called any number of times.
     """
 
-    def __init__(self, chain: Chain, *, physics_dt=0.002, gravity=rigid.GRAVITY, shapes="collision", substeps=1):
-        self.chain = chain
+    def __init__(
+        self, chain: Chain, *, physics_dt=0.002, gravity=rigid.GRAVITY, collisions=False, stops=True, substeps=1
+    ):
         self.physics_dt, self.substeps = physics_dt, substeps
+        self._shape, self._stops = "collision" if collisions else None, stops
         self.joints = list(range(chain.n))
         self.client = p.connect(p.DIRECT)
         if self.client < 0:
@@ -36,7 +38,7 @@ class ArmBody:
         self._set_torque = partial(p.setJointMotorControlArray, **client)
         self._states = partial(p.getJointStates, **client)
         self._link_state = partial(p.getLinkState, computeForwardKinematics=1, **client)
-        self._shapes = shapes
+        self._set_state = partial(p.resetJointStatesMultiDof, **client)
         self.load(chain, gravity)
 
     def load(self, chain: Chain, gravity=rigid.GRAVITY) -> None:
@@ -48,8 +50,8 @@ class ArmBody:
             fixedTimeStep=self.physics_dt * steps, numSubSteps=steps if steps > 1 else 0, **client
         )
         p.setGravity(*gravity, **client)
-        shapes = tuple(s for s in chain.shapes if s.role == self._shapes)
-        self.chain, self.id = chain, load_text(write_urdf(replace(chain, shapes=shapes)), self.client)
+        text = write_urdf(_with(chain, self._shape, self._stops))
+        self.chain, self.id = chain, load_text(text, self.client)
         for link in range(-1, chain.n):
             p.changeDynamics(self.id, link, linearDamping=0, angularDamping=0, jointDamping=0, **client)
             p.setCollisionFilterGroupMask(self.id, link, 0, 0, **client)
@@ -61,14 +63,22 @@ class ArmBody:
 
     def reset(self, q, qd) -> None:
         """Set the joint state, q (n,) rad, qd (n,) rad/s, and switch all motors off."""
-        for j, (position, velocity) in enumerate(zip(q, qd, strict=True)):
-            p.resetJointState(self.id, j, float(position), float(velocity), physicsClientId=self.client)
+        self.place(q, qd)
         self._set_torque(self.id, self.joints, p.VELOCITY_CONTROL, forces=[0.0] * len(self.joints))
+
+    def place(self, q, qd) -> None:
+        """Set the joint state, q (n,) rad, qd (n,) rad/s, and leave the motors as they are."""
+        self._set_state(self.id, self.joints, np.array(q)[:, None].tolist(), np.array(qd)[:, None].tolist())
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """True joint state: q (n,) rad, qd (n,) rad/s."""
         q, qd, _, _ = zip(*self._states(self.id, self.joints), strict=True)
         return np.array(q), np.array(qd)
+
+    def driven_state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True joint state with the torque of Bullet's motors in the last physics step: q, qd, tau (n,)."""
+        q, qd, _, tau = zip(*self._states(self.id, self.joints), strict=True)
+        return np.array(q), np.array(qd), np.array(tau)
 
     def set_torque(self, tau: list[float]) -> None:
         """Joint torques of the next step, n numbers, N m. They last one step."""
@@ -109,6 +119,12 @@ class ArmBody:
             self.close()
 
 
+def _with(chain: Chain, role: str | None, stops: bool) -> Chain:
+    """The chain with only the shapes of one role, and with or without joint limits."""
+    types = chain.joint_types if stops else tuple(t.replace("revolute", "continuous") for t in chain.joint_types)
+    return replace(chain, joint_types=types, shapes=tuple(s for s in chain.shapes if s.role == role))
+
+
 def load_text(urdf: str, client: int) -> int:
     """Load URDF text as a fixed-base body; returns its id. PyBullet reads files only, so one lives for a moment."""
     fd, path = tempfile.mkstemp(suffix=".urdf")
@@ -119,5 +135,3 @@ def load_text(urdf: str, client: int) -> int:
             return p.loadURDF(path, useFixedBase=True, flags=p.URDF_USE_INERTIA_FROM_FILE, physicsClientId=client)
     finally:
         os.unlink(path)
-
-

@@ -1,4 +1,4 @@
-"""From a normalised action to the physical command of a control mode."""
+"""From a normalised action to the physical command of a control mode, and from there to what the drive follows."""
 
 import numpy as np
 
@@ -8,50 +8,50 @@ from armctl.plant.servo import TWIST_LIMIT, ServoConfig, joint_velocity_from_twi
 from armctl.urdf import Chain
 
 
-class CommandMap:
-    """Turns actions in [-1, 1]^size into commands for the plant; `scale` is the physical value of a full action.
+def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
+    """Physical value of a full action: N m, rad/s, rad of target change, or m/s and rad/s of the tip; (n,) or (6,)."""
+    return {
+        "torque": chain.effort,
+        "velocity": chain.velocity,
+        "position": chain.velocity * config.control_dt,
+        "ee_twist": np.array(TWIST_LIMIT),
+    }[config.control]
 
-    torque: effort limits (N m). velocity: velocity limits (rad/s). position: each action moves the previous *target* by
-    at most velocity * control_dt (rad), within the joint limits. ee_twist: 0.5 m/s and 1.5 rad/s at the tip, turned
-    into joint velocities by damped least squares at the measured configuration.
+
+def check_action(action, size: int, control: str) -> np.ndarray:
+    """The action (size,) as floats, clipped to [-1, 1]. Raises UsageError for a wrong shape, NaN or infinity."""
+    try:
+        values = np.asarray(action, dtype=float)
+    except (TypeError, ValueError):
+        raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].") from None
+    if values.shape != (size,):
+        raise UsageError(f"The action has shape {values.shape}; control={control!r} takes {size} numbers, ({size},).")
+    if not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
+    return np.minimum(np.maximum(values, -1.0), 1.0)
+
+
+class Follower:
+    """Turns commands into what the drive follows: torque (N m), joint velocity (rad/s) or joint target (rad).
+
+    Position commands move the previous target, within the joint limits; tip twists become joint velocities by damped
+    least squares.
     """
 
     def __init__(self, chain: Chain, config: ServoConfig):
         self._chain, self._control = chain, config.control
-        self.scale = {
-            "torque": chain.effort,
-            "velocity": chain.velocity,
-            "position": chain.velocity * config.control_dt,
-            "ee_twist": np.array(TWIST_LIMIT),
-        }[config.control]
-        self.size = len(self.scale)
 
     def reset(self, q: np.ndarray) -> None:
         """Start an episode at q (n,): the first target of position control."""
         self._target = q
 
-    def check(self, action) -> np.ndarray:
-        """The action as floats, clipped to [-1, 1]. Raises UsageError for a wrong shape and for NaN or infinity."""
-        try:
-            values = np.asarray(action, dtype=float)
-        except (TypeError, ValueError):
-            values = np.empty(0)
-        if values.shape != (self.size,):
-            shape = values.shape if values.size else f"type {type(action).__name__}"
-            raise UsageError(f"The action has shape {shape}; control={self._control!r} takes {self.size} numbers.")
-        clipped = np.minimum(np.maximum(values, -1.0), 1.0)
-        if not np.isfinite(clipped).all() or np.isinf(values).any():
-            bad = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise UsageError(f"Entry {bad} of the action is {values[bad]}; actions must be finite, in [-1, 1].")
-        return clipped
-
-    def command(self, action: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Physical command (n,) of a checked action (size,) at the measured configuration q (n,)."""
-        value = action * self.scale
+    def __call__(self, command: np.ndarray, q: np.ndarray) -> np.ndarray:
+        """What the drive follows (n,) on a command taking effect at joint positions q (n,)."""
         if self._control == "position":
             chain = self._chain
-            self._target = np.minimum(np.maximum(self._target + value, chain.lower), chain.upper)
+            self._target = np.minimum(np.maximum(self._target + command, chain.lower), chain.upper)
             return self._target
         if self._control == "ee_twist":
-            return joint_velocity_from_twist(rigid.jacobian(self._chain, q), value, self._chain.velocity)
-        return value
+            return joint_velocity_from_twist(rigid.jacobian(self._chain, q), command, self._chain.velocity)
+        return command

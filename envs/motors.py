@@ -14,16 +14,15 @@ class BulletMotors:
 
     Unless a motor reaches its effort limit, each physics step sets the joint velocity exactly: to the command in
     velocity control, to position_gain (target - q) in position control, the distance to the target being clipped
-    beforehand so that the velocity limit holds. Joint friction is invisible to such a motor and is not simulated; an
-    external wrench lasts whole control steps.
+    beforehand so that the velocity limit holds. Velocities are clipped so that no joint runs past its limits. Joint
+    friction is invisible to such a motor and is not simulated; an external wrench lasts whole control steps.
     """
 
     def __init__(self, body: ArmBody, config: ServoConfig):
-        self._body, self._config = body, config
-        self._reach = body.chain.velocity / config.position_gain
-        self._gains = {"positionGains": [config.position_gain * config.physics_dt] * body.chain.n}
-        self._gains["velocityGains"] = [1.0] * body.chain.n
-        self._drive = partial(p.setJointMotorControlArray, physicsClientId=body.client)
+        chain, self._body, self._config = body.chain, body, config
+        self._position, self._dt = config.control == "position", config.control_dt
+        self._reach = chain.velocity / config.position_gain
+        self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, strength: np.ndarray) -> None:
         """Prepare after a load of the body. strength: (n,) factor on the effort limits."""
@@ -33,28 +32,29 @@ class BulletMotors:
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
             )
+        self._drive = self._bind()
+
+    def _bind(self):
+        """The drive call with all that stays the same for an episode."""
+        body, n = self._body, self._body.chain.n
+        drive = partial(p.setJointMotorControlArray, body.id, body.joints, physicsClientId=body.client)
+        if not self._position:
+            return partial(drive, p.VELOCITY_CONTROL, forces=self._forces)
+        gain = self._config.position_gain * self._config.physics_dt
+        gains = {"positionGains": [gain] * n, "velocityGains": [1.0] * n}
+        return partial(drive, p.POSITION_CONTROL, forces=self._forces, **gains)
 
     def step(self, command: np.ndarray, q: np.ndarray) -> None:
         """Run one control step towards `command` (n,) rad/s or rad from q (n,) rad."""
-        body = self._body
-        if self._config.control == "position":
+        if self._position:
             target = q + np.minimum(np.maximum(command - q, -self._reach), self._reach)
-            self._drive(
-                body.id,
-                body.joints,
-                p.POSITION_CONTROL,
-                targetPositions=target.tolist(),
-                forces=self._forces,
-                **self._gains,
-            )
+            self._drive(targetPositions=target.tolist())
         else:
-            velocities = command.tolist()
-            self._drive(
-                body.id, body.joints, p.VELOCITY_CONTROL, targetVelocities=velocities, forces=self._forces
-            )
-        body.step()
+            velocity = np.minimum(np.maximum(command, self._lower - q / self._dt), self._upper - q / self._dt)
+            self._drive(targetVelocities=velocity.tolist())
+        self._body.step()
 
-    def torque(self) -> np.ndarray:
-        """Torque the motors delivered in the last physics step, (n,) N m."""
-        states = p.getJointStates(self._body.id, self._body.joints, physicsClientId=self._body.client)
-        return np.array([state[3] for state in states]) * self._config.substeps
+    def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True joint state and the torque delivered in the last physics step: q, qd, tau (n,)."""
+        q, qd, tau = self._body.driven_state()
+        return q, qd, tau * self._config.substeps

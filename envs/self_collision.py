@@ -1,41 +1,64 @@
-"""Exact self-collision check at a few microseconds a step: pairs of links that cannot have met yet are not looked at."""
+"""Exact self-collision check in a few microseconds: pairs of links that cannot have met yet are not looked at."""
+
+from functools import lru_cache
 
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
+from armctl.motion.sampling import joint_box
 from armctl.urdf import Chain, spheres
 
-REACH = 0.3
+REACH = 2.0
 """Distances are measured up to here, m."""
+SAMPLES, MARGIN = 400, 0.03
+"""A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
 
 
 class SelfCollision:
     """Says whether an arm touches itself.
 
     A pair of links at clearance d, last measured at configuration q0, cannot touch at q while the levers times
-    |q - q0| of the joints between them stay below d; only then is the distance measured again. Pairs of neighbouring
-    links, and pairs whose shapes already touch at the home configuration, are left out.
+    |q - q0| of the joints between them stay below d; only then is the distance measured again. Left out are pairs of
+    neighbouring links, pairs whose shapes touch at the home configuration, and pairs that never come near one another
+    in random configurations.
     """
 
     def __init__(self, body: ArmBody):
-        """body: at its home configuration."""
-        chain, shaped = body.chain, {s.link for s in body.chain.shapes if s.role == "collision"}
-        pairs = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n) if {i, j} <= shaped]
-        self._pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
-        self._levers = np.array([_levers(chain, *pair) for pair in self._pairs]).reshape(-1, chain.n)
+        """body: loaded with collision shapes; it is moved about by the checks."""
+        self._body, self._still = body, np.zeros(body.chain.n)
+        self._pairs, self._levers = collision_pairs(body.chain)
         self._clearance = np.full(len(self._pairs), -1.0)
         self._where = np.zeros_like(self._levers)
 
-    def __call__(self, body: ArmBody, q: np.ndarray) -> bool:
-        """Whether the body, standing at q (n,), touches itself."""
-        moved = (self._levers * np.abs(q - self._where)).sum(axis=1)
+    def __call__(self, q: np.ndarray) -> bool:
+        """Whether the arm touches itself at q (n,) rad."""
+        near = (np.abs(q - self._where) * self._levers).sum(axis=1) >= self._clearance
+        if not near.any():
+            return False
+        self._body.place(q, self._still)
         hit = False
-        for k in np.flatnonzero(moved >= self._clearance).tolist():
-            distance = body.distance(*self._pairs[k], REACH)
+        for k in near.nonzero()[0].tolist():
+            distance = self._body.distance(*self._pairs[k], REACH)
             hit |= distance <= 0
             self._clearance[k] = distance
             self._where[k] = q
         return hit
+
+
+@lru_cache(maxsize=32)
+def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Pairs of links (-1 = base) that may meet, and their levers (pairs, n)."""
+    shaped = {s.link for s in chain.shapes if s.role == "collision"}
+    pairs = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n) if {i, j} <= shaped]
+    body, still = ArmBody(chain, collisions=True), np.zeros(chain.n)
+    pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
+    closest = np.full(len(pairs), REACH)
+    for q in np.random.default_rng(0).uniform(*joint_box(chain, 0.0), (SAMPLES, chain.n)):
+        body.place(q, still)
+        closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
+    body.close()
+    pairs = [pair for pair, distance in zip(pairs, closest, strict=True) if distance < MARGIN]
+    return pairs, np.array([_levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
 
 
 def _levers(chain: Chain, base: int, link: int) -> np.ndarray:

@@ -1,0 +1,218 @@
+"""What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Dict
+
+from armctl import geometry, rigid
+from armctl.envs import reward as rewards
+from armctl.envs.camera import Camera, require_display
+from armctl.envs.command import action_scale, check_action
+from armctl.envs.plant import Plant
+from armctl.envs.pose import first_columns, norm, rotation_error
+from armctl.envs.self_collision import SelfCollision
+from armctl.errors import UsageError
+from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
+from armctl.plant.servo import ServoConfig
+from armctl.urdf import load_chain
+
+RENDER_MODES = ("rgb_array", "human")
+ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
+
+
+class ArmEnv(gym.Env):
+    """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
+
+    Subclasses set `targets`, a list of (position, quaternion) pairs of plain numbers, one per control step with
+    `preview` more at its end, in `_start`, and say in `_finished` when an episode is truncated.
+
+    Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
+    q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
+    """
+
+    def __init__(
+        self,
+        robot: str | Path = "panda",
+        *,
+        control: str = "velocity",
+        reward: str = "dense",
+        scenario: ScenarioLike = "nominal",
+        preview: int = 0,
+        physics_dt: float = 0.002,
+        control_dt: float = 0.01,
+        motor: str = "servo",
+        render_mode: str | None = None,
+        tip: str | None = None,
+    ):
+        self.chain = load_chain(robot, tip)
+        self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
+        self.reward = rewards.check_reward(reward)
+        self._scenario_source = _check_scenario(scenario)
+        if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
+            raise UsageError(f"preview is {preview!r}; give the number of future targets to observe, 0 or more.")
+        self.render_mode = _check_render_mode(render_mode)
+        self.preview, self.dt = preview, control_dt
+        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": max(1, round(1 / control_dt))}
+        self.action_scale = action_scale(self.chain, self.config)
+        self.action_space = Box(-1.0, 1.0, self.action_scale.shape, np.float32)
+        wide = lambda size: Box(-np.inf, np.inf, (size,), np.float64)  # noqa: E731
+        width = 2 * self.chain.n + 9 + 6 * (preview + 1)
+        self.observation_space = Dict({"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)})
+        self.plant = Plant(self.chain, self.config, motor)
+        self._touching = SelfCollision(self.plant.model)
+        self._camera: Camera | None = None
+        self._lower, self._upper = self.chain.lower, self.chain.upper
+        self.targets: list[tuple] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
+        super().reset(seed=seed)
+        options = dict(options or {})
+        source = options.pop("scenario", None)
+        self.scenario = self._draw_scenario(self._scenario_source if source is None else _check_scenario(source))
+        q, qd = self._start(options)
+        if options:
+            raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
+        self.plant.reset(self.scenario, q, qd)
+        self._last_action = 0.0 * self.action_scale
+        observation, errors = self._observe()
+        info = self._info(errors, 0.0)
+        self._draw_window()
+        return observation, info
+
+    def step(self, action):
+        """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
+        if not self.targets:
+            raise UsageError("Call reset() before step().")
+        action = check_action(action, len(self.action_scale), self.config.control)
+        self.plant.step(action * self.action_scale)
+        change = action - self._last_action
+        self._last_action = action
+        observation, errors = self._observe()
+        info = self._info(errors, float(change @ change) / len(change))
+        self._draw_window()
+        return observation, float(sum(info["reward_terms"].values())), False, self._finished(), info
+
+    def _observe(self):
+        """Observation, with the true errors (m, rad) to the current target."""
+        plant, now = self.plant, self.plant.steps
+        q, qd = plant.measure()
+        tip = seen = plant.body.tip()
+        if q is not plant.q:  # sensors with noise: what is seen of the tip follows from the measured joints
+            pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
+            seen = pose[:3], pose[3:]
+        row = [*q.tolist(), *qd.tolist(), *seen[0], *first_columns(seen[1])]
+        for position, quat in self.targets[now : now + self.preview + 1]:
+            row += _pose_error(position, quat, *seen)
+        position, quat = self.targets[now]
+        error = _pose_error(position, quat, *tip)
+        observation = {
+            "observation": np.array(row),
+            "achieved_goal": np.array(tip[0] + tip[1]),
+            "desired_goal": np.array(position + quat),
+        }
+        return observation, (norm(error[:3]), norm(error[3:]))
+
+    def _info(self, errors, action_rate: float) -> dict[str, Any]:
+        plant, (position, angle) = self.plant, errors
+        beyond = float(max((plant.q - self._upper).max(), (self._lower - plant.q).max(), 0.0))
+        touching = self._touching(plant.q)
+        terms = rewards.goal_terms(self.reward, position, angle)
+        terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)
+        return {
+            "is_success": bool(rewards.is_success(position, angle)),
+            "position_error": position,
+            "orientation_error": angle,
+            "joint_limit_violation": beyond,
+            "torque_saturation": plant.saturation,
+            "self_collision": touching,
+            "reward_terms": terms,
+        }
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
+        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+
+    def _draw_scenario(self, source: ScenarioLike) -> Scenario:
+        if isinstance(source, Scenario):
+            return source
+        if isinstance(source, str):
+            return sample_scenario(source, self.chain, self.np_random)
+        drawn = source(self.np_random)
+        if not isinstance(drawn, Scenario):
+            raise UsageError(f"The scenario function returned {type(drawn).__name__}; it must return a Scenario.")
+        return drawn
+
+    @property
+    def step_index(self) -> int:
+        """Control steps since the reset."""
+        return self.plant.steps
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque last delivered by the motors, (n,) N m."""
+        return self.plant.torque
+
+    def state(self):
+        """True joint state: q (n,) rad, qd (n,) rad/s."""
+        return self.plant.q.copy(), self.plant.qd.copy()
+
+    def measure(self):
+        """Joint state as measured: q (n,) rad, qd (n,) rad/s, with the scenario's noise."""
+        return self.plant.measure()
+
+    def tip(self) -> np.ndarray:
+        """True pose of the tip, (7,) m + xyzw."""
+        position, quat = self.plant.body.tip()
+        return np.array(position + quat)
+
+    def render(self):
+        """The current picture, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
+        if self.render_mode != "rgb_array":
+            return None
+        self._show()
+        return self._camera.picture()
+
+    def _draw_window(self) -> None:
+        if self.render_mode == "human":
+            self._show()
+
+    def _show(self) -> None:
+        if self._camera is None:
+            self._camera = Camera(self.chain, human=self.render_mode == "human")
+        position, quat = self.targets[self.plant.steps]
+        self._camera.place(self.plant.q, position + quat)
+
+    def close(self) -> None:
+        """Disconnect from PyBullet; any number of times."""
+        self.plant.close()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+
+def _pose_error(position, quat, tip_position, tip_quat) -> tuple:
+    """Position error (m) and rotation vector (rad) from the tip to a target, 6 numbers, world frame."""
+    x, y, z = position
+    a, b, c = tip_position
+    return (x - a, y - b, z - c, *rotation_error(quat, tip_quat))
+
+
+def _check_scenario(scenario: ScenarioLike) -> ScenarioLike:
+    if isinstance(scenario, str) and scenario not in PRESETS:
+        raise UsageError(f"Unknown scenario {scenario!r}; choose one of {', '.join(PRESETS)}.")
+    if not (isinstance(scenario, str | Scenario) or callable(scenario)):
+        raise UsageError(f"scenario is {scenario!r}; give a Scenario, a preset's name or a function of a generator.")
+    return scenario
+
+
+def _check_render_mode(mode: str | None) -> str | None:
+    if mode not in (None, *RENDER_MODES):
+        raise UsageError(f"Unknown render_mode {mode!r}; choose one of {', '.join(RENDER_MODES)}.")
+    if mode == "human":
+        require_display()
+    return mode

@@ -1,0 +1,79 @@
+"""Reaching: bring the tip to a pose and hold it there."""
+
+from armctl import geometry, rigid
+from armctl.envs.base import ArmEnv
+from armctl.motion.sampling import random_configuration
+
+
+class ReachEnv(ArmEnv):
+    """Bring the tip of an arm to a random reachable pose and hold it there.
+
+    ## Action space
+    `Box(-1, 1, (m,), float32)`, times `env.unwrapped.action_scale`, held for `control_dt`; values beyond are clipped.
+
+    | control | m | a full action is | effect |
+    |---|---|---|---|
+    | `torque` | n | effort limit, N m | joint torque, without gravity compensation |
+    | `velocity` | n | velocity limit, rad/s | joint velocity (servo with gravity compensation) |
+    | `position` | n | velocity limit x control_dt, rad | moves the previous *target* of each joint |
+    | `ee_twist` | 6 | 0.5 m/s, 1.5 rad/s | tip twist, world frame, by damped least squares |
+
+    ## Observation space
+    A dictionary of float64 arrays.
+
+    | key | entries | content |
+    |---|---|---|
+    | `observation` | n, n | measured joint positions (rad) and velocities (rad/s) |
+    | | 3, 6 | tip position (m), first two columns of the tip rotation, of the measured joints |
+    | | 6 | position error (m) and rotation-vector error (rad) to the target, world frame |
+    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw |
+    | `desired_goal` | 7 | target pose, likewise |
+
+    ## Rewards
+    `dense`: the sum of the terms of `info["reward_terms"]` (weights in `armctl.envs.reward.WEIGHTS`). `sparse`: 0
+    within 1 cm and 15 degrees of the target, else -1. `compute_reward` recomputes both for relabelled goals, batched.
+
+    ## Starting state
+    At rest in the arm's home configuration; the target is the tip's pose at a random configuration free of collisions.
+
+    ## Episode end
+    Never terminates; registered with a time limit of 200 steps.
+
+    ## Info
+    `is_success`, `position_error` (m), `orientation_error` (rad), `joint_limit_violation` (rad beyond the limits),
+    `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`, `reward_terms`.
+
+    ## Arguments
+    `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario, preset name, or function of a
+    NumPy generator), `physics_dt`, `control_dt` (s), `motor` ("servo": shared torque law; "bullet": PyBullet's own
+    constraint motors, fast and kinematic), `render_mode`. `reset(options={"scenario": ...})` overrules one episode.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    options = ("scenario",)
+
+    def __init__(self, robot="panda", **kwargs):
+        super().__init__(robot, **kwargs)
+
+    def _start(self, options):
+        q = random_configuration(self.chain, self.np_random)
+        pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
+        self.targets = Held((pose[:3], pose[3:]))
+        return self.chain.home, 0.0 * self.chain.home
+
+    def _finished(self) -> bool:
+        return False
+
+
+class Held:
+    """A target that never moves, indexed like a list of targets."""
+
+    def __init__(self, target):
+        self._target = target
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self._target] * (index.stop - index.start)
+        return self._target

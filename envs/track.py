@@ -1,0 +1,81 @@
+"""Tracking: follow a moving pose."""
+
+from pathlib import Path
+
+from armctl.envs.base import ArmEnv
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference, load_reference
+from armctl.motion.sampling import random_reference
+
+
+class TrackEnv(ArmEnv):
+    """Follow a reference: a goal trajectory of the tip on the grid of control steps.
+
+    ## Action space
+    As in reaching: `Box(-1, 1, (m,), float32)`, times `env.unwrapped.action_scale`; `torque` (effort limits, N m),
+    `velocity` (velocity limits, rad/s), `position` (velocity limits x control_dt, rad, moves the previous *target*),
+    `ee_twist` (0.5 m/s and 1.5 rad/s, world frame).
+
+    ## Observation space
+    A dictionary of float64 arrays.
+
+    | key | entries | content |
+    |---|---|---|
+    | `observation` | n, n | measured joint positions (rad) and velocities (rad/s) |
+    | | 3, 6 | tip position (m), first two columns of the tip rotation, of the measured joints |
+    | | 6 (preview + 1) | position error (m) and rotation-vector error (rad), world frame, to the target of now and of |
+    | | | each of the next `preview` control steps |
+    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw |
+    | `desired_goal` | 7 | target pose of now, likewise |
+
+    ## Rewards
+    As in reaching. The pose at the end of a step is compared with the reference's next sample: the target of the
+    observation that the step returns.
+
+    ## Starting state
+    On the reference: joint positions and velocities of its first sample.
+
+    ## Episode end
+    Never terminates; truncated at the last sample of the reference, after K - 1 steps.
+
+    ## Info and arguments
+    As in reaching, and `reference` (a Reference, the path of one (.npz or .csv), or None: drawn anew each episode from
+    the seed, `duration` seconds long), `preview` (4). `reset(options={"reference": ..., "scenario": ...})` overrules
+    one episode. `env.unwrapped.reference` is the reference of the running episode.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    options = ("reference", "scenario")
+
+    def __init__(self, robot="panda", *, reference=None, preview: int = 4, duration: float = 4.0, **kwargs):
+        super().__init__(robot, preview=preview, **kwargs)
+        if not duration >= self.dt:
+            raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
+        self._duration = duration
+        self._fixed = None if reference is None else self._read(reference)
+        self.reference: Reference | None = None
+
+    def _read(self, reference) -> Reference:
+        if isinstance(reference, str | Path):
+            return load_reference(reference, self.chain, self.dt)
+        if not isinstance(reference, Reference):
+            raise UsageError(f"reference is {type(reference).__name__}; give a Reference or the path of one.")
+        if reference.q.shape[1] != self.chain.n:
+            joints = reference.q.shape[1]
+            raise UsageError(f"Reference {reference.name!r} has {joints} joints; {self.chain.name} has {self.chain.n}.")
+        return reference.resampled(self.chain, self.dt)
+
+    def _start(self, options):
+        given = options.pop("reference", None)
+        reference = self._fixed if given is None else self._read(given)
+        if reference is None:
+            reference = random_reference(self.chain, self.np_random, dt=self.dt, duration=self._duration)
+        if reference is not self.reference:
+            poses = [(row[:3], row[3:]) for row in reference.pose.tolist()]
+            self.reference, self.targets = reference, poses + [poses[-1]] * self.preview
+        return reference.q[0], reference.qd[0]
+
+    def _finished(self) -> bool:
+        return self.plant.steps >= len(self.reference.q) - 1
