@@ -30,8 +30,8 @@ CHECK_STEP = 0.02  # m or rad that any joint may move between two collision chec
 class Certificate:
     """What the checker found.
 
-    margins: position, velocity, acceleration, jerk, torque as 1 - used / limit (negative: broken); self_collision, floor
-    in m (distances beyond 0.1 m count as 0.1); singularity, the smallest ratio of extreme singular values of the
+    margins: position, velocity, acceleration, jerk, torque as 1 - used / limit (negative: broken); self_collision and
+    floor in m (distances beyond 0.1 m count as 0.1); singularity, the smallest ratio of extreme singular values of the
     Jacobian along the way (information only). binding: the constraint with least margin, distances in parts of 0.1 m.
     duration, t_min: s, t_min being the shortest duration this path allows. eta: t_min / duration. valid: none broken.
     """

@@ -10,6 +10,7 @@ from armctl.motion.reference import Reference
 from armctl.urdf import Chain
 
 CANDIDATES = 8
+CLEARANCE_SAMPLES = 25
 ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
 
@@ -81,9 +82,12 @@ def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarra
     starts = np.broadcast_to(start, goals.shape)
     inner = spline.straight_inner(starts, goals) + bump[:, None] * offset
     paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
-    gap = clearance(chain, spline.evaluate(paths, 17, derivatives=0)[0]).min(axis=-1)
-    clear = gap > safe_margin(chain)
-    return paths[np.argmax(clear) if clear.any() else np.argmax(gap)]
+    for _ in range(6):
+        gap = clearance(chain, spline.evaluate(paths, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1)
+        if (gap > safe_margin(chain)).any():
+            return paths[np.argmax(gap > safe_margin(chain))]
+        paths = start + 0.6 * (paths - start)  # shorter motions from a clear start are clear sooner or later
+    return paths[np.argmax(gap)]
 
 
 def _timed_path(chain, rng, start, eta, limit):
