@@ -148,7 +148,7 @@ def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
 
         return load_csv(path, chain, dt)
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = {key: data[key].astype(float) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
             reference = Reference(str(data["name"]), float(data["dt"]), meta=json.loads(str(data["meta"])), **arrays)
     except Exception as error:

@@ -1,5 +1,6 @@
 """Laws of the B-spline paths and of their closed-form timing."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def test_too_few_control_points_are_refused():
 def test_derivatives_equal_finite_differences(seed, s):
     path, h = random_path(seed), 1e-5
     values = spline.evaluate(path, np.array([s - h, s, s + h]))
-    for lower, upper in zip(values, values[1:], strict=False):
+    for lower, upper in pairwise(values):
         slope = (lower[2] - lower[0]) / (2 * h)
         np.testing.assert_allclose(slope, upper[1], rtol=1e-5, atol=1e-5 * np.abs(upper).max())
 
