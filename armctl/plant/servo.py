@@ -1,7 +1,7 @@
 """The joint-level law, stated once for plant and twin; it runs at the physics rate on NumPy or JAX arrays.
 
 Velocity and position loops are scaled by the nominal inertia M, so that every joint contracts at the same rate: with
-tau = M k (v - qd) + g the nominal arm's velocity error shrinks by (1 - k dt) per physics step, whatever the configuration.
+tau = M k (v - qd) + g the nominal arm's velocity error shrinks by (1 - k dt) per physics step in every configuration.
 M and g are the *nominal* model's, sampled once per control step.
 """
 
@@ -49,6 +49,28 @@ class ServoConfig:
     def substeps(self) -> int:
         """Physics steps per control step."""
         return round(self.control_dt / self.physics_dt)
+
+
+def neutral_command(control: str, g):
+    """Command that asks for nothing, with which a latency queue starts: hold against gravity, or stay.
+
+    g: (..., n) nominal gravity torque at the start -> (..., n), or (..., 6) for ee_twist.
+    """
+    if control == "torque":
+        return g
+    xp = g.__array_namespace__()
+    width = 6 if control == "ee_twist" else g.shape[-1]
+    return xp.zeros((*g.shape[:-1], width), dtype=g.dtype)
+
+
+def pulse_active(pulse, physics_step, physics_dt: float):
+    """Whether the external wrench acts during a physics step, decided on whole steps so that plant and twin agree.
+
+    pulse: (..., 2) start and end, s; physics_step: (...) count since reset -> (...) bool.
+    """
+    xp = pulse.__array_namespace__()
+    bounds = xp.round(pulse / physics_dt)
+    return (physics_step >= bounds[..., 0]) & (physics_step < bounds[..., 1])
 
 
 def matvec(M, v):

@@ -1,0 +1,64 @@
+"""Operational-space control in inverse-dynamics form (Khatib 1987), with and without integral action."""
+
+import jax.numpy as jnp
+
+from armctl.arm import Arm
+from armctl.controllers.base import Controller, gain
+from armctl.controllers.errors import TipState, damped_inverse, tip_state
+from armctl.dynamics import inverse_dynamics
+from armctl.plant.servo import matvec
+
+
+def _six(position, rotation):
+    return jnp.exp(jnp.stack([position[...]] * 3 + [rotation[...]] * 3))
+
+
+class OperationalSpace(Controller):
+    """Tip acceleration from pose and twist error, posture in the null space, torque by inverse dynamics."""
+
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+        super().__init__(arm, control_dt, preview, seed)
+        self.log_kp_position, self.log_kp_rotation = gain(400.0), gain(400.0)
+        self.log_kd_position, self.log_kd_rotation = gain(40.0), gain(40.0)
+        self.log_posture_kp, self.log_posture_kd = gain(50.0), gain(14.0)
+
+    def __call__(self, carry, m, w):
+        """a = a_ref + Kd V_e + Kp e; qdd = J# (a - Jdot qd) + (I - J# J) qdd_posture; tau = ID(q, qd, qdd)."""
+        return carry, self.clip(self.torque(m, w, tip_state(self.arm, m, w), 0.0))
+
+    def torque(self, m, w, tip: TipState, extra):
+        """Unclipped torque. tip: errors at m; extra: (..., 6) tip acceleration to add, m/s^2 and rad/s^2 -> (..., n)."""
+        feedback = _six(self.log_kp_position, self.log_kp_rotation) * tip.error
+        feedback += _six(self.log_kd_position, self.log_kd_rotation) * tip.twist_error
+        held = (w.twist[..., 1, :] - w.twist[..., 0, :]) / self.control_dt
+        posture = jnp.exp(self.log_posture_kp[...]) * (w.q[..., 0, :] - m.q)
+        posture += jnp.exp(self.log_posture_kd[...]) * (w.qd[..., 0, :] - m.qd)
+        posture += (w.qd[..., 1, :] - w.qd[..., 0, :]) / self.control_dt
+        acceleration = held + feedback + extra - tip.Jdot_qd
+        qdd = posture + matvec(damped_inverse(tip.J), acceleration - matvec(tip.J, posture))
+        return inverse_dynamics(self.arm, m.q, m.qd, qdd)
+
+    def clip(self, tau):
+        """Torque within the effort limits."""
+        return jnp.clip(tau, -self.arm.effort, self.arm.effort)
+
+
+class OperationalSpaceIntegral(OperationalSpace):
+    """The same with the integral of the pose error, leaking and clamped against wind-up."""
+
+    LIMIT = 0.05  # m s, rad s
+
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+        super().__init__(arm, control_dt, preview, seed)
+        self.log_ki_position, self.log_ki_rotation = gain(1000.0), gain(1000.0)
+
+    def init_carry(self, batch=()):
+        """Integral of the pose error, (..., 6) m s and rad s."""
+        return jnp.zeros((*batch, 6))
+
+    def __call__(self, carry, m, w):
+        """As the base class, plus Ki times the integral."""
+        tip = tip_state(self.arm, m, w)
+        carry = jnp.clip(carry + self.control_dt * tip.error, -self.LIMIT, self.LIMIT)
+        extra = _six(self.log_ki_position, self.log_ki_rotation) * carry
+        return carry, self.clip(self.torque(m, w, tip, extra))

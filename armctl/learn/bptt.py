@@ -1,0 +1,151 @@
+"""Back-propagation through the twin: the routine that tunes every controller, from two gains to a network."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from armctl.controllers.base import Controller
+from armctl.errors import UsageError
+from armctl.learn import rollout
+from armctl.learn.losses import Objective
+from armctl.learn.rollout import Episodes, Setting, Task
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One tuning budget."""
+
+    updates: int = 600
+    """Gradient updates."""
+    batch: int = 128
+    """Episodes under way at a time."""
+    horizon: int = 24
+    """Control steps per window through which the gradient runs."""
+    learning_rate: float = 2e-3
+    """Peak of Adam's rate (cosine to a fiftieth)."""
+    clip: float = 1.0
+    """Global norm at which gradients are clipped."""
+    chunk: int = 25
+    """Updates per compiled call, which is also how often progress is logged."""
+    patience: int = 50
+    """Consecutive non-finite updates after which training stops with the last good parameters."""
+    seed: int = 0
+    """Seed of the episodes."""
+    objective: Objective = field(default_factory=Objective)
+    """Weights of the loss."""
+
+    def __post_init__(self):
+        for name in ("updates", "batch", "horizon", "chunk"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
+
+
+class Learner(NamedTuple):
+    """Everything that training carries; a pytree of arrays, so that a run can be resumed exactly."""
+
+    params: Any
+    optimiser: Any
+    episodes: Episodes
+    key: Any
+    update: Any
+
+
+class NonFiniteError(RuntimeError):
+    """Training met too many non-finite updates in a row; `learner` holds the last good parameters."""
+
+    def __init__(self, message: str, learner: Learner):
+        super().__init__(message)
+        self.learner = learner
+
+
+def optimiser(config: TrainConfig) -> optax.GradientTransformation:
+    """Clipped Adam on a cosine rate; an update with non-finite gradients is skipped."""
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.updates, alpha=0.02)
+    steps = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate, b1=0.7, b2=0.95))
+    return optax.apply_if_finite(steps, max_consecutive_errors=2**31 - 1)
+
+
+def begin(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Learner:
+    """The learner before its first update."""
+    params = nnx.state(controller, nnx.Param)
+    key = jax.random.key(config.seed)
+    key, k = jax.random.split(key)
+    episodes = rollout.start(setting, task, controller, k, config.batch, config.horizon)
+    return Learner(params, optimiser(config).init(params), episodes, key, jnp.zeros((), jnp.int32))
+
+
+def make_update(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
+    """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each."""
+    graph, _, rest = nnx.split(controller, nnx.Param, ...)
+    optimise = optimiser(config)
+    widths = config.objective.delta_start, config.objective.delta_end
+
+    def loss_of(params, episodes, delta):
+        module = nnx.merge(graph, params, rest)
+        after, (loss, errors) = rollout.advance(
+            setting, task, module, episodes, config.objective, delta, config.horizon
+        )
+        return jnp.mean(loss), (after, errors)
+
+    def update(learner: Learner, _):
+        key, k = jax.random.split(learner.key)
+        module = nnx.merge(graph, learner.params, rest)
+        episodes = rollout.renew(setting, task, module, k, learner.episodes, config.horizon)
+        delta = widths[0] * (widths[1] / widths[0]) ** (learner.update / config.updates)
+        gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, (after, errors)), grads = gradient(learner.params, episodes, delta)
+        changes, opt = optimise.update(grads, learner.optimiser, learner.params)
+        params = optax.apply_updates(learner.params, changes)
+        metrics = {
+            "loss": loss,
+            "position_rms_mm": 1e3 * jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[0], 0.0))),
+            "orientation_rms_deg": jnp.degrees(jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[1], 0.0)))),
+            "diverged": jnp.mean(~after.alive),
+            "gradient_norm": optax.global_norm(grads),
+            "non_finite": opt.notfinite_count,
+        }
+        return Learner(params, opt, after, key, learner.update + 1), metrics
+
+    return jax.jit(lambda learner: jax.lax.scan(update, learner, length=config.chunk))
+
+
+def train(
+    controller: Controller,
+    setting: Setting,
+    task: Task,
+    config: TrainConfig,
+    learner: Learner | None = None,
+    on_chunk: Callable[[Learner, dict], None] | None = None,
+) -> Learner:
+    """Tune a controller's parameters by the gradient through twin rollouts and leave the result in the controller.
+
+    learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after every
+    chunk (progress, checkpoints). Raises NonFiniteError after `patience` non-finite updates in a row; the controller then
+    holds the last good parameters.
+    """
+    learner = begin(controller, setting, task, config) if learner is None else learner
+    step = make_update(controller, setting, task, config)
+    while int(learner.update) < config.updates:
+        started = time.perf_counter()
+        learner, metrics = step(learner)
+        row = {name: float(np.mean(value)) for name, value in metrics.items()}
+        row["non_finite"] = int(metrics["non_finite"][-1])
+        row = {"update": int(learner.update), **row, "seconds": time.perf_counter() - started}
+        nnx.update(controller, learner.params)
+        if on_chunk is not None:
+            on_chunk(learner, row)
+        if row["non_finite"] >= config.patience:
+            raise NonFiniteError(
+                f"Training of {type(controller).__name__} stopped at update {row['update']}: {row['non_finite']} "
+                f"gradients in a row were not finite; the last good parameters are kept. Lower learning_rate "
+                f"({config.learning_rate}) or horizon ({config.horizon}).",
+                learner,
+            )
+    return learner

@@ -1,0 +1,60 @@
+"""The one tracking objective on which every controller, classical or learned, is tuned."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from armctl.arm import Arm
+from armctl.kinematics import forward_kinematics
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights of the tracking loss; its unit is millimetres."""
+
+    metre_per_radian: float = 0.1
+    """Length that one radian of orientation error is worth, m."""
+    delta_start: float = 10.0
+    """Charbonnier width at the first update, mm: quadratic below, linear above."""
+    delta_end: float = 0.5
+    """Charbonnier width at the last update, mm."""
+    effort: float = 0.01
+    """Weight of the mean squared command, as a fraction of the effort limit."""
+    rate: float = 0.1
+    """Weight of the mean squared change of the command between steps, likewise."""
+    limits: float = 10.0
+    """Weight of joint positions beyond the limits less a margin of 0.05 rad, and of velocities beyond their limits."""
+    posture: float = 0.1
+    """Weight of the squared deviation from the reference posture, 1/rad^2."""
+
+
+def charbonnier(square, delta):
+    """sqrt(e^2 + delta^2) - delta, from e^2: smooth at zero, linear far away."""
+    return jnp.sqrt(square + delta**2) - delta
+
+
+def tracking_errors(arm: Arm, q, p_target, R_target):
+    """Tip errors. q: (..., n), p_target: (..., 3), R_target: (..., 3, 3) -> squared position (m^2), squared sine (rad^2)."""
+    T = forward_kinematics(arm, q)
+    position = jnp.sum((T[..., :3, 3] - p_target) ** 2, axis=-1)
+    # the chordal distance squared is 4 sin^2(angle / 2) x 2: monotone up to pi, unlike the sine of the error vector
+    chord = jnp.sum((T[..., :3, :3] - R_target) ** 2, axis=(-2, -1)) / 2
+    return position, chord
+
+
+def step_loss(objective: Objective, arm: Arm, scale, delta, state, command, previous, target):
+    """Loss of one control step. delta: Charbonnier width, mm; scale: (n,) command at full effort;
+
+    state: (q, qd) reached; command, previous: (..., n); target: (q, p, R) at the same time -> (...) mm, and squared errors.
+    """
+    q, qd = state
+    q_target, p, R = target
+    position, chord = tracking_errors(arm, q, p, R)
+    pose = charbonnier(1e6 * position, delta) + charbonnier(1e6 * objective.metre_per_radian**2 * chord, delta)
+    beyond = jnp.maximum(q - (arm.upper - 0.05), 0) + jnp.maximum((arm.lower + 0.05) - q, 0)
+    fast = jnp.maximum(jnp.abs(qd) / arm.velocity - 1, 0)
+    extra = objective.effort * jnp.mean((command / scale) ** 2, -1)
+    extra += objective.rate * jnp.mean(((command - previous) / scale) ** 2, -1)
+    extra += objective.limits * jnp.mean(beyond + fast, -1)
+    extra += objective.posture * jnp.mean((q - q_target) ** 2, -1)
+    return pose + extra, (position, chord)

@@ -1,0 +1,117 @@
+"""The twin: the PyBullet plant written in JAX, batched and differentiable.
+
+One physics step is semi-implicit Euler on M(q) qdd + h(q, qd) = tau - friction + external, exactly as Bullet's multi-body
+solver takes it with damping off and inertias read from the file. PyBullet's joint-limit constraint is not modelled: the
+`limit` flag of a step says when the plant would have met it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from armctl import dynamics, kinematics
+from armctl.arm import Arm
+from armctl.plant import servo
+from armctl.plant.observe import Measurement, measure
+from armctl.plant.scenario import PlantParams
+from armctl.plant.servo import ServoConfig
+
+Array = Any
+
+
+class TwinState(NamedTuple):
+    """State of a batch of twin arms."""
+
+    q: Array  # (..., n) rad
+    qd: Array  # (..., n) rad/s
+    target: Array  # (..., n) rad, the position servo's
+    queue: Array  # (..., L, m) commands under way, newest first; L is the longest latency of the batch
+    step: Array  # (...) uint32 control steps since reset
+
+
+class TwinInfo(NamedTuple):
+    """What one control step did."""
+
+    torque: Array  # (..., n) N m delivered by the motors in the last physics step
+    saturated: Array  # (...) bool, the servo asked for more than the effort limit
+    limit: Array  # (...) bool, a joint left its range: from here PyBullet's limit constraint is not followed
+
+
+def reset(arm: Arm, config: ServoConfig, q, qd=None, max_latency: int = 0) -> TwinState:
+    """State at rest on q, or moving with qd. q, qd: (..., n); max_latency: control steps the queue must hold."""
+    q = jnp.asarray(q, jnp.result_type(q, jnp.float32))
+    neutral = servo.neutral_command(config.control, dynamics.gravity(arm, q))
+    queue = jnp.broadcast_to(neutral[..., None, :], (*neutral.shape[:-1], max_latency, neutral.shape[-1]))
+    qd = jnp.zeros_like(q) if qd is None else jnp.asarray(qd, q.dtype)
+    return TwinState(q, qd, q, queue, jnp.zeros(q.shape[:-1], jnp.uint32))
+
+
+def step(
+    arm: Arm, config: ServoConfig, params: PlantParams, state: TwinState, command, *, pulses: bool = True
+) -> tuple[TwinState, TwinInfo]:
+    """Hold a command for one control step.
+
+    arm: the nominal arm; params: the true plant, unbatched or with the state's batch axes; command: (..., n) N m, rad/s or
+    rad of target change, (..., 6) m/s and rad/s for ee_twist; pulses: False when no scenario pushes the tip (cheaper).
+    """
+    command, queue = _delay(state.queue, command, params.latency)
+    target = state.target
+    if config.control == "position":
+        target = command = jnp.clip(target + command, arm.lower, arm.upper)
+    M = g = jnp.zeros(())
+    if config.control != "torque":
+        M, g = dynamics.mass_matrix(arm, state.q), dynamics.gravity(arm, state.q)
+    if config.control == "ee_twist":
+        command = servo.joint_velocity_from_twist(kinematics.jacobian(arm, state.q), command, arm.velocity)
+    q, qd, applied, saturated, limit = _physics(arm, config, params, state, command, M, g, pulses)
+    after = TwinState(q, qd, target, queue, state.step + 1)
+    return after, TwinInfo(applied, saturated, limit)
+
+
+def _physics(arm, config, params, state, command, M, g, pulses):
+    """The physics steps of one control step -> q, qd, last applied torque, saturation and limit flags."""
+    true = arm.with_params(params)
+
+    def substep(carry, i):
+        q, qd, _, saturated, limit = carry
+        tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity)
+        applied, joint = servo.delivered_torque(tau, qd, arm.effort, params.strength, params.viscous, params.coulomb)
+        if pulses:
+            count = state.step.astype(q.dtype) * config.substeps + i
+            joint = joint + _external_torque(arm, params, q, count, config.physics_dt)
+        qd = qd + config.physics_dt * dynamics.forward_dynamics(true, q, qd, joint, params.gravity)
+        q = q + config.physics_dt * qd
+        saturated = saturated | jnp.any(jnp.abs(tau) > arm.effort, axis=-1)
+        limit = limit | jnp.any((q < arm.lower) | (q > arm.upper), axis=-1)
+        return (q, qd, applied.astype(q.dtype), saturated, limit), None
+
+    no = jnp.zeros(state.q.shape[:-1], bool)
+    start = (state.q, state.qd, jnp.zeros_like(state.q), no, no)
+    return jax.lax.scan(substep, start, jnp.arange(config.substeps, dtype=state.q.dtype))[0]
+
+
+def _external_torque(arm, params, q, count, physics_dt):
+    """Joint torque of the scenario's wrench pulse; the Jacobian is only computed while a pulse is on."""
+    active = servo.pulse_active(jnp.asarray(params.pulse), count, physics_dt)
+    active = active & jnp.any(params.wrench != 0, axis=-1)
+
+    def push(q):
+        wrench = jnp.where(active[..., None], params.wrench, 0.0).astype(q.dtype)
+        return servo.matvec(kinematics.jacobian(arm, q).swapaxes(-1, -2), wrench)
+
+    return jax.lax.cond(jnp.any(active), push, jnp.zeros_like, q)
+
+
+def _delay(queue, command, latency):
+    """Push a command on the queue and read the one that takes effect now."""
+    if queue.shape[-2] == 0:
+        return command, queue
+    line = jnp.concatenate([command[..., None, :], queue], axis=-2)
+    index = jnp.broadcast_to(jnp.asarray(latency)[..., None, None], (*line.shape[:-2], 1, line.shape[-1]))
+    return jnp.take_along_axis(line, index, axis=-2)[..., 0, :], line[..., :-1, :]
+
+
+def measured(params: PlantParams, state: TwinState) -> Measurement:
+    """What the controller is told about the state, with the scenario's noise (the same draws as in the plant)."""
+    return measure(state.q, state.qd, jnp.asarray(params.noise, state.q.dtype), jnp.asarray(params.seed), state.step)
