@@ -1,6 +1,7 @@
 """Run folders: created once, written atomically, never silently replaced.
 
-A run folder holds ``config.json`` (configuration, seeds, versions), ``metrics.csv``, ``summary.json`` and whatever arrays the run adds.
+A run folder holds ``config.json`` (configuration, seeds, versions), ``metrics.csv``, ``summary.json`` and whatever
+arrays the run adds.
 """
 
 import csv

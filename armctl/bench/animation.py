@@ -1,16 +1,24 @@
 """An animated comparison of recorded motions, rendered by PyBullet and written as GIF."""
 
 import io
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 SIZE = (460, 430)  # pixels of one panel's picture
 STRIP = 92  # pixels of the error curve below it
-INK, MUTED, FRAME, BACK = (27, 35, 48), (100, 112, 132), (227, 231, 238), (255, 255, 255)
+MARGIN = (150, 130)  # pixels left free around arm and path
+FIELD = 36  # degrees
+FLOOR = np.linspace(-0.6, 0.6, 7)  # m, lines of the floor's grid
+INK, MUTED, FRAME, BACK, SKY, GRID = (
+    (27, 35, 48),
+    (100, 112, 132),
+    (222, 227, 235),
+    (255, 255, 255),
+    (243, 246, 250),
+    (214, 221, 231),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +36,7 @@ class Clip:
     """(T,) mm."""
 
 
-def animate(chain: Any, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 48) -> bytes:
+def animate(chain: Any, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 36) -> bytes:
     """Return a looping GIF of the clips side by side, in real time, with the reference path and the error below.
 
     Args:
@@ -46,8 +54,15 @@ def animate(chain: Any, reference: np.ndarray, clips: list[Clip], dt: float, fra
     images = [picture.quantize(palette=palette, dither=0) for picture in pictures]
     data = io.BytesIO()
     pause = round(1e3 * dt * (len(reference) - 1) / len(samples))
-    images[0].save(data, "GIF", save_all=True, append_images=images[1:], duration=[pause] * (len(images) - 1) + [900], loop=0,
-                   optimize=True)
+    images[0].save(
+        data,
+        "GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=[pause] * (len(images) - 1) + [900],
+        loop=0,
+        optimize=True,
+    )
     return data.getvalue()
 
 
@@ -58,19 +73,30 @@ class _Camera:
 
     @classmethod
     def around(cls, chain: Any, clips: list[Clip], reference: np.ndarray) -> "_Camera":
-        """Look from the side on which the path spreads, with base, arm and path in the picture."""
-        import pybullet
-
+        """Look from the side on which the path spreads, as near as base, arm and path allow."""
         from armctl.rigid import link_poses
 
-        joints = np.concatenate([link_poses(chain, clip.q[:: max(1, len(clip.q) // 12)])[..., :3, 3].reshape(-1, 3) for clip in clips])
-        points = np.concatenate([joints, reference, np.zeros((1, 3))])
-        low, high = points.min(axis=0), points.max(axis=0)
-        centre = 0.5 * (low + high)
-        distance = 0.45 + 1.25 * float(np.linalg.norm(high - low))
-        heading = np.degrees(np.arctan2(*(reference.mean(axis=0)[1::-1]))) + 90
-        view = pybullet.computeViewMatrixFromYawPitchRoll(centre.tolist(), distance, heading + 38, -18, 0, 2)
-        projection = pybullet.computeProjectionMatrixFOV(42, SIZE[0] / SIZE[1], 0.05, 10)
+        joints = [link_poses(chain, clip.q[:: max(1, len(clip.q) // 12)])[..., :3, 3].reshape(-1, 3) for clip in clips]
+        points = np.concatenate([*joints, reference, [[0.0, 0.0, 0.0]]])
+        heading = float(np.degrees(np.arctan2(*(reference.mean(axis=0)[1::-1]))) + 128)
+        target, distance = points.mean(axis=0), 3.0
+        for _ in range(4):  # centre and fill the picture; perspective makes it a few rounds
+            camera = cls.at(target, distance, heading)
+            pixels = np.array(camera.pixels(points))
+            low, high = pixels.min(axis=0), pixels.max(axis=0)
+            view = camera.view.reshape(4, 4).T
+            metres = 2 * distance * np.tan(np.radians(FIELD / 2)) / SIZE[1]
+            shift = 0.5 * (low + high) - 0.5 * np.array(SIZE)
+            target = target + metres * (shift[0] * view[0, :3] - shift[1] * view[1, :3])
+            distance *= float(max((high - low) / (np.array(SIZE) - MARGIN)))
+        return cls.at(target, distance, heading)
+
+    @classmethod
+    def at(cls, target: np.ndarray, distance: float, heading: float) -> "_Camera":
+        from armctl.envs.bullet import p
+
+        view = p.computeViewMatrixFromYawPitchRoll(target.tolist(), distance, heading, -16, 0, 2)
+        projection = p.computeProjectionMatrixFOV(FIELD, SIZE[0] / SIZE[1], 0.05, 20)
         return cls(np.array(view), np.array(projection))
 
     def pixels(self, points: np.ndarray) -> list[tuple[float, float]]:
@@ -87,36 +113,56 @@ class _Body:
         self.chain = chain
 
     def __enter__(self) -> "_Body":
-        import pybullet
+        from armctl.envs.arm_body import load_text
+        from armctl.envs.bullet import p
+        from armctl.urdf import write_urdf
 
-        from armctl.urdf_write import write_urdf
-
-        self.bullet, self.client = pybullet, pybullet.connect(pybullet.DIRECT)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "arm.urdf"
-            file.write_text(write_urdf(self.chain), encoding="utf-8")
-            self.body = pybullet.loadURDF(str(file), useFixedBase=True, physicsClientId=self.client)
+        self.bullet, self.client = p, p.connect(p.DIRECT)
+        self.body = load_text(write_urdf(self.chain), self.client)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bullet.disconnect(physicsClientId=self.client)
 
     def picture(self, q: np.ndarray, camera: _Camera) -> Any:
-        from PIL import Image
+        """Photograph the arm at q on its floor, at twice the panel's size."""
+        from PIL import Image, ImageDraw
 
         for joint, angle in enumerate(q):
             self.bullet.resetJointState(self.body, joint, float(angle), physicsClientId=self.client)
-        width, height = SIZE
+        width, height = 2 * SIZE[0], 2 * SIZE[1]
         _, _, rgba, _, mask = self.bullet.getCameraImage(
-            width, height, camera.view.tolist(), camera.projection.tolist(), lightDirection=[1.5, -1.0, 3.0], shadow=0,
-            lightAmbientCoeff=0.55, lightDiffuseCoeff=0.5, lightSpecularCoeff=0.1, renderer=self.bullet.ER_TINY_RENDERER,
-            physicsClientId=self.client)
-        colour = np.array(rgba, np.uint8).reshape(height, width, 4)[..., :3].copy()
-        colour[np.array(mask).reshape(height, width) < 0] = BACK
-        return Image.fromarray(colour)
+            width,
+            height,
+            camera.view.tolist(),
+            camera.projection.tolist(),
+            lightDirection=[1.5, -1.0, 3.0],
+            shadow=0,
+            lightAmbientCoeff=0.5,
+            lightDiffuseCoeff=0.5,
+            lightSpecularCoeff=0.1,
+            renderer=self.bullet.ER_TINY_RENDERER,
+            physicsClientId=self.client,
+        )
+        picture = Image.new("RGB", (width, height), SKY)
+        draw = ImageDraw.Draw(picture)
+        for x in FLOOR:
+            for ends in ([(x, FLOOR[0], 0), (x, FLOOR[-1], 0)], [(FLOOR[0], x, 0), (FLOOR[-1], x, 0)]):
+                draw.line(_double(camera, np.array(ends)), fill=GRID, width=2)
+        arm = Image.fromarray(np.array(rgba, np.uint8).reshape(height, width, 4)[..., :3].copy())
+        picture.paste(
+            arm, (0, 0), Image.fromarray(np.where(np.array(mask).reshape(height, width) < 0, 0, 255).astype(np.uint8))
+        )
+        return picture
 
 
-def _frame(body: _Body, camera: _Camera, reference: np.ndarray, clips: list[Clip], k: int, dt: float, top: float) -> Any:
+def _double(camera: _Camera, points: np.ndarray) -> list[tuple[float, float]]:
+    return [(2 * x, 2 * y) for x, y in camera.pixels(points)]
+
+
+def _frame(
+    body: _Body, camera: _Camera, reference: np.ndarray, clips: list[Clip], k: int, dt: float, top: float
+) -> Any:
     from PIL import Image
 
     width, height = SIZE
@@ -132,16 +178,14 @@ def _frame(body: _Body, camera: _Camera, reference: np.ndarray, clips: list[Clip
 def _smooth(body: _Body, camera: _Camera, reference: np.ndarray, clip: Clip, k: int) -> Any:
     from PIL import ImageDraw
 
-    picture = body.picture(clip.q[k], camera)
-    large = picture.resize((2 * SIZE[0], 2 * SIZE[1]))
+    large = body.picture(clip.q[k], camera)
     draw = ImageDraw.Draw(large)
-    double = lambda points: [(2 * x, 2 * y) for x, y in camera.pixels(points)]  # noqa: E731
-    draw.line(double(reference), fill=(170, 179, 193), width=5, joint="curve")
+    draw.line(_double(camera, reference), fill=(140, 151, 168), width=5, joint="curve")
     if k:
-        draw.line(double(clip.position[: k + 1]), fill=clip.colour, width=6, joint="curve")
-    (x, y), = double(reference[k: k + 1])
+        draw.line(_double(camera, clip.position[: k + 1]), fill=clip.colour, width=6, joint="curve")
+    ((x, y),) = _double(camera, reference[k : k + 1])
     draw.ellipse((x - 11, y - 11, x + 11, y + 11), outline=INK, width=3)
-    (x, y), = double(clip.position[k: k + 1])
+    ((x, y),) = _double(camera, clip.position[k : k + 1])
     draw.ellipse((x - 6, y - 6, x + 6, y + 6), fill=clip.colour)
     small = large.resize(SIZE)
     draw = ImageDraw.Draw(small)

@@ -7,19 +7,25 @@ import numpy as np
 
 from armctl import store
 from armctl.bench import iso9283
-from armctl.bench.records import read_table, read_tracks
+from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, summarise
 
 Table = dict[str, list[Row]]
 
 
-def write_summary(folder: Path, controllers: list[str], given: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions, seeds, wall time."""
+def write_summary(
+    folder: Path, controllers: list[str], given: dict[str, dict[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions, times."""
     table = read_table(folder, controllers)
     record = store.read_json(folder / "config.json")
     summary = {
-        **summarise([row for rows in table.values() for row in rows], controllers), "iso9283": _iso(folder, table),
-        "given": given, "config": record["config"], "versions": record["versions"], "seeds": record["seeds"],
+        **summarise([row for rows in table.values() for row in rows], controllers),
+        "iso9283": _iso(folder, table),
+        "given": given,
+        "config": record["config"],
+        "versions": record["versions"],
+        "seeds": record["seeds"],
         "wall_seconds": {"bench": seconds},
     }
     store.write_json(folder / "summary.json", summary)
@@ -27,24 +33,35 @@ def write_summary(folder: Path, controllers: list[str], given: dict[str, dict[st
 
 
 def _iso(folder: Path, table: Table) -> dict[str, dict[str, float]]:
-    """Return AP, RP, AT, RT of every controller in the ISO suite: repetitions are the draws, the worst reference counts."""
+    """Return AP, RP, AT, RT (mm) of every controller in the ISO suite; the worst pose and the worst path count."""
     found = {}
     for name, rows in table.items():
-        groups: dict[str, list[Row]] = {}
+        groups: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
             if row["suite"] == "iso9283" and not row["failure"]:
-                groups.setdefault(row["reference"], []).append(row)
-        if groups:
-            figures = [_figures(folder, group) for group in groups.values()]
-            found[name] = {key: max(figure[key] for figure in figures) for key in figures[0]}
+                groups.setdefault((row["reference"], row["scenario"]), []).append(row)
+        figures = [value for group in groups.values() for value in _figures(read_tracks(folder, group))]
+        if figures:
+            names = sorted({key for figure in figures for key in figure})
+            found[name] = {key: max(figure[key] for figure in figures if key in figure) for key in names}
     return found
 
 
-def _figures(folder: Path, rows: list[Row]) -> dict[str, float]:
-    tracks = read_tracks(folder, rows)
+def _figures(tracks: list[Track]) -> list[dict[str, float]]:
+    """Return the figures of one reference: of every test pose over its visits, or of a path over the draws."""
+    if len(tracks[0].dwells):
+        return [pose for track in tracks for pose in _poses(track)]
     moving = tracks[0].moving
-    paths = np.stack([track.pose[:moving, :3] for track in tracks])
-    ends = np.stack([track.pose[-1, :3] for track in tracks])
-    commanded = tracks[0].reference[:moving, :3]
-    return {"AP_mm": iso9283.pose_accuracy(ends, commanded[-1]), "RP_mm": iso9283.pose_repeatability(ends),
-            "AT_mm": iso9283.path_accuracy(paths, commanded), "RT_mm": iso9283.path_repeatability(paths, commanded)}
+    paths, commanded = np.stack([track.pose[:moving, :3] for track in tracks]), tracks[0].reference[:moving, :3]
+    repeated = {"RT_mm": iso9283.path_repeatability(paths, commanded)} if len(tracks) > 1 else {}
+    return [{"AT_mm": iso9283.path_accuracy(paths, commanded), **repeated}]
+
+
+def _poses(track: Track) -> list[dict[str, float]]:
+    found = []
+    for pose in np.unique(track.dwells[:, 0]):
+        ends = np.round(track.dwells[track.dwells[:, 0] == pose, 2] / track.dt).astype(int).clip(0, len(track.pose) - 1)
+        attained, commanded = track.pose[ends, :3], track.reference[ends[0], :3]
+        repeatability = iso9283.pose_repeatability(attained)
+        found.append({"AP_mm": iso9283.pose_accuracy(attained, commanded), "RP_mm": repeatability})
+    return found

@@ -8,15 +8,20 @@ from armctl.bench.sections import POSITION, ranked
 from armctl.bench.theme import number, table
 
 GENERATOR = {
-    "validity_before": "valid as proposed", "validity_after": "valid after guidance", "acceptance_rate": "accepted by the certificate",
+    "validity_before": "valid as proposed",
+    "validity_after": "valid after guidance",
+    "acceptance_rate": "accepted by the certificate",
 }
 
 
 def generator(summary: dict[str, Any]) -> str:
     """Return the generator's figures and, where present, its audit table; nothing if the run has none."""
     block = summary.get("generator") or {}
-    shares = "".join(f"<dt>{text}</dt><dd>{100 * block[name]:.0f} %</dd>" for name, text in GENERATOR.items()
-                     if isinstance(block.get(name), int | float))
+    shares = "".join(
+        f"<dt>{text}</dt><dd>{100 * block[name]:.0f} %</dd>"
+        for name, text in GENERATOR.items()
+        if isinstance(block.get(name), int | float)
+    )
     text = f"<dl>{shares}</dl>" if shares else ""
     audit = block.get("audit")
     return text + (_audit(audit) if isinstance(audit, dict) else "")
@@ -28,7 +33,9 @@ def _audit(audit: dict[str, Any]) -> str:
     if not columns:
         return table(["Audit", "Value"], [[escape(name), _cell(value)] for name, value in audit.items()])
     metrics = list(dict.fromkeys(metric for name in columns for metric in audit[name]))
-    rows = [[escape(metric.replace("_", " ")), *(_cell(audit[name].get(metric)) for name in columns)] for metric in metrics]
+    rows = [
+        [escape(metric.replace("_", " ")), *(_cell(audit[name].get(metric)) for name in columns)] for metric in metrics
+    ]
     return table(["Audit", *(escape(name.replace("_", " ")) for name in columns)], rows)
 
 
@@ -50,18 +57,24 @@ def _found(summary: dict[str, Any]) -> list[str]:
         for value, cells in summary[field].items():
             first = min(cells, key=lambda name: cells[name][POSITION]["iqm"])
             if first != chosen:
-                sentences.append(f"On {field[:-1]} <b>{escape(str(value))}</b> the {label(first).lower()} is more accurate than the "
-                                 f"{label(chosen).lower()} ({number(cells[first][POSITION]['iqm'])} against "
-                                 f"{number(cells[chosen][POSITION]['iqm'])} mm).")
+                sentences.append(
+                    f"On {field[:-1]} <b>{escape(str(value))}</b> {label(first)} is more accurate than "
+                    f"{label(chosen)} ({number(cells[first][POSITION]['iqm'])} against "
+                    f"{number(cells[chosen][POSITION]['iqm'])} mm)."
+                )
     failed = {name: len(block["failures"]) for name, block in blocks.items() if block["failures"]}
-    sentences += [f"{label(name)} failed in {count} of {blocks[name]['episodes']} episodes; they count as 1000 mm and 180°."
-                  for name, count in failed.items()]
+    sentences += [
+        f"{label(name)} failed in {count} of {blocks[name]['episodes']} episodes; they count as 1000 mm and 180°."
+        for name, count in failed.items()
+    ]
     for metric, what in (("rms_jerk_rad_s3", "jerk"), ("effort_n2m2s", "effort"), ("action_us", "time per action")):
-        rival = min((name for name in ranked(summary) if name != chosen), key=lambda name: blocks[name][metric]["iqm"] or 1e9, default=None)
+        rival = next((name for name in ranked(summary) if name != chosen), None)
         ratio = (blocks[chosen][metric]["iqm"] or 0) / (blocks[rival][metric]["iqm"] or 1e9) if rival else 0
         if ratio > 1.25:
-            sentences.append(f"The {label(chosen).lower()} pays with {number(ratio, 2)} times the {what} of the "
-                             f"{label(rival or '').lower()}.")
+            sentences.append(
+                f"{label(chosen)} pays with {number(ratio, 2)} times the {what} of {label(rival or '')}, the most "
+                f"accurate other one."
+            )
     return sentences
 
 
@@ -69,9 +82,12 @@ def _always(summary: dict[str, Any]) -> list[str]:
     count = next(iter(summary["controllers"].values()))["episodes"]
     return [
         "Everything here is simulated; no result has been confirmed on hardware.",
-        f"The intervals describe {count} episodes of the listed suites and scenarios, with one training run per learned controller; "
+        f"The intervals describe {count} episodes of the listed suites and scenarios, with one training run per "
+        f"learned controller; "
         "they do not include the spread between training seeds.",
-        "Episodes start on the reference, at rest in their prediction and without knowledge of the payload; the first second therefore "
-        "contains the transient of every adaptive or integral controller.",
-        "Time per action is that of a batch of simultaneous episodes divided by its size, not the latency of a single arm.",
+        "Every episode starts on the reference with no knowledge of the scenario, so the first second contains the "
+        "transient of every "
+        "adaptive or integral controller; the figures after 1 s leave it out.",
+        "Time per action is that of a batch of simultaneous episodes divided by its size, not the latency of a "
+        "single arm.",
     ]

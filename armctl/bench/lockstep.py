@@ -21,14 +21,15 @@ Policy = Callable[..., tuple[Any, Any]]
 
 
 def horizon(config: BenchConfig, tasks: list[Task]) -> int:
-    """Return the longest episode in samples, hold included: every batch is padded to it, so a controller compiles once."""
+    """Return the longest episode in samples, hold included; every batch is padded to it, so one compilation does."""
     return max(_samples(config, task) for task in tasks)
 
 
 def make_policy(controller: Any) -> Policy:
-    """Return the controller as a compiled function of (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
+    """Return the controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
 
-    ``windows`` is a Window of whole references (B, T + preview, ...); the step's preview is cut out of it on the device.
+    ``windows`` is a Window of whole references (B, T + preview, ...); the step's preview is cut out of it on the
+    device.
     """
     graph, state = nnx.split(controller)
     preview = controller.preview
@@ -41,11 +42,15 @@ def make_policy(controller: Any) -> Policy:
     return lambda *arguments: policy(state, *arguments)
 
 
-def run_batch(config: BenchConfig, chain: Chain, controller: Any, policy: Policy, tasks: list[Task], samples: int) -> list[Episode]:
+def run_batch(
+    config: BenchConfig, chain: Chain, controller: Any, policy: Policy, tasks: list[Task], samples: int
+) -> list[Episode]:
     """Run the tasks in lockstep in PyBullet and return what happened, in their order.
 
-    Control step k sees the measurement and the references at k dt; its command is held until (k + 1) dt. Episodes start on
-    the reference. An episode whose command or motion is not finite, or faster than 1000 rad/s, ends there as failed; the others go on.
+    Control step k sees the measurement and the references at k dt; its command is held until (k + 1) dt. Episodes
+    start on
+    the reference. An episode whose command or motion is not finite, or faster than 1000 rad/s, ends there as failed;
+    the others go on.
 
     Args:
         samples: padded length of every reference, from ``horizon``.
@@ -63,7 +68,9 @@ def run_batch(config: BenchConfig, chain: Chain, controller: Any, policy: Policy
     return [log.episode(seconds) for log in logs]
 
 
-def _advance(config: BenchConfig, controller: Any, policy: Policy, tasks: list[Task], logs: list["_Log"], samples: int) -> float:
+def _advance(
+    config: BenchConfig, controller: Any, policy: Policy, tasks: list[Task], logs: list["_Log"], samples: int
+) -> float:
     """Step until every episode is over; return the controller's time per action, s."""
     windows = _windows(tasks, samples + controller.preview, config.lockstep)
     carry, spent, calls = controller.init_carry((config.lockstep,)), 0.0, 0
@@ -72,7 +79,7 @@ def _advance(config: BenchConfig, controller: Any, policy: Policy, tasks: list[T
         for row, log in enumerate(logs):
             if log.active(k):
                 state[:, row] = log.plant.measure()
-        state[:, len(logs):] = state[:, :1]
+        state[:, len(logs) :] = state[:, :1]
         start = time.perf_counter()
         carry, command = policy(carry, state[0], state[1], windows, k)
         command = np.asarray(command, np.float64)
@@ -126,9 +133,20 @@ class _Log:
     def episode(self, seconds: float) -> Episode:
         stop, steps = self.end + 1, self.end
         outside = (self.q < self.chain.lower - LIMIT_TOLERANCE) | (self.q > self.chain.upper + LIMIT_TOLERANCE)
-        return Episode(self.config.control_dt, min(self.moving, stop), self.pose[:stop], self.reference[:stop], self.q[:stop], self.qd[:stop],
-                       self.torque[:steps], self.command[:steps], outside.any(axis=1)[1:stop], self.saturated[:steps], 1e6 * seconds,
-                       self.failure)
+        return Episode(
+            self.config.control_dt,
+            min(self.moving, stop),
+            self.pose[:stop],
+            self.reference[:stop],
+            self.q[:stop],
+            self.qd[:stop],
+            self.torque[:steps],
+            self.command[:steps],
+            np.any(outside, axis=1)[1:stop],
+            self.saturated[:steps],
+            1e6 * seconds,
+            self.failure,
+        )
 
 
 def _samples(config: BenchConfig, task: Task) -> int:
@@ -137,7 +155,7 @@ def _samples(config: BenchConfig, task: Task) -> int:
 
 
 def _windows(tasks: list[Task], samples: int, size: int) -> Window:
-    """Stack whole references, each continued by its last sample, as float32 arrays (size, samples, ...) on the device."""
+    """Stack whole references, continued by their last sample, as float32 arrays (size, samples, ...)."""
     from armctl.geometry import quat_to_matrix
 
     def stack(pick: Callable[[Any], np.ndarray]) -> Any:
@@ -145,5 +163,12 @@ def _windows(tasks: list[Task], samples: int, size: int) -> Window:
         rows += rows[:1] * (size - len(rows))
         return jnp.asarray(np.stack(rows), jnp.float32)
 
-    return Window(q=stack(lambda r: r.q), qd=stack(lambda r: r.qd), qdd=stack(lambda r: r.qdd), p=stack(lambda r: r.pose[:, :3]),
-                  R=stack(lambda r: quat_to_matrix(r.pose[:, 3:])), twist=stack(lambda r: r.twist), accel=stack(lambda r: r.accel))
+    return Window(
+        q=stack(lambda r: r.q),
+        qd=stack(lambda r: r.qd),
+        qdd=stack(lambda r: r.qdd),
+        p=stack(lambda r: r.pose[:, :3]),
+        R=stack(lambda r: quat_to_matrix(r.pose[:, 3:])),
+        twist=stack(lambda r: r.twist),
+        accel=stack(lambda r: r.accel),
+    )

@@ -8,7 +8,12 @@ from armctl.bench.motion_metrics import cross_track, lag, ldlj, overshoot, rms_j
 from armctl.geometry import orientation_angle, quat_to_matrix
 
 TRANSIENT = 1.0  # s; "steady" metrics leave out what happens before
-LADDER = {"50mm": (50.0, np.inf), "10mm_15deg": (10.0, 15.0), "5mm_5deg": (5.0, 5.0), "1mm_0.5deg": (1.0, 0.5)}  # (mm, deg)
+LADDER = {
+    "50mm": (50.0, np.inf),
+    "10mm_15deg": (10.0, 15.0),
+    "5mm_5deg": (5.0, 5.0),
+    "1mm_0.5deg": (1.0, 0.5),
+}  # (mm, deg)
 FAILED_MM, FAILED_DEG = 1000.0, 180.0
 
 
@@ -61,7 +66,8 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
     ``position_rmse_mm`` √mean e², ``_p95_mm``, ``_max_mm`` of e = ‖p − p_ref‖; ``orientation_rmse_deg``, ``_p95_deg``,
     ``_max_deg`` of the geodesic angle; ``steady_*`` the same from 1 s on (from half time on in shorter episodes);
     ``lag_ms``, ``cross_track_mm``, ``settling_time_s``, ``overshoot_percent``, ``ldlj`` and ``rms_jerk_rad_s3``: see
-    ``motion_metrics``; ``within_*`` share of time inside a rung of the success ladder, ``end_*`` whether the last sample is;
+    ``motion_metrics``; ``within_*`` share of time inside a rung of the success ladder, ``end_*`` whether the last
+    sample is;
     ``effort_n2m2s`` ∫‖τ‖² dt; ``energy_j`` ∫Σ|τ·q̇| dt; ``joint_limit_violations`` control steps outside the position
     limits; ``saturation_s`` time with an actuator at its limit; ``action_us`` controller time per action.
 
@@ -76,24 +82,35 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
     position, angle = position_error(pose, reference), orientation_error(pose, reference)
     start = min(round(TRANSIENT / episode.dt), len(position) // 2)
     return {
-        **_errors("", position, angle), **_errors("steady_", position[start:], angle[start:]),
+        **_errors("", position, angle),
+        **_errors("steady_", position[start:], angle[start:]),
         "lag_ms": lag(pose[:, :3], reference[:, :3], episode.dt),
         "cross_track_mm": cross_track(pose[:, :3], reference[:, :3], episode.dt),
         "settling_time_s": settling_time(episode.pose[:, :3], episode.reference[:, :3], episode.dt),
         "overshoot_percent": overshoot(episode.pose[:, :3], episode.reference[:, :3]),
-        **_ladder(position, angle, episode), **_costs(episode),
+        **_ladder(position, angle, episode),
+        **_costs(episode),
     }
 
 
 def _errors(prefix: str, position: np.ndarray, angle: np.ndarray) -> dict[str, float]:
     named = (("position", "mm", position), ("orientation", "deg", angle))
-    return {f"{prefix}{name}_{statistic}_{unit}": float(function(error)) for name, unit, error in named
-            for statistic, function in (("rmse", lambda e: np.sqrt(np.mean(e**2))), ("p95", lambda e: np.quantile(e, 0.95)),
-                                        ("max", np.max))}
+    return {
+        f"{prefix}{name}_{statistic}_{unit}": float(function(error))
+        for name, unit, error in named
+        for statistic, function in (
+            ("rmse", lambda e: np.sqrt(np.mean(e**2))),
+            ("p95", lambda e: np.quantile(e, 0.95)),
+            ("max", np.max),
+        )
+    }
 
 
 def _ladder(position: np.ndarray, angle: np.ndarray, episode: Episode) -> dict[str, float]:
-    end = position_error(episode.pose[-1], episode.reference[-1]), orientation_error(episode.pose[-1], episode.reference[-1])
+    end = (
+        position_error(episode.pose[-1], episode.reference[-1]),
+        orientation_error(episode.pose[-1], episode.reference[-1]),
+    )
     rungs = {}
     for name, (mm, deg) in LADDER.items():
         rungs[f"within_{name}"] = float(np.mean((position <= mm) & (angle <= deg)))
@@ -105,16 +122,23 @@ def _costs(episode: Episode) -> dict[str, float]:
     dt, torque = episode.dt, episode.torque
     speed = 0.5 * (episode.qd[:-1] + episode.qd[1:])
     return {
-        "effort_n2m2s": float(np.sum(torque**2) * dt), "energy_j": float(np.sum(np.abs(torque * speed)) * dt),
-        "rms_jerk_rad_s3": rms_jerk(episode.q[: episode.moving], dt), "ldlj": ldlj(episode.pose[: episode.moving, :3], dt),
+        "effort_n2m2s": float(np.sum(torque**2) * dt),
+        "energy_j": float(np.sum(np.abs(torque * speed)) * dt),
+        "rms_jerk_rad_s3": rms_jerk(episode.q[: episode.moving], dt),
+        "ldlj": ldlj(episode.pose[: episode.moving, :3], dt),
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
-        "saturation_s": float(np.sum(episode.saturated) * dt), "action_us": float(episode.action_us),
+        "saturation_s": float(np.sum(episode.saturated) * dt),
+        "action_us": float(episode.action_us),
     }
 
 
 def _failed_metrics(episode: Episode) -> dict[str, float]:
-    metrics = {f"{prefix}{name}_{statistic}_{unit}": worst for prefix in ("", "steady_") for name, unit, worst in
-               (("position", "mm", FAILED_MM), ("orientation", "deg", FAILED_DEG)) for statistic in ("rmse", "p95", "max")}
+    metrics = {
+        f"{prefix}{name}_{statistic}_{unit}": worst
+        for prefix in ("", "steady_")
+        for name, unit, worst in (("position", "mm", FAILED_MM), ("orientation", "deg", FAILED_DEG))
+        for statistic in ("rmse", "p95", "max")
+    }
     steps = len(episode.torque)
     position = position_error(episode.pose[:steps], episode.reference[:steps])
     if position.size and np.isfinite(position).all():
@@ -123,5 +147,8 @@ def _failed_metrics(episode: Episode) -> dict[str, float]:
     metrics |= dict.fromkeys(undefined, np.nan)
     metrics |= {f"{kind}_{name}": 0.0 for name in LADDER for kind in ("within", "end")}
     metrics |= dict.fromkeys(("effort_n2m2s", "energy_j", "rms_jerk_rad_s3", "ldlj"), np.nan)
-    return metrics | {"joint_limit_violations": float(np.sum(episode.limit_violation)),
-                      "saturation_s": float(np.sum(episode.saturated) * episode.dt), "action_us": float(episode.action_us)}
+    return metrics | {
+        "joint_limit_violations": float(np.sum(episode.limit_violation)),
+        "saturation_s": float(np.sum(episode.saturated) * episode.dt),
+        "action_us": float(episode.action_us),
+    }

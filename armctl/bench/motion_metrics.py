@@ -16,11 +16,11 @@ def lag(position: np.ndarray, reference: np.ndarray, dt: float, longest: float =
     """
     v, r = np.diff(position, axis=0), np.diff(reference, axis=0)
     shifts = np.arange(-min(round(longest / dt), len(v) // 2), min(round(longest / dt), len(v) // 2) + 1)
-    scores = np.array([_correlation(v, r, shift) for shift in shifts])
+    scores = np.array([_correlation(v, r, int(shift)) for shift in shifts])
     best = int(np.argmax(scores))
     offset = 0.0
     if 0 < best < len(scores) - 1:
-        left, middle, right = scores[best - 1: best + 2]
+        left, middle, right = scores[best - 1 : best + 2]
         curvature = left - 2 * middle + right
         offset = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
     return float(1e3 * dt * (shifts[best] + offset))
@@ -65,9 +65,10 @@ def settling_time(position: np.ndarray, reference: np.ndarray, dt: float) -> flo
 
 
 def overshoot(position: np.ndarray, reference: np.ndarray) -> float:
-    """Return how far the arm runs past the final position along the direction of arrival, in % of the distance travelled.
+    """Return how far the arm runs past the end along the direction of arrival, in % of the distance travelled.
 
-    The direction is that from where the reference enters its 2 % band to its end. NaN where the reference does not move.
+    The direction is that from where the reference enters its 2 % band to its end. NaN where the reference does not
+    move.
     """
     offset = reference[-1] - reference
     distance = np.linalg.norm(offset, axis=1)

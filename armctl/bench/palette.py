@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # Okabe & Ito's palette, told apart by every common form of colour vision; the learned controllers get the blues.
 LEARNED = ("#0072B2", "#56B4E9", "#332288")
 CLASSICAL = {
-    "operational_space_integral": "#D55E00", "operational_space": "#E69F00", "computed_torque": "#009E73", "diff_ik": "#CC79A7",
-    "bullet_ik": "#8C6D31", "mpc": "#7A5195",
+    "operational_space_integral": "#D55E00",
+    "operational_space": "#E69F00",
+    "computed_torque": "#009E73",
+    "diff_ik": "#CC79A7",
+    "bullet_ik": "#8C6D31",
+    "mpc": "#7A5195",
 }
 SPARE = ("#4D4D4D", "#999933", "#882255", "#44AA99")
 INK, MUTED, GRID, REFERENCE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5"
 LABELS = {
-    "tracker": "Learned tracker", "tracker_mlp": "Learned MLP", "operational_space": "Operational space",
-    "operational_space_integral": "Operational space + integral", "computed_torque": "Computed torque",
-    "diff_ik": "Differential IK", "bullet_ik": "PyBullet IK", "mpc": "Sampling MPC",
+    "tracker": "Learned tracker",
+    "tracker_mlp": "Learned MLP",
+    "operational_space": "Operational space",
+    "operational_space_integral": "Operational space + integral",
+    "computed_torque": "Computed torque",
+    "diff_ik": "Differential IK",
+    "bullet_ik": "PyBullet IK",
+    "mpc": "Sampling MPC",
 }
 
 
@@ -36,14 +46,37 @@ def figure_style() -> Iterator[None]:
     """Set matplotlib's look for the figures made inside: text stays text, thin grid, no box."""
     import matplotlib
 
-    style = {
-        "svg.fonttype": "none", "svg.hashsalt": "armctl", "font.size": 10, "font.family": "sans-serif",
-        "font.sans-serif": ["Inter", "DejaVu Sans"], "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#b8c0cc",
-        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.grid": True,
-        "grid.color": GRID, "grid.linewidth": 0.8, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-        "legend.frameon": False, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-        "lines.solid_capstyle": "round", "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "xtick.major.size": 3, "ytick.major.size": 3, "xtick.minor.size": 0, "ytick.minor.size": 0,
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "armctl",
+        "font.size": 10,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["Inter", "DejaVu Sans"],
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": "#b8c0cc",
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "axes.grid": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "lines.solid_capstyle": "round",
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "xtick.major.size": 3,
+        "ytick.major.size": 3,
+        "xtick.minor.size": 0,
+        "ytick.minor.size": 0,
     }
     with matplotlib.rc_context(style):
         yield

@@ -29,7 +29,7 @@ class BenchConfig:
     physics_dt: float = 0.002
     """Physics step, s."""
     hold: float = 0.5
-    """Time the final pose is held after a reference that ends at rest, s; it shows settling and is left out of the tracking errors."""
+    """Time the final pose is held after a reference that ends at rest, s; shows settling, is no part of the errors."""
     lockstep: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int = 1
@@ -56,8 +56,12 @@ class Task:
         return self.suite, self.label, self.scenario_name, self.draw
 
 
-def make_tasks(config: BenchConfig, chain: Chain, suites: Mapping[str, Sequence[Reference]],
-               scenarios: Sequence[str] | Mapping[str, Scenario]) -> list[Task]:
+def make_tasks(
+    config: BenchConfig,
+    chain: Chain,
+    suites: Mapping[str, Sequence[Reference]],
+    scenarios: Sequence[str] | Mapping[str, Scenario],
+) -> list[Task]:
     """Return every episode of the bench, shortest first so that neighbours finish together.
 
     Args:
@@ -68,28 +72,38 @@ def make_tasks(config: BenchConfig, chain: Chain, suites: Mapping[str, Sequence[
         UsageError: no reference, no scenario, an unknown scenario, or settings that make no episode.
     """
     if config.draws < 1 or config.lockstep < 1 or config.jobs < 1:
-        raise UsageError(f"draws={config.draws}, lockstep={config.lockstep} and jobs={config.jobs} must all be at least 1.")
+        raise UsageError(
+            f"draws={config.draws}, lockstep={config.lockstep} and jobs={config.jobs} must all be at least 1."
+        )
     if not any(len(references) for references in suites.values()) or not len(scenarios):
-        raise UsageError("A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty.")
-    tasks = [_task(config, chain, suite, reference, label, name, scenarios, draw)
-             for suite, references in suites.items() for reference, label in zip(references, _labels(references), strict=True)
-             for name in scenarios for draw in range(config.draws)]
+        raise UsageError(
+            "A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty."
+        )
+    tasks = [
+        _task(config, chain, suite, reference, label, name, scenarios, draw)
+        for suite, references in suites.items()
+        for reference, label in zip(references, _labels(references), strict=True)
+        for name in scenarios
+        for draw in range(config.draws)
+    ]
     return sorted(tasks, key=lambda task: len(task.reference.q))
 
 
 def batches(tasks: list[Task], size: int) -> list[list[Task]]:
     """Return the tasks in lockstep batches of at most ``size``."""
-    return [tasks[start: start + size] for start in range(0, len(tasks), size)]
+    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
 def fingerprint(tasks: list[Task], controllers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a resumed bench must share with the interrupted one: episodes, reference samples and controller parameters."""
+    """Return what a resumed bench must share with the interrupted one: episodes, references, controller parameters."""
     import jax
 
     return {
-        "episodes": [[*task.key, task.seed, zlib.crc32(np.ascontiguousarray(task.reference.q))] for task in tasks],
-        "controllers": {name: zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(jax, controller)))
-                        for name, controller in controllers.items()},
+        "episodes": [[*task.key, task.seed, zlib.crc32(task.reference.q.tobytes())] for task in tasks],
+        "controllers": {
+            name: zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(jax, controller)))
+            for name, controller in controllers.items()
+        },
     }
 
 
@@ -100,8 +114,16 @@ def _leaves(jax: Any, controller: Any) -> list[Any]:
     return [leaf for leaf in jax.tree.leaves(state) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
 
 
-def _task(config: BenchConfig, chain: Chain, suite: str, reference: Reference, label: str, name: str,
-          scenarios: Sequence[str] | Mapping[str, Scenario], draw: int) -> Task:
+def _task(
+    config: BenchConfig,
+    chain: Chain,
+    suite: str,
+    reference: Reference,
+    label: str,
+    name: str,
+    scenarios: Sequence[str] | Mapping[str, Scenario],
+    draw: int,
+) -> Task:
     words = [zlib.crc32(text.encode()) for text in (suite, label, name)]
     seed = int(np.random.SeedSequence([config.seed, *words, draw]).generate_state(1)[0])
     if isinstance(scenarios, Mapping):
@@ -113,4 +135,7 @@ def _task(config: BenchConfig, chain: Chain, suite: str, reference: Reference, l
 
 def _labels(references: Sequence[Reference]) -> list[str]:
     count = Counter(reference.name for reference in references)
-    return [reference.name if count[reference.name] == 1 else f"{reference.name}#{index}" for index, reference in enumerate(references)]
+    return [
+        reference.name if count[reference.name] == 1 else f"{reference.name}#{index}"
+        for index, reference in enumerate(references)
+    ]

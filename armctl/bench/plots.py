@@ -24,8 +24,15 @@ def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
             value = blocks[name][metric]
             axes.plot([value["low"], value["high"]], [row, row], color=tint[name], lw=6, alpha=0.3)
             axes.plot(value["iqm"], row, "o", ms=9, color=tint[name], mec="white", mew=1.2)
-            axes.annotate(f"{value['iqm']:.3g}", (value["iqm"], row), (0, 8), textcoords="offset points", ha="center", fontsize=9,
-                          color=INK)
+            axes.annotate(
+                f"{value['iqm']:.3g}",
+                (value["iqm"], row),
+                (0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                color=INK,
+            )
         axes.set_yticks(range(len(names)), [label(name) for name in names])
         axes.set_ylim(-0.6, len(names) - 0.2)
         axes.grid(axis="y", visible=False)
@@ -45,9 +52,14 @@ def profile(table: Table, metric: str, xlabel: str) -> str:
         for name, rows in table.items():
             values = column(rows, metric)
             low, high = stats.profile_band(values, thresholds, strata(rows), samples=300)
-            axes.fill_between(thresholds, 100 * low, 100 * high, color=tint[name], alpha=0.15, lw=0)
-            axes.plot(thresholds, 100 * stats.performance_profile(values, thresholds), color=tint[name], lw=_width(name),
-                      label=label(name))
+            axes.fill_between(thresholds, 100 * low, 100 * high, color=tint[name], alpha=0.12, lw=0)
+            axes.plot(
+                thresholds,
+                100 * stats.performance_profile(values, thresholds),
+                color=tint[name],
+                lw=_width(name),
+                label=label(name),
+            )
         _log_axis(axes, "x", thresholds)
         axes.set(xlabel=xlabel, ylabel="episodes below, %", ylim=(0, 102))
         return _svg(figure, f"profile-{metric}")
@@ -65,11 +77,11 @@ def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> st
         figure, axes = _figure(5.4, 3.3)
         drawn = []
         for name, values in errors.items():
-            counted = np.sum(np.isfinite(values), axis=0) >= max(1, 0.3 * len(values))
+            counted = np.sum(np.isfinite(values), axis=0) >= max(1, 0.5 * len(values))
             values = values[:, counted]
             time = np.flatnonzero(counted) * dt
             low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-            axes.fill_between(time, low, high, color=tint[name], alpha=0.15, lw=0)
+            axes.fill_between(time, low, high, color=tint[name], alpha=0.12, lw=0)
             axes.plot(time, middle, color=tint[name], lw=_width(name), label=label(name))
             drawn.append(np.clip(middle[5:], 1e-3, None))
         spread = np.concatenate(drawn)
@@ -79,35 +91,55 @@ def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> st
         return _svg(figure, f"time-{ylabel}")
 
 
-def path(reference: np.ndarray, tracks: dict[str, np.ndarray], every: list[str], name: str, magnify: float) -> str:
-    """Draw a reference path and the controllers' paths in its own plane, deviations magnified, as SVG.
+def path(
+    reference: np.ndarray, tracks: dict[str, np.ndarray], every: list[str], focus: list[str], name: str
+) -> tuple[str, float]:
+    """Draw a reference path and the controllers' paths in its own plane with magnified deviations.
 
     Args:
         reference: (T, 3) m. tracks: controller -> (T, 3) m. every: all controllers (fixes the colours).
-        magnify: factor on the deviation from the reference, so that millimetres can be seen.
+        focus: controllers for which size and magnification are chosen; others may leave the picture.
+
+    Returns:
+        The SVG and the factor on the deviation from the reference.
     """
     centre = reference.mean(axis=0)
     plane = np.linalg.svd(reference - centre, full_matrices=False)[2][:2]
-    tint = colours(every)
+    flat = 100 * (reference - centre) @ plane.T
+    offsets = {name: 100 * (track - reference) @ plane.T for name, track in tracks.items()}
+    extent = np.ptp(flat, axis=0).max()
+    wide = max(
+        (np.quantile(np.linalg.norm(offsets[name], axis=1), 0.9) for name in focus if name in offsets), default=1.0
+    )
+    factor = max(step for step in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0) if step == 1 or step * wide <= 0.12 * extent)
+    tint, half = colours(every), 0.66 * max(extent, 1e-3)
     with figure_style():
         figure, axes = _figure(3.5, 3.5)
-        flat = 100 * (reference - centre) @ plane.T
         axes.plot(*flat.T, color=REFERENCE, lw=6, alpha=0.45, solid_joinstyle="round")
         axes.plot(*flat[0], "o", color="white", mec=MUTED, mew=1.5, ms=7, zorder=5)
-        for controller, track in tracks.items():
-            drawn = 100 * (reference - centre + magnify * (track - reference)) @ plane.T
-            axes.plot(*drawn.T, color=tint[controller], lw=1.6 if controller.startswith("tracker") else 1.1)
-        axes.set_aspect("equal", "datalim")
-        axes.margins(0.08)
-        axes.set(xlabel="in the path's plane, cm", ylabel="cm")
-        return _svg(figure, f"path-{name}")
+        for controller, offset in offsets.items():
+            axes.plot(
+                *(flat + factor * offset).T, color=tint[controller], lw=1.8 if controller.startswith("tracker") else 1.2
+            )
+        middle = 0.5 * (flat.min(axis=0) + flat.max(axis=0))
+        axes.set(
+            xlim=(middle[0] - half, middle[0] + half),
+            ylim=(middle[1] - half, middle[1] + half),
+            aspect="equal",
+            xlabel="in the path's plane, cm",
+            ylabel="cm",
+        )
+        return _svg(figure, f"path-{name}"), factor
 
 
 def legend(names: list[str]) -> str:
     """Return an HTML legend of the controllers in their colours."""
     tint = colours(names)
-    return '<div class="legend">' + "".join(
-        f'<span><i style="background:{tint[name]}"></i>{label(name)}</span>' for name in names) + "</div>"
+    return (
+        '<div class="legend">'
+        + "".join(f'<span><i style="background:{tint[name]}"></i>{label(name)}</span>' for name in names)
+        + "</div>"
+    )
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
@@ -142,7 +174,7 @@ def _svg(figure: Any, key: str) -> str:
     with matplotlib.rc_context({"svg.hashsalt": key}):
         figure.savefig(data, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = data.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg"):], flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     # The page scales the figure; only the proportions are the figure's own.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     return re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', text, count=1)

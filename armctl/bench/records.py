@@ -10,8 +10,27 @@ from armctl.bench.metrics import Episode
 from armctl.bench.summary import Row
 from armctl.errors import UsageError
 
-TEXT = ("controller", "suite", "reference", "scenario", "failure", "file", "family", "robot", "control", "objective", "information",
-        "tuning_budget", "batch", "payload_com", "viscous", "coulomb", "inertia_scale", "actuator_strength", "wrench")
+TEXT = (
+    "controller",
+    "suite",
+    "reference",
+    "scenario",
+    "failure",
+    "file",
+    "family",
+    "robot",
+    "control",
+    "objective",
+    "information",
+    "tuning_budget",
+    "batch",
+    "payload_com",
+    "viscous",
+    "coulomb",
+    "inertia_scale",
+    "actuator_strength",
+    "wrench",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +45,30 @@ class Track:
     """(T, 7)"""
     q: np.ndarray
     """(T, n) rad"""
+    dwells: np.ndarray
+    """(K, 3) pose number, start and end of every stay at a test pose, s; K = 0 for most references"""
 
 
-def save_tracks(path: Path, episodes: list[Episode]) -> None:
+def save_tracks(path: Path, episodes: list[Episode], dwells: list[list]) -> None:
     """Write the motions of a batch of episodes, padded by their last sample, atomically."""
+    stays = np.full((len(episodes), max(map(len, dwells), default=0), 3), np.nan)
+    for row, stay in zip(stays, dwells, strict=True):
+        row[: len(stay)] = np.reshape(stay, (-1, 3))
     longest = max(len(episode.pose) for episode in episodes)
-    arrays = {name: np.stack([_padded(getattr(episode, name), longest) for episode in episodes]).astype(np.float32)
-              for name in ("pose", "reference", "q")}
-    store.save_arrays(path, {**arrays, "dt": episodes[0].dt, "moving": np.array([episode.moving for episode in episodes]),
-                             "length": np.array([len(episode.pose) for episode in episodes])})
+    arrays = {
+        name: np.stack([_padded(getattr(episode, name), longest) for episode in episodes]).astype(np.float32)
+        for name in ("pose", "reference", "q")
+    }
+    store.save_arrays(
+        path,
+        {
+            **arrays,
+            "dwells": stays,
+            "dt": episodes[0].dt,
+            "moving": np.array([episode.moving for episode in episodes]),
+            "length": np.array([len(episode.pose) for episode in episodes]),
+        },
+    )
 
 
 def read_tracks(folder: Path, rows: list[Row]) -> list[Track]:
@@ -46,7 +80,10 @@ def read_tracks(folder: Path, rows: list[Row]) -> list[Track]:
 def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
     length = int(arrays["length"][slot])
     pose, reference, q = (arrays[name][slot, :length].astype(float) for name in ("pose", "reference", "q"))
-    return Track(float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q)
+    dwells = arrays["dwells"][slot]
+    return Track(
+        float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q, dwells[np.isfinite(dwells[:, 0])]
+    )
 
 
 def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:
@@ -57,7 +94,9 @@ def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[R
     """
     rows = [_typed(row) for row in store.read_rows(Path(folder) / "episodes.csv")]
     if not rows:
-        raise UsageError(f"'{folder}' holds no bench episodes (episodes.csv is missing or empty); name the --out of a bench.")
+        raise UsageError(
+            f"'{folder}' holds no bench episodes (episodes.csv is missing or empty); name the --out of a bench."
+        )
     names = order or list(dict.fromkeys(row["controller"] for row in rows))
     return {name: [row for row in rows if row["controller"] == name] for name in names}
 

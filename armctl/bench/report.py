@@ -9,13 +9,14 @@ import numpy as np
 
 from armctl import store
 from armctl.bench import limits, plots, sections
+from armctl.bench.cards import cards, header
 from armctl.bench.metrics import orientation_error, position_error
 from armctl.bench.palette import colours, label
 from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, column
 from armctl.bench.theme import figure, page, section
 
-MAGNIFY, PATHS = 10.0, 3
+PATHS = 3
 
 
 def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
@@ -36,70 +37,136 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
     table = read_table(folder, list(summary["controllers"]))
     tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
     names = list(table)
-    body = "".join((
-        sections.header(summary), sections.cards(summary),
-        _movie(summary, table, tracks) if animation else "",
-        section("All controllers", sections.headline(summary) + _forests(summary),
-                "Ordered by position error; lower is better. The worst 10&nbsp;% is the mean of the worst tenth of the episodes."),
-        section("Paired comparison", sections.pairs(summary),
-                f"{label(summary['comparison']['subject'])} minus the other controller on the same episode; negative means more accurate."),
-        section("Error over time", plots.legend(names) + _over_time(tracks)),
-        section("How often how accurate", plots.legend(names) + _profiles(table)),
-        section("Paths", plots.legend(names) + _paths(table, tracks), f"Deviations are drawn {MAGNIFY:.0f} times their size."),
-        section("By suite", sections.breakdown(summary, "suites", "Position RMSE mm, orientation deg")),
-        section("By scenario", sections.breakdown(summary, "scenarios", "Position RMSE mm, orientation deg")),
-        section("ISO 9283", sections.iso(summary), "Over the repetitions of every pose and path; position part."),
-        section("Timing, smoothness and cost", sections.behaviour(summary), "Interquartile means over the episodes."),
-        section("Goal generator", limits.generator(summary), "Share of proposed trajectories that pass the independent checker, and the audit "
-                "of the model against held-out motions and against sampling the corpus and rejecting."),
-        section("What each controller was given", sections.fairness(summary)),
-        section("Weaknesses and limitations", limits.weaknesses(summary)),
-        section("To reproduce", sections.details(summary)),
-    ))
+    body = "".join(
+        (
+            header(summary),
+            cards(summary),
+            _movie(summary, table, tracks) if animation else "",
+            section(
+                "All controllers",
+                sections.headline(summary) + _forests(summary),
+                "Ordered by position error; lower is better. The worst 10&nbsp;% is the mean of the worst tenth of "
+                "the episodes.",
+            ),
+            section(
+                "Paired comparison",
+                sections.pairs(summary),
+                f"{label(summary['comparison']['subject'])} minus the other controller on the same episode; "
+                f"negative means more accurate.",
+            ),
+            section("Error over time", plots.legend(names) + _over_time(tracks)),
+            section("How often how accurate", plots.legend(names) + _profiles(table)),
+            section(
+                "Paths",
+                plots.legend(names) + _paths(summary, table, tracks),
+                "Deviations are magnified so that millimetres can be seen.",
+            ),
+            section("By suite", sections.breakdown(summary, "suites", "Position RMSE mm, orientation deg")),
+            section("By scenario", sections.breakdown(summary, "scenarios", "Position RMSE mm, orientation deg")),
+            section(
+                "ISO 9283",
+                sections.iso(summary),
+                "Position part; the worst test pose and the worst path count. Poses are revisited within an episode, "
+                "paths are repeated over the draws.",
+            ),
+            section(
+                "Timing, smoothness and cost", sections.behaviour(summary), "Interquartile means over the episodes."
+            ),
+            section(
+                "Goal generator",
+                limits.generator(summary),
+                "Share of proposed trajectories that pass the independent checker, and the audit "
+                "of the model against held-out motions and against sampling the corpus and rejecting.",
+            ),
+            section("What each controller was given", sections.fairness(summary)),
+            section("Weaknesses and limitations", limits.weaknesses(summary)),
+            section("To reproduce", sections.details(summary)),
+        )
+    )
     path = folder / "report.html"
     store.write_text(path, page(f"armctl bench: {summary['config'].get('robot', 'arm')}", body))
     return path
 
 
 def _forests(summary: dict[str, Any]) -> str:
-    return '<div class="grid">' + "".join(
-        figure(plots.forest(summary, metric, text), "Dot: interquartile mean. Bar: 95&nbsp;% bootstrap interval. Logarithmic axis.")
-        for metric, text in (("position_rmse_mm", "position RMSE, mm"), ("orientation_rmse_deg", "orientation RMSE, deg"))) + "</div>"
+    return (
+        '<div class="grid">'
+        + "".join(
+            figure(
+                plots.forest(summary, metric, text),
+                "Dot: interquartile mean. Bar: 95&nbsp;% bootstrap interval. Logarithmic axis.",
+            )
+            for metric, text in (
+                ("position_rmse_mm", "position RMSE, mm"),
+                ("orientation_rmse_deg", "orientation RMSE, deg"),
+            )
+        )
+        + "</div>"
+    )
 
 
 def _profiles(table: dict[str, list[Row]]) -> str:
-    return '<div class="grid">' + "".join(
-        figure(plots.profile(table, metric, text), "Share of episodes whose error stays below the threshold; further left is better. "
-               "Band: 95&nbsp;% bootstrap.")
-        for metric, text in (("position_rmse_mm", "position RMSE, mm"), ("orientation_rmse_deg", "orientation RMSE, deg"))) + "</div>"
+    return (
+        '<div class="grid">'
+        + "".join(
+            figure(
+                plots.profile(table, metric, text),
+                "Share of episodes whose error stays below the threshold; further left is better. "
+                "Band: 95&nbsp;% bootstrap.",
+            )
+            for metric, text in (
+                ("position_rmse_mm", "position RMSE, mm"),
+                ("orientation_rmse_deg", "orientation RMSE, deg"),
+            )
+        )
+        + "</div>"
+    )
 
 
 def _over_time(tracks: dict[str, list[Track]]) -> str:
     dt = next(iter(tracks.values()))[0].dt
     figures = []
     for measure, text in ((position_error, "position error, mm"), (orientation_error, "orientation error, deg")):
-        errors = {name: _stack([measure(one.pose, one.reference)[: one.moving] for one in motions]) for name, motions in tracks.items()}
-        figures.append(figure(plots.error_over_time(errors, dt, text), "Line: median over the episodes. Band: middle half. "
-                              "Logarithmic axis; drawn while at least 30&nbsp;% of the episodes last."))
+        errors = {
+            name: _stack([measure(one.pose, one.reference)[: one.moving] for one in motions])
+            for name, motions in tracks.items()
+        }
+        figures.append(
+            figure(
+                plots.error_over_time(errors, dt, text),
+                "Line: median over the episodes. Band: middle half. "
+                "Logarithmic axis; drawn while at least half of the episodes last.",
+            )
+        )
     return f'<div class="grid">{"".join(figures)}</div>'
 
 
-def _paths(table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
+def _paths(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
     names, figures = list(table), []
+    focus = [summary["comparison"]["subject"], summary["comparison"]["best_classical"]]
     for index in _chosen(table[names[0]]):
         row, reference = table[names[0]][index], tracks[names[0]][index].reference[:, :3]
         drawn = {name: tracks[name][index].pose[:, :3] for name in names if not table[name][index]["failure"]}
         title = f"{row['suite']}: {row['reference']}" if row["suite"] != row["reference"] else row["reference"]
-        figures.append(figure(plots.path(reference, drawn, names, f"{index}", MAGNIFY),
-                              f"Scenario {escape(row['scenario'])}, draw {int(row['draw'])}. Grey: reference.", title))
+        picture, factor = plots.path(reference, drawn, names, focus, f"{index}")
+        episode = f"Scenario {escape(row['scenario'])}, draw {int(row['draw'])}"
+        caption = f"Deviation × {factor:.0f}. {episode}. Grey: reference; ring: start."
+        figures.append(figure(picture, caption, title))
     return f'<div class="grid small">{"".join(figures)}</div>'
 
 
 def _chosen(rows: list[Row]) -> list[int]:
     """Return a few episodes to draw: named shapes first, then the widest choice of references."""
     shapes = ("circle", "square", "figure_eight", "helix")
-    order = sorted(range(len(rows)), key=lambda i: (next((k for k, s in enumerate(shapes) if s in rows[i]["reference"]), 9),
-                                                    int(rows[i]["draw"]), rows[i]["suite"], i))
+    order = sorted(
+        range(len(rows)),
+        key=lambda i: (
+            next((k for k, s in enumerate(shapes) if s in rows[i]["reference"]), 9),
+            int(rows[i]["draw"]),
+            rows[i]["suite"],
+            i,
+        ),
+    )
     found: dict[str, int] = {}
     for index in order:
         found.setdefault(rows[index]["reference"], index)
@@ -117,14 +184,23 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
     if index is None:
         return ""
     tint, motions = colours(list(table)), [tracks[name][index] for name in pair]
-    clips = [Clip(label(name), tint[name], one.q, one.pose[:, :3], position_error(one.pose, one.reference))
-             for name, one in zip(pair, motions, strict=True)]
+    clips = [
+        Clip(label(name), tint[name], one.q, one.pose[:, :3], position_error(one.pose, one.reference))
+        for name, one in zip(pair, motions, strict=True)
+    ]
     gif = animate(load_chain(summary["config"]["robot"]), motions[0].reference[:, :3], clips, motions[0].dt)
     row = table[chosen][index]
-    caption = (f"The same episode in real time ({escape(row['suite'])}: {escape(row['reference'])}, scenario {escape(row['scenario'])}): an "
-               "episode of typical error for the pair. Ring: goal; grey: reference path. Below: position error over time "
-               "(square-root axis).")
-    return figure(f'<img alt="animation of the arm" src="data:image/gif;base64,{base64.b64encode(gif).decode()}">', caption, kind="movie")
+    caption = (
+        f"The same episode in real time ({escape(row['suite'])}: {escape(row['reference'])}, scenario "
+        f"{escape(row['scenario'])}): an "
+        "episode of typical error for the pair. Ring: goal; grey: reference path. Below: position error over time "
+        "(square-root axis)."
+    )
+    return figure(
+        f'<img alt="animation of the arm" src="data:image/gif;base64,{base64.b64encode(gif).decode()}">',
+        caption,
+        kind="movie",
+    )
 
 
 def _median_episode(table: dict[str, list[Row]], names: list[str]) -> int | None:

@@ -24,19 +24,30 @@ Unit = tuple[str, int]  # controller, number of the batch
 GIVEN = ("tuning_budget", "objective", "information")  # beyond what the controller itself says
 
 
-def run_bench(config: BenchConfig, controllers: Mapping[str, Any], suites: Mapping[str, Sequence[Reference]],
-              scenarios: Sequence[str] | Mapping[str, Scenario], out: str | Path, *, records: Mapping[str, Mapping[str, Any]] | None = None,
-              overwrite: bool = False, resume: bool = False, progress: bool = True) -> dict[str, Any]:
-    """Run controllers × references × scenario draws and write ``episodes.csv``, ``tracks/`` and ``summary.json`` into ``out``.
+def run_bench(
+    config: BenchConfig,
+    controllers: Mapping[str, Any],
+    suites: Mapping[str, Sequence[Reference]],
+    scenarios: Sequence[str] | Mapping[str, Scenario],
+    out: str | Path,
+    *,
+    records: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Run controllers × references × scenario draws; write ``episodes.csv``, ``tracks/`` and ``summary.json``.
 
-    Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the worst and
+    Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the
+    worst and
     listed with the reason (see ``metrics.episode_metrics``); it is never dropped.
 
     Args:
         controllers: name -> controller module with ``control``, ``preview``, ``init_carry`` and ``__call__``.
         suites: suite -> references; they are resampled to ``config.control_dt``.
         scenarios: names of presets, or name -> a fixed scenario.
-        records: name -> what the controller was given: ``tuning_budget``, ``objective``, ``information`` (text for the report).
+        records: name -> what the controller was given: ``tuning_budget``, ``objective``, ``information`` (text for the
+        report).
         resume: continue an interrupted bench; batches already recorded are not run again.
 
     Returns:
@@ -48,7 +59,9 @@ def run_bench(config: BenchConfig, controllers: Mapping[str, Any], suites: Mappi
     if not controllers:
         raise UsageError("A bench needs at least one controller; name one with --controllers.")
     started, chain = time.perf_counter(), load_chain(config.robot)
-    suites = {suite: [one.resampled(chain, config.control_dt) for one in references] for suite, references in suites.items()}
+    suites = {
+        suite: [one.resampled(chain, config.control_dt) for one in references] for suite, references in suites.items()
+    }
     tasks = make_tasks(config, chain, suites, scenarios)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
@@ -67,8 +80,9 @@ def run_bench(config: BenchConfig, controllers: Mapping[str, Any], suites: Mappi
     return summary
 
 
-def _episodes(config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task],
-              units: list[Unit]) -> Iterator[tuple[Unit, list[Episode]]]:
+def _episodes(
+    config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task], units: list[Unit]
+) -> Iterator[tuple[Unit, list[Episode]]]:
     """Run the units, in this process or in workers, and yield each as it is finished."""
     if not units:
         return
@@ -88,11 +102,14 @@ def _episodes(config: BenchConfig, chain: Chain, controllers: Mapping[str, Any],
             pool.shutdown(cancel_futures=True)
 
 
-def _runner(config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]) -> Callable[[Unit], list[Episode]]:
+def _runner(
+    config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]
+) -> Callable[[Unit], list[Episode]]:
     """Return a function that runs one unit; controllers compile once."""
     from armctl.bench.lockstep import horizon, make_policy, run_batch
 
-    groups, samples, policies = batches(tasks, config.lockstep), horizon(config, tasks), {}
+    groups, samples = batches(tasks, config.lockstep), horizon(config, tasks)
+    policies: dict[str, Any] = {}
 
     def run(unit: Unit) -> list[Episode]:
         name, index = unit
@@ -115,33 +132,61 @@ def _work(unit: Unit) -> list[Episode]:
     return _worker["run"](unit)
 
 
-def _record(out: Path, config: BenchConfig, unit: Unit, tasks: list[Task], episodes: list[Episode], given: dict[str, Any]) -> None:
+def _record(
+    out: Path, config: BenchConfig, unit: Unit, tasks: list[Task], episodes: list[Episode], given: dict[str, Any]
+) -> None:
     # Tracks first: a row in episodes.csv says that its batch is complete.
-    save_tracks(out / "tracks" / _file(unit), episodes)
-    store.append_rows(out / "episodes.csv", [_row(config, unit, slot, task, episode, given)
-                                             for slot, (task, episode) in enumerate(zip(tasks, episodes, strict=True))])
+    save_tracks(out / "tracks" / _file(unit), episodes, [task.reference.meta.get("dwells", []) for task in tasks])
+    store.append_rows(
+        out / "episodes.csv",
+        [
+            _row(config, unit, slot, task, episode, given)
+            for slot, (task, episode) in enumerate(zip(tasks, episodes, strict=True))
+        ],
+    )
 
 
 def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episode, given: dict[str, Any]) -> Row:
-    facts = {field.name: _cell(getattr(task.scenario, field.name)) for field in fields(task.scenario) if field.name != "seed"}
+    facts = {
+        field.name: _cell(getattr(task.scenario, field.name)) for field in fields(task.scenario) if field.name != "seed"
+    }
     return {
-        "controller": unit[0], "suite": task.suite, "reference": task.label, "scenario": task.scenario_name, "draw": task.draw,
-        "seed": task.seed, "failure": episode.failure, "family": task.reference.meta.get("family", ""),
-        "eta": task.reference.meta.get("eta", ""), "duration_s": task.reference.duration, **facts, **given,
-        "batch": config.lockstep, "file": _file(unit), "slot": slot, **episode_metrics(episode),
+        "controller": unit[0],
+        "suite": task.suite,
+        "reference": task.label,
+        "scenario": task.scenario_name,
+        "draw": task.draw,
+        "seed": task.seed,
+        "failure": episode.failure,
+        "family": task.reference.meta.get("family", ""),
+        "eta": task.reference.meta.get("eta", ""),
+        "duration_s": task.reference.duration,
+        **facts,
+        **given,
+        "batch": config.lockstep,
+        "file": _file(unit),
+        "slot": slot,
+        **episode_metrics(episode),
     }
 
 
 def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
     known = {"information": getattr(controller, "information", ""), "tuning_budget": "none (default gains)", **record}
-    return {"control": controller.control, "preview": int(controller.preview), **{name: known.get(name, "") for name in GIVEN}}
+    return {
+        "control": controller.control,
+        "preview": int(controller.preview),
+        **{name: known.get(name, "") for name in GIVEN},
+    }
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     path = out / "plan.json"
     if path.exists() and store.read_json(path) != plan:
-        raise UsageError(f"'{out}' was started with other references, scenarios or controllers; resume it with the same ones or replace it "
-                         "with --overwrite.")
+        raise UsageError(
+            f"'{out}' was started with other references, scenarios or controllers; resume it with the same ones or "
+            f"replace it "
+            "with --overwrite."
+        )
     store.write_json(path, plan)
 
 
@@ -157,5 +202,3 @@ def _bar(total: int, progress: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit="episode", desc="bench", file=sys.stderr, disable=not progress, mininterval=0.5)
-
-

@@ -5,48 +5,10 @@ from html import escape
 from typing import Any
 
 from armctl.bench.palette import colours, label
-from armctl.bench.theme import number, section, table, with_interval
+from armctl.bench.theme import number, table, with_interval
 
 Summary = dict[str, Any]
 POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
-
-
-def header(summary: Summary) -> str:
-    """Return title, one-sentence description and tags."""
-    config, blocks = summary["config"], summary["controllers"]
-    count = next(iter(blocks.values()))["episodes"]
-    robot = str(config.get("robot", "arm"))
-    facts = [f"robot {robot}", *(f"suite {name}" for name in summary["suites"]), *(f"scenario {name}" for name in summary["scenarios"]),
-             f"{count} paired episodes per controller", f"seed {config.get('seed')}"]
-    tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
-    return (f"<h1>Trajectory tracking on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
-            f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an interquartile mean '
-            f'over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p><div class="tags">{tags}</div>')
-
-
-def cards(summary: Summary) -> str:
-    """Return the result in four figures."""
-    comparison, blocks = summary["comparison"], summary["controllers"]
-    name = comparison["subject"]
-    block = blocks[name]
-    rival = comparison["best_classical"]
-    against = comparison["against"].get(rival)
-    items = []
-    if against:
-        ratio, odds = against[POSITION]["times_smaller"], against[POSITION]["probability_of_improvement"]
-        better = ratio["iqm"] >= 1
-        factor = ratio["iqm"] if better else 1 / ratio["iqm"]
-        items.append(("main", f"{number(factor, 2)}×", f"{'smaller' if better else 'larger'} position error than the best classical controller "
-                      f"({label(rival).lower()}), median-like over paired episodes; more accurate in {100 * odds['probability']:.0f}&nbsp;% of them"))
-    for metric, unit, what in ((POSITION, "mm", "position error (RMSE)"), (ORIENTATION, "°", "orientation error (RMSE)")):
-        value = block[metric]
-        items.append(("", f"{number(value['iqm'])} <small>{unit}</small>",
-                      f"{what} of the {label(name).lower()}, 95&nbsp;% interval {number(value['low'])} to {number(value['high'])}"))
-    failures = len(block["failures"])
-    items.append(("", str(block["joint_limit_violations"]), f"control steps outside the joint limits; {failures} of {block['episodes']} "
-                  "episodes failed"))
-    return '<div class="cards">' + "".join(f'<div class="card {kind}"><b>{value}</b><span>{text}</span></div>'
-                                           for kind, value, text in items) + "</div>"
 
 
 def headline(summary: Summary) -> str:
@@ -54,22 +16,49 @@ def headline(summary: Summary) -> str:
     blocks = summary["controllers"]
     names = ranked(summary)
     tail = lambda block: number(block[POSITION]["cvar10"])  # noqa: E731
-    rows = [[controller(summary, name), with_interval(blocks[name][POSITION]), with_interval(blocks[name][ORIENTATION]),
-             number(blocks[name]["steady_position_rmse_mm"]["iqm"]), tail(blocks[name]), f"{100 * blocks[name]['within_5mm_5deg']:.0f} %",
-             f"{100 * blocks[name]['within_1mm_0.5deg']:.0f} %", str(blocks[name]["joint_limit_violations"]),
-             str(len(blocks[name]["failures"]))] for name in names]
-    head = ["Controller", "Position RMSE<br>mm", "Orientation RMSE<br>deg", "Position after 1 s<br>mm", "Worst 10 %<br>mm",
-            "Time within<br>5 mm, 5°", "Time within<br>1 mm, 0.5°", "Limit<br>violations", "Failed"]
+    rows = [
+        [
+            controller(summary, name),
+            with_interval(blocks[name][POSITION]),
+            with_interval(blocks[name][ORIENTATION]),
+            number(blocks[name]["steady_position_rmse_mm"]["iqm"]),
+            tail(blocks[name]),
+            f"{100 * blocks[name]['within_5mm_5deg']:.0f} %",
+            f"{100 * blocks[name]['within_1mm_0.5deg']:.0f} %",
+            str(blocks[name]["joint_limit_violations"]),
+            str(len(blocks[name]["failures"])),
+        ]
+        for name in names
+    ]
+    head = [
+        "Controller",
+        "Position RMSE<br>mm",
+        "Orientation RMSE<br>deg",
+        "Position after 1 s<br>mm",
+        "Worst 10 %<br>mm",
+        "Time within<br>5 mm, 5°",
+        "Time within<br>1 mm, 0.5°",
+        "Limit<br>violations",
+        "Failed",
+    ]
     return table(head, rows, names.index(summary["comparison"]["subject"]))
 
 
 def behaviour(summary: Summary) -> str:
     """Return the table of timing, smoothness and cost."""
     names, blocks = ranked(summary), summary["controllers"]
-    fields = {"lag_ms": "Lag<br>ms", "cross_track_mm": "Cross-track<br>mm", "settling_time_s": "Settling<br>s",
-              "overshoot_percent": "Overshoot<br>%", "effort_n2m2s": "Effort<br>N²m²s", "energy_j": "Energy<br>J",
-              "rms_jerk_rad_s3": "RMS jerk<br>rad/s³", "ldlj": "Smoothness<br>LDLJ", "saturation_s": "Saturated<br>s",
-              "action_us": "Per action<br>µs"}
+    fields = {
+        "lag_ms": "Lag<br>ms",
+        "cross_track_mm": "Cross-track<br>mm",
+        "settling_time_s": "Settling<br>s",
+        "overshoot_percent": "Overshoot<br>%",
+        "effort_n2m2s": "Effort<br>N²m²s",
+        "energy_j": "Energy<br>J",
+        "rms_jerk_rad_s3": "RMS jerk<br>rad/s³",
+        "ldlj": "Smoothness<br>LDLJ",
+        "saturation_s": "Saturated<br>s",
+        "action_us": "Per action<br>µs",
+    }
     rows = [[controller(summary, name), *(number(blocks[name][field]["iqm"]) for field in fields)] for name in names]
     return table(["Controller", *fields.values()], rows, names.index(summary["comparison"]["subject"]))
 
@@ -81,10 +70,22 @@ def pairs(summary: Summary) -> str:
     for name in [name for name in ranked(summary) if name in against]:
         position, angle = against[name][POSITION], against[name][ORIENTATION]
         odds = position["probability_of_improvement"]
-        rows.append([controller(summary, name), with_interval(position["difference"]), with_interval(position["times_smaller"]),
-                     f"{100 * odds['probability']:.0f} %<small>[{100 * odds['low']:.0f}, {100 * odds['high']:.0f}]</small>",
-                     with_interval(angle["difference"])])
-    head = ["Against", "Position difference<br>mm", "Times smaller<br>position", "Probability of<br>improvement", "Orientation difference<br>deg"]
+        rows.append(
+            [
+                controller(summary, name),
+                with_interval(position["difference"]),
+                with_interval(position["times_smaller"]),
+                f"{100 * odds['probability']:.0f} %<small>[{100 * odds['low']:.0f}, {100 * odds['high']:.0f}]</small>",
+                with_interval(angle["difference"]),
+            ]
+        )
+    head = [
+        "Against",
+        "Position difference<br>mm",
+        "Times smaller<br>position",
+        "Probability of<br>improvement",
+        "Orientation difference<br>deg",
+    ]
     return table(head, rows) if rows else ""
 
 
@@ -93,39 +94,65 @@ def breakdown(summary: Summary, field: str, title: str) -> str:
     cells, names = summary[field], ranked(summary)
     if len(cells) < 2:
         return ""
-    text = lambda block: f"{number(block[POSITION]['iqm'])}<small>{number(block[ORIENTATION]['iqm'])}°</small>"  # noqa: E731
-    best = {value: min(names, key=lambda name: blocks[name][POSITION]["iqm"] or 1e9) for value, blocks in cells.items()}
-    rows = [[controller(summary, name), *(f'<b class="best">{text(blocks[name])}</b>' if best[value] == name else text(blocks[name])
-                                          for value, blocks in cells.items())] for name in names]
+    rows = [[controller(summary, name), *(_entry(blocks, name) for blocks in cells.values())] for name in names]
     count = {value: next(iter(blocks.values()))["episodes"] for value, blocks in cells.items()}
     head = [title, *(f"{escape(str(value))}<br>{count[value]} episodes" for value in cells)]
     return table(head, rows, names.index(summary["comparison"]["subject"]))
 
 
+def _entry(blocks: Summary, name: str) -> str:
+    text = f"{number(blocks[name][POSITION]['iqm'])}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
+    best = min(blocks, key=lambda other: blocks[other][POSITION]["iqm"])
+    return f'<b class="best">{text}</b>' if name == best else text
+
+
 def iso(summary: Summary) -> str:
     """Return the table of ISO 9283 figures, if the suite was run."""
+    fields = {
+        "AP_mm": "Pose accuracy<br>AP, mm",
+        "RP_mm": "Pose repeatability<br>RP, mm",
+        "AT_mm": "Path accuracy<br>AT, mm",
+        "RT_mm": "Path repeatability<br>RT, mm",
+    }
     blocks = summary.get("iso9283") or {}
-    rows = [[controller(summary, name), *(number(blocks[name].get(field)) for field in ("AP_mm", "RP_mm", "AT_mm", "RT_mm"))]
-            for name in ranked(summary) if name in blocks]
-    return table(["Controller", "Pose accuracy<br>AP, mm", "Pose repeatability<br>RP, mm", "Path accuracy<br>AT, mm",
-                  "Path repeatability<br>RT, mm"], rows) if rows else ""
+    names = [name for name in ranked(summary) if name in blocks]
+    rows = [[controller(summary, name), *(number(blocks[name].get(field)) for field in fields)] for name in names]
+    return table(["Controller", *fields.values()], rows) if rows else ""
 
 
 def fairness(summary: Summary) -> str:
     """Return the table of what every controller was given."""
     info = summary.get("given", {})
-    rows = [[controller(summary, name), escape(str(info[name].get("control", "–"))), escape(str(info[name].get("preview", "–"))),
-             escape(str(info[name].get("tuning_budget", "–"))), escape(str(info[name].get("objective", "–"))),
-             escape(str(info[name].get("information", "–")))] for name in ranked(summary) if name in info]
-    return table(["Controller", "Command", "Preview<br>steps", "Tuning budget", "Objective", "Information"], rows, wrap=(3, 4, 5)) if rows else ""
+    fields = ("control", "preview", "tuning_budget", "objective", "information")
+    rows = [
+        [controller(summary, name), *(escape(str(info[name].get(field) or "–")) for field in fields)]
+        for name in ranked(summary)
+        if name in info
+    ]
+    return (
+        table(
+            ["Controller", "Command", "Preview<br>steps", "Tuning budget", "Objective", "Information"],
+            rows,
+            wrap=(3, 4, 5),
+        )
+        if rows
+        else ""
+    )
 
 
 def details(summary: Summary) -> str:
     """Return configuration, versions, seeds and wall times as folded blocks."""
-    blocks = {"Configuration": summary["config"], "Versions": summary["versions"], "Seeds": summary["seeds"],
-              "Wall time, s": summary.get("wall_seconds", {})}
-    return "".join(f"<details><summary>{name}</summary><pre>{escape(json.dumps(value, indent=2))}</pre></details>"
-                   for name, value in blocks.items() if value)
+    blocks = {
+        "Configuration": summary["config"],
+        "Versions": summary["versions"],
+        "Seeds": summary["seeds"],
+        "Wall time, s": summary.get("wall_seconds", {}),
+    }
+    return "".join(
+        f"<details><summary>{name}</summary><pre>{escape(json.dumps(value, indent=2))}</pre></details>"
+        for name, value in blocks.items()
+        if value
+    )
 
 
 def ranked(summary: Summary) -> list[str]:
@@ -136,7 +163,5 @@ def ranked(summary: Summary) -> list[str]:
 
 def controller(summary: Summary, name: str) -> str:
     """Return a controller's name with its colour."""
-    return f'<span class="dot" style="background:{colours(list(summary["controllers"]))[name]}"></span>{escape(label(name))}'
-
-
-__all__ = ["behaviour", "breakdown", "cards", "details", "fairness", "header", "headline", "iso", "pairs", "ranked", "section"]
+    tint = colours(list(summary["controllers"]))[name]
+    return f'<span class="dot" style="background:{tint}"></span>{escape(label(name))}'

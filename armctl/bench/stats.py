@@ -42,8 +42,15 @@ def resample(strata: Sequence | np.ndarray, samples: int = SAMPLES, seed: int = 
     return columns
 
 
-def interval(values: np.ndarray, strata: Sequence | None = None, statistic: Statistic = iqm, *, samples: int = SAMPLES,
-             seed: int = SEED, level: float = LEVEL) -> dict[str, float]:
+def interval(
+    values: np.ndarray,
+    strata: Sequence | None = None,
+    statistic: Statistic = iqm,
+    *,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+    level: float = LEVEL,
+) -> dict[str, float]:
     """Return a statistic of the finite values with its stratified percentile-bootstrap interval.
 
     Args:
@@ -71,8 +78,9 @@ def performance_profile(values: np.ndarray, thresholds: np.ndarray) -> np.ndarra
     return np.mean(values[..., None, :] <= thresholds[:, None], axis=-1)
 
 
-def profile_band(values: np.ndarray, thresholds: np.ndarray, strata: Sequence | None = None,
-                 samples: int = 500) -> tuple[np.ndarray, np.ndarray]:
+def profile_band(
+    values: np.ndarray, thresholds: np.ndarray, strata: Sequence | None = None, samples: int = 500
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the pointwise 95 % bootstrap band (low, high), each (K,), of ``performance_profile``."""
     index = resample(np.zeros(len(values)) if strata is None else strata, samples)
     below = (values[:, None] <= thresholds).astype(np.float32)

@@ -9,15 +9,26 @@ from armctl.motion.reference import Reference, load_suite_dir
 from armctl.urdf import Chain
 
 SHAPES = ("circle", "square", "figure_eight", "helix")
+ISO = ("iso_poses", "iso_line", "iso_rectangle", "iso_circle")
 NAMES = ("shapes", "iso9283", "corpus", "generated")
 
 
-def load_suite(name: str, chain: Chain, *, dt: float = 0.01, limit: int | None = None, corpus: Any = None,
-               generated: str | Path | Sequence[Reference] | None = None, corpus_size: int = 400, seed: int = 0) -> list[Reference]:
+def load_suite(
+    name: str,
+    chain: Chain,
+    *,
+    dt: float = 0.01,
+    limit: int | None = None,
+    corpus: Any = None,
+    generated: str | Path | Sequence[Reference] | None = None,
+    corpus_size: int = 400,
+    seed: int = 0,
+) -> list[Reference]:
     """Return the references of a suite for an arm.
 
     Args:
-        name: ``shapes``, ``iso9283``, ``corpus`` (held-out test split), ``generated``, or a folder of ``.npz``/``.csv`` references.
+        name: ``shapes``, ``iso9283``, ``corpus`` (held-out test split), ``generated``, or a folder of
+        ``.npz``/``.csv`` references.
         dt: sampling period of the references, s.
         limit: at most so many references (``corpus``, ``generated`` and folders).
         corpus: the motion corpus; built with ``corpus_size`` and ``seed`` where absent.
@@ -29,14 +40,16 @@ def load_suite(name: str, chain: Chain, *, dt: float = 0.01, limit: int | None =
     if name in ("shapes", "iso9283"):
         from armctl.motion.shapes import make_shape
 
-        return [make_shape(shape, chain, dt=dt) for shape in (SHAPES if name == "shapes" else ("iso9283",))]
+        return [make_shape(shape, chain, dt) for shape in (SHAPES if name == "shapes" else ISO)]
     if name == "corpus":
         return _corpus(chain, corpus, corpus_size, seed, dt, limit)
     if name == "generated":
         return _generated(chain, generated, dt, limit)
     if Path(name).is_dir():
         return load_suite_dir(name, chain, dt)[:limit]
-    raise UsageError(f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references.")
+    raise UsageError(
+        f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references."
+    )
 
 
 def suite_name(name: str) -> str:
@@ -52,9 +65,13 @@ def _corpus(chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: i
     return references(corpus, chain, "test", dt, limit)
 
 
-def _generated(chain: Chain, source: str | Path | Sequence[Reference] | None, dt: float, limit: int | None) -> list[Reference]:
+def _generated(
+    chain: Chain, source: str | Path | Sequence[Reference] | None, dt: float, limit: int | None
+) -> list[Reference]:
     if source is None:
-        raise UsageError("The suite 'generated' needs references; write some with 'armctl sample --out DIR' and name that folder.")
+        raise UsageError(
+            "The suite 'generated' needs references; write some with 'armctl sample --out DIR' and name that folder."
+        )
     references = load_suite_dir(source, chain, dt) if isinstance(source, str | Path) else list(source)
     if not references:
         raise UsageError("The suite 'generated' is empty; sample more references or an easier difficulty.")

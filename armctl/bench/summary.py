@@ -9,9 +9,21 @@ from armctl.bench import stats
 
 HEADLINE = ("position_rmse_mm", "orientation_rmse_deg")
 DETAILS = (
-    *HEADLINE, "steady_position_rmse_mm", "steady_orientation_rmse_deg", "position_p95_mm", "position_max_mm",
-    "cross_track_mm", "lag_ms", "settling_time_s", "overshoot_percent", "effort_n2m2s", "energy_j", "rms_jerk_rad_s3", "ldlj",
-    "saturation_s", "action_us",
+    *HEADLINE,
+    "steady_position_rmse_mm",
+    "steady_orientation_rmse_deg",
+    "position_p95_mm",
+    "position_max_mm",
+    "cross_track_mm",
+    "lag_ms",
+    "settling_time_s",
+    "overshoot_percent",
+    "effort_n2m2s",
+    "energy_j",
+    "rms_jerk_rad_s3",
+    "ldlj",
+    "saturation_s",
+    "action_us",
 )
 SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5deg")
 CLASSICAL = ("diff_ik", "computed_torque", "operational_space", "bullet_ik", "mpc")
@@ -22,13 +34,16 @@ def summarise(rows: list[Row], controllers: Iterable[str]) -> dict[str, Any]:
     """Return the statistics block of ``summary.json``.
 
     Args:
-        rows: one per episode with ``controller``, ``suite``, ``reference``, ``scenario``, ``draw``, ``failure`` and every metric of
+        rows: one per episode with ``controller``, ``suite``, ``reference``, ``scenario``, ``draw``, ``failure`` and
+        every metric of
             ``metrics.episode_metrics``; every controller has the same episodes.
         controllers: names in the order of the report.
 
     Returns:
-        ``controllers`` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations, failures),
-        ``suites`` and ``scenarios`` (headline metrics of every controller in each), ``comparison`` (the learned controller, or the
+        ``controllers`` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
+        failures),
+        ``suites`` and ``scenarios`` (headline metrics of every controller in each), ``comparison`` (the learned
+        controller, or the
         best one, against every other on paired episodes).
     """
     names = list(controllers)
@@ -64,19 +79,27 @@ def subject(table: dict[str, list[Row]]) -> str:
 
 
 def compare(table: dict[str, list[Row]]) -> dict[str, Any]:
-    """Return paired differences, ratios and probabilities of improvement of the subject against every other controller."""
+    """Return paired differences, ratios and probabilities of improvement of the subject against the others."""
     chosen = subject(table)
-    return {"subject": chosen, "best_classical": best_classical(table),
-            "against": {name: {metric: _pair(table[chosen], rows, metric) for metric in HEADLINE}
-                        for name, rows in table.items() if name != chosen}}
+    return {
+        "subject": chosen,
+        "best_classical": best_classical(table),
+        "against": {
+            name: {metric: _pair(table[chosen], rows, metric) for metric in HEADLINE}
+            for name, rows in table.items()
+            if name != chosen
+        },
+    }
 
 
 def _pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
     groups, x, y = strata(a), column(a, metric), column(b, metric)
     ratio = stats.interval(np.log(np.maximum(y, 1e-12) / np.maximum(x, 1e-12)), groups)
-    return {"difference": stats.paired_difference(x, y, groups),
-            "times_smaller": {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")},
-            "probability_of_improvement": stats.probability_of_improvement(x, y, groups)}
+    return {
+        "difference": stats.paired_difference(x, y, groups),
+        "times_smaller": {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")},
+        "probability_of_improvement": stats.probability_of_improvement(x, y, groups),
+    }
 
 
 def _controller(rows: list[Row]) -> dict[str, Any]:
@@ -85,18 +108,25 @@ def _controller(rows: list[Row]) -> dict[str, Any]:
     for name in HEADLINE:
         block[name]["cvar10"] = float(stats.cvar(column(rows, name)))
     block |= {name: float(np.mean(column(rows, name))) for name in SHARES}
-    block |= {name.replace("within", "end"): float(np.mean(column(rows, name.replace("within", "end")))) for name in SHARES}
+    block |= {
+        name.replace("within", "end"): float(np.mean(column(rows, name.replace("within", "end")))) for name in SHARES
+    }
     block["joint_limit_violations"] = int(column(rows, "joint_limit_violations").sum())
     block["episodes"] = len(rows)
-    block["failures"] = [{key: row[key] for key in ("suite", "reference", "scenario", "draw", "failure")}
-                         for row in rows if row["failure"]]
+    block["failures"] = [
+        {key: row[key] for key in ("suite", "reference", "scenario", "draw", "failure")}
+        for row in rows
+        if row["failure"]
+    ]
     return block
 
 
 def _breakdown(table: dict[str, list[Row]], field: str) -> dict[str, Any]:
     values = list(dict.fromkeys(row[field] for rows in table.values() for row in rows))
-    return {value: {name: _headline([row for row in rows if row[field] == value]) for name, rows in table.items()}
-            for value in values}
+    return {
+        value: {name: _headline([row for row in rows if row[field] == value]) for name, rows in table.items()}
+        for value in values
+    }
 
 
 def _headline(rows: list[Row]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ p{margin:0 0 14px;max-width:76ch}
 .note,figcaption{color:var(--muted);font-size:13.5px;line-height:1.5}
 figcaption{margin-top:8px;max-width:80ch}
 .tags{display:flex;flex-wrap:wrap;gap:8px;margin:18px 0 0}
-.tags span{background:var(--soft);border:1px solid var(--line);border-radius:999px;padding:2px 12px;font-size:13px;color:var(--muted)}
+.tags span{background:var(--soft);border:1px solid var(--line);border-radius:999px;padding:2px 12px;
+ font-size:13px;color:var(--muted)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(210px,1fr));gap:14px;margin:34px 0 8px}
 .card{border:1px solid var(--line);border-radius:12px;padding:18px 20px 16px}
 .card.main{background:#eef6fb;border-color:#c5e0ef}
@@ -33,7 +34,9 @@ figure h3{margin:0 0 4px}
 .movie img{border:1px solid var(--line);border-radius:12px}
 .scroll{overflow-x:auto;margin:16px 0 8px}
 table{border-collapse:collapse;width:100%;font-size:14px;white-space:nowrap}
-th{font-weight:600;text-align:right;color:var(--muted);font-size:12.5px;border-bottom:1.5px solid #cfd6e0;padding:7px 12px;vertical-align:bottom;line-height:1.3}
+th{font-weight:600;text-align:right;color:var(--muted);font-size:12.5px;border-bottom:1.5px solid #cfd6e0;padding:7px
+12px;
+ vertical-align:bottom;line-height:1.3}
 td{text-align:right;padding:8px 12px;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 td small{color:var(--muted);font-size:12px;margin-left:5px}
@@ -46,22 +49,28 @@ tr.subject td small{font-weight:400}
 .legend i{display:inline-block;width:20px;height:4px;border-radius:2px;margin-right:8px;vertical-align:middle}
 ul{padding-left:20px;max-width:80ch}
 li{margin:5px 0}
-.warn{border-left:3px solid var(--warn);background:#fffaf2;padding:10px 16px;border-radius:0 8px 8px 0;font-size:14.5px;max-width:80ch;margin:14px 0}
+.warn{border-left:3px solid var(--warn);background:#fffaf2;padding:10px 16px;border-radius:0 8px 8px 0;
+ font-size:14.5px;max-width:80ch;margin:14px 0}
 details{border-top:1px solid var(--line);padding:12px 0}
 details:last-of-type{border-bottom:1px solid var(--line)}
 summary{cursor:pointer;font-weight:600;font-size:15px}
-pre{background:var(--soft);border:1px solid var(--line);border-radius:10px;padding:14px 16px;overflow-x:auto;font:12.5px/1.55 ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}
+pre{background:var(--soft);border:1px solid var(--line);border-radius:10px;padding:14px 16px;overflow-x:auto;
+ font:12.5px/1.55 ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}
 dl{display:grid;grid-template-columns:minmax(150px,auto) 1fr;gap:6px 22px;font-size:14px;margin:12px 0}
 dt{color:var(--muted)}dd{margin:0}
-@media(max-width:640px){main{padding:32px 16px 64px}h1{font-size:27px}h2{margin-top:52px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
+@media(max-width:640px){main{padding:32px 16px 64px}h1{font-size:27px}h2{margin-top:52px}
+ dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
 @media print{main{padding:0}h2{break-after:avoid}figure,table,.card{break-inside:avoid}}
 """
 
 
 def page(title: str, body: str) -> str:
     """Return the whole HTML document."""
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{escape(title)}</title><style>{CSS}</style></head>\n<body><main>\n{body}\n</main></body></html>\n")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{CSS}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
 
 
 def section(title: str, body: str, note: str = "") -> str:
@@ -81,8 +90,10 @@ def table(head: list[str], rows: list[list[str]], subject: int | None = None, wr
     top = "".join(f"<th{mark(column)}>{name}</th>" for column, name in enumerate(head))
     body = "".join(
         f"<tr{' class=subject' if index == subject else ''}>"
-        + "".join(f"<td{mark(column)}>{cell}</td>" for column, cell in enumerate(row)) + "</tr>\n"
-        for index, row in enumerate(rows))
+        + "".join(f"<td{mark(column)}>{cell}</td>" for column, cell in enumerate(row))
+        + "</tr>\n"
+        for index, row in enumerate(rows)
+    )
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -11,7 +11,7 @@ CHAIN = load_chain("planar3")
 
 
 class Follow(nnx.Module):
-    """Velocity command: feed-forward plus a gain on the joint error; ``poison`` makes it fail where the error is large."""
+    """Velocity command: feed-forward plus a gain on the joint error; fails after ``poison`` steps."""
 
     control = "velocity"
     preview = 2
@@ -33,4 +33,6 @@ def reach(name, amplitude, samples=61, dt=0.01):
     """A rest-to-rest joint motion of the planar arm."""
     s = np.linspace(0, 1, samples)[:, None]
     start = np.array([0.4, 0.7, -0.5])
-    return Reference.from_joints(CHAIN, dt, start + amplitude * (10 * s**3 - 15 * s**4 + 6 * s**5), name=name, meta={"family": "reach"})
+    return Reference.from_joints(
+        CHAIN, dt, start + amplitude * (10 * s**3 - 15 * s**4 + 6 * s**5), name=name, meta={"family": "reach"}
+    )

@@ -25,8 +25,20 @@ def rest_to_rest(steps=301, hold=100):
 
 def episode(pose, reference, moving=None, failure="", n=7):
     steps = len(pose)
-    return Episode(DT, moving or steps, pose, reference, np.zeros((steps, n)), np.ones((steps, n)), np.full((steps - 1, n), 2.0),
-                   np.zeros((steps - 1, n)), np.arange(steps - 1) < 5, np.arange(steps - 1) < 10, 3.0, failure)
+    return Episode(
+        DT,
+        moving or steps,
+        pose,
+        reference,
+        np.zeros((steps, n)),
+        np.ones((steps, n)),
+        np.full((steps - 1, n), 2.0),
+        np.zeros((steps - 1, n)),
+        np.arange(steps - 1) < 5,
+        np.arange(steps - 1) < 10,
+        3.0,
+        failure,
+    )
 
 
 def test_perfect_tracking_scores_zero():
@@ -41,7 +53,7 @@ def test_constant_offset_is_every_position_error():
     metrics = episode_metrics(episode(circle() + offset, circle()))
     for name in ("position_rmse_mm", "position_p95_mm", "position_max_mm", "steady_position_rmse_mm"):
         assert metrics[name] == pytest.approx(3.0)
-    assert metrics["within_1mm_0.5deg"] == 0 and metrics["within_5mm_5deg"] == 1
+    assert (metrics["within_1mm_0.5deg"], metrics["within_5mm_5deg"]) == (0, 1)
 
 
 def test_constant_rotation_is_the_orientation_error():
@@ -49,7 +61,7 @@ def test_constant_rotation_is_the_orientation_error():
     pose[:, 3:] = matrix_to_quat(rotation_exp(np.radians(7.0) * np.array([0.0, 0.6, 0.8])))
     metrics = episode_metrics(episode(pose, circle()))
     assert metrics["orientation_rmse_deg"] == pytest.approx(7.0)
-    assert metrics["within_5mm_5deg"] == 0 and metrics["within_10mm_15deg"] == 1
+    assert (metrics["within_5mm_5deg"], metrics["within_10mm_15deg"]) == (0, 1)
 
 
 def test_quaternion_sign_does_not_matter():
@@ -112,7 +124,7 @@ def test_smoothness_is_dimensionless_and_falls_with_tremor():
 
 def test_failed_episode_scores_as_the_worst():
     metrics = episode_metrics(episode(circle(), circle(), failure="command is not finite"))
-    assert metrics["position_rmse_mm"] == FAILED_MM and metrics["orientation_rmse_deg"] == 180
+    assert (metrics["position_rmse_mm"], metrics["orientation_rmse_deg"]) == (FAILED_MM, 180)
     assert metrics["within_50mm"] == 0
     assert set(metrics) == set(episode_metrics(episode(circle(), circle())))
 

@@ -93,7 +93,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
         run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", progress=False)
     monkeypatch.setattr(run, "_record", record)
     with pytest.raises(UsageError, match="other references, scenarios or controllers"):
-        run.run_bench(CONFIG, controllers(), SUITES, {"nominal": Scenario()}, tmp_path / "run", resume=True, progress=False)
+        run.run_bench(
+            CONFIG, controllers(), SUITES, {"nominal": Scenario()}, tmp_path / "run", resume=True, progress=False
+        )
     run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", resume=True, progress=False)
     assert comparable(tmp_path / "run") == comparable(finished[0])
 
@@ -105,10 +107,15 @@ def test_existing_folder_is_refused_and_unharmed(finished):
     assert {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()} == before
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"suites": {"empty": []}}, "at least one reference"), ({"scenarios": []}, "at least one reference and one scenario"),
-    ({"scenarios": ["paylod"]}, "paylod"), ({"controllers": {}}, "at least one controller"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"suites": {"empty": []}}, "at least one reference"),
+        ({"scenarios": []}, "at least one reference and one scenario"),
+        ({"scenarios": ["paylod"]}, "paylod"),
+        ({"controllers": {}}, "at least one controller"),
+    ],
+)
 def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, message):
     arguments = {"controllers": controllers(), "suites": SUITES, "scenarios": SCENARIOS} | change
     with pytest.raises(UsageError, match=message):
@@ -117,20 +124,36 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, m
 
 
 def test_worker_processes_give_the_same_episodes(finished, tmp_path):
-    run.run_bench(BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1, jobs=2), controllers(), SUITES, SCENARIOS, tmp_path / "run",
-                  progress=False)
+    run.run_bench(
+        BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1, jobs=2),
+        controllers(),
+        SUITES,
+        SCENARIOS,
+        tmp_path / "run",
+        progress=False,
+    )
     assert comparable(tmp_path / "run") == comparable(finished[0])
 
 
 def test_report_is_self_contained_and_names_every_controller(finished):
     summary = store.read_json(finished[0] / "summary.json")
-    store.write_json(finished[0] / "summary.json", {**summary, "generator": {
-        "validity_before": 0.41, "validity_after": 0.96, "acceptance_rate": 0.9, "audit": {"model": {"c2st": 0.7}, "held_out": {"c2st": 0.5}}}})
+    store.write_json(
+        finished[0] / "summary.json",
+        {
+            **summary,
+            "generator": {
+                "validity_before": 0.41,
+                "validity_after": 0.96,
+                "acceptance_rate": 0.9,
+                "audit": {"model": {"c2st": 0.7}, "held_out": {"c2st": 0.5}},
+            },
+        },
+    )
     text = write_report(finished[0]).read_text()
     store.write_json(finished[0] / "summary.json", summary)
     for name in ("Learned tracker", "Differential IK", "Broken", "c2st", "held out", "data:image/gif;base64,"):
         assert name in text
-    for outside in ("src=\"http", "href=\"http", "url(http", "@import", "<script", "<link"):
+    for outside in ('src="http', 'href="http', "url(http", "@import", "<script", "<link"):
         assert outside not in text
 
 

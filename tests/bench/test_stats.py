@@ -53,7 +53,9 @@ def test_profile_is_the_distribution_function():
     values = np.arange(1.0, 11)
     assert stats.performance_profile(values, np.array([0.5, 5, 10])) == pytest.approx([0, 0.5, 1])
     low, high = stats.profile_band(values, np.array([0.5, 5, 10]))
-    assert low[0] == high[0] == 0 and low[1] < 0.5 < high[1] and low[2] == high[2] == 1
+    assert low[0] == high[0] == 0
+    assert low[1] < 0.5 < high[1]
+    assert low[2] == high[2] == 1
 
 
 def test_comparisons_of_paired_values():

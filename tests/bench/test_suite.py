@@ -17,7 +17,7 @@ def test_a_folder_of_references_is_a_suite(tmp_path):
 
 
 def test_unknown_suite_lists_the_known_ones():
-    with pytest.raises(UsageError, match="'sheyps'.*shapes, iso9283, corpus, generated"):
+    with pytest.raises(UsageError, match=r"'sheyps'.*shapes, iso9283, corpus, generated"):
         suite.load_suite("sheyps", CHAIN)
 
 
