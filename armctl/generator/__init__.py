@@ -3,6 +3,19 @@
 from armctl.generator.checkpoint import load_model, save_model
 from armctl.generator.config import FlowConfig
 from armctl.generator.flow import FlowModel, sample
+from armctl.generator.output import write_references
+from armctl.generator.propose import ProposalStats, propose
 from armctl.generator.training import fit_flow, train_flow
 
-__all__ = ["FlowConfig", "FlowModel", "fit_flow", "load_model", "sample", "save_model", "train_flow"]
+__all__ = [
+    "FlowConfig",
+    "FlowModel",
+    "ProposalStats",
+    "fit_flow",
+    "load_model",
+    "propose",
+    "sample",
+    "save_model",
+    "train_flow",
+    "write_references",
+]

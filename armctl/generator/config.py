@@ -15,7 +15,7 @@ class FlowConfig:
     """Features of the embedded time and condition."""
     blocks: int = 3
     """Residual blocks (three of width 256 are about 350 thousand parameters)."""
-    steps: int = 2000
+    steps: int = 1500
     """Gradient steps."""
     batch: int = 256
     """Trajectories per gradient step."""
@@ -27,8 +27,6 @@ class FlowConfig:
     """Decoupled weight decay of AdamW."""
     clip: float = 1.0
     """Largest global gradient norm."""
-    whitening: str = "full"
-    """x"""
     ema: float = 0.995
     """Decay of the averaged parameters, which are the ones sampled."""
     condition_dropout: float = 0.15

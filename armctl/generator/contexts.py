@@ -15,8 +15,8 @@ ROUNDS = 20
 def draw_contexts(
     model: FlowModel, chain, rng: np.random.Generator, count: int, *, difficulty: float | None = None,
     family: str | None = None,
-) -> np.ndarray:  # fmt: skip
-    """Condition vectors (count, C) of new contexts: a corpus context moved a little, start and goal together.
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Conditions (count, C) of new contexts, each a corpus context moved a little, and which ones they were (count,).
 
     Moving both together keeps closed motions closed and the reach of a motion as it is in the corpus.
 
@@ -32,22 +32,25 @@ def draw_contexts(
     """
     coder, contexts = model.coder, np.asarray(model.contexts, float)
     columns, flag = coder.dropout_groups()
+    pool = np.arange(len(contexts))
     if family is not None:
-        contexts = contexts[contexts[:, columns.start + coder.index(family)] > 0.5]
+        pool = np.flatnonzero(contexts[:, columns.start + coder.index(family)] > 0.5)
     if difficulty is not None:
         check_difficulty(difficulty)
-    chosen = np.empty((0, contexts.shape[1]))
+    chosen, origin = np.empty((0, contexts.shape[1])), np.empty(0, int)
     for _ in range(ROUNDS):
-        rows = contexts[rng.integers(len(contexts), size=2 * count)]
-        rows = _moved(rows, coder, chain, rng)
-        chosen = np.concatenate([chosen, rows[_clear(rows, coder, chain)]])[:count]
+        drawn = rng.choice(pool, 2 * count) if len(pool) else pool
+        rows = _moved(contexts[drawn], coder, chain, rng)
+        clear = _clear(rows, coder, chain)
+        chosen = np.concatenate([chosen, rows[clear]])[:count]
+        origin = np.concatenate([origin, drawn[clear]])[:count]
         if len(chosen) == count:
             break
     else:
         raise UsageError(f"Found {len(chosen)} of {count} clear start and goal pairs; train on another corpus.")
     if difficulty is not None:
         chosen[:, flag] = difficulty, 1.0
-    return chosen.astype(np.float32)
+    return chosen.astype(np.float32), origin
 
 
 def _moved(rows, coder, chain, rng):

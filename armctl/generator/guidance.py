@@ -14,7 +14,7 @@ import numpy as np
 
 from armctl.arm import Arm
 from armctl.generator.paths import KNEE, PathCoder
-from armctl.motion.collision import floor_distances, pair_distances
+from armctl.motion.collision import floor_distances, pair_distances, safe_margin
 from armctl.motion.spline import basis
 
 LARGEST_STEP = 2.0  # standard deviations; keeps one bad prediction from throwing a path across the workspace
@@ -39,6 +39,14 @@ class ClearanceGuidance:
     strength: float = 0.5
     samples: int = 24
     steps: int = 2
+
+    @classmethod
+    def of(cls, chain, coder: PathCoder) -> "ClearanceGuidance":
+        """Guidance for a Chain, with a margin just below what its corpus keeps free.
+
+        A larger one would fight the ends of the path, which are given, and deform it for nothing.
+        """
+        return cls(Arm.from_chain(chain), coder, margin=0.75 * safe_margin(chain))
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C).

@@ -37,15 +37,17 @@ class PathCoder:
     @classmethod
     def of(cls, chain, corpus) -> "PathCoder":
         """The coder for the paths of a corpus of this Chain (or Arm)."""
-        lower, upper = np.asarray(chain.lower, float), np.asarray(chain.upper, float)
-        bounded = np.isfinite(lower) & np.isfinite(upper)
-        lower, upper = np.where(bounded, lower, -np.pi), np.where(bounded, upper, np.pi)
+        middle, half, bounded = joint_range(chain)
         points = np.shape(corpus.control_points)[1]
         if points <= 2 * TIED:
             raise UsageError(f"The corpus has {points} control points per path; at least {2 * TIED + 1} are needed.")
-        middle, half = (upper + lower) / 2, (upper - lower) / 2
         names = tuple(str(name) for name in corpus.families)
         return cls(tuple(middle.tolist()), tuple(half.tolist()), tuple(bounded.tolist()), names, points - 2 * TIED)
+
+    def fits(self, chain) -> bool:
+        """Whether a Chain has the joints this coder was made for."""
+        middle, half, _ = joint_range(chain)
+        return len(middle) == self.n and np.allclose([self.middle, self.half], [middle, half])
 
     @property
     def n(self) -> int:
@@ -137,6 +139,14 @@ class PathCoder:
         if family not in self.families:
             raise UsageError(f"Unknown motion family {family!r}; choose one of {', '.join(self.families)}.")
         return self.families.index(family)
+
+
+def joint_range(chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre and half of each joint's range (n,), and whether it has limits (n,); without them it is [-pi, pi]."""
+    lower, upper = np.asarray(chain.lower, float), np.asarray(chain.upper, float)
+    bounded = np.isfinite(lower) & np.isfinite(upper)
+    lower, upper = np.where(bounded, lower, -np.pi), np.where(bounded, upper, np.pi)
+    return (upper + lower) / 2, (upper - lower) / 2, bounded
 
 
 def check_difficulty(eta) -> None:

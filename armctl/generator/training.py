@@ -80,7 +80,7 @@ def fit_flow(
         raise UsageError(
             f"The flow needs at least 2 finite rows to train and 2 to validate; got {len(x)} and {len(x_validation)}."
         )
-    mean, axes, inverse = whitening(x, config.whitening)
+    mean, axes, inverse = whitening(x)
     train = _dataset((x - mean) @ inverse, condition, groups)
     validation = _dataset((x_validation - mean) @ inverse, condition_validation, groups)
     params, history = _run(config, train, validation, progress)
@@ -88,13 +88,14 @@ def fit_flow(
     return FlowModel(params, *arrays, config, x.shape[1], condition.shape[1])
 
 
-def whitening(x: np.ndarray, kind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (D,), axes (D, D) and their inverse for data x (N, D), such that z = (x - mean) @ inverse is white."""
+def whitening(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (D,), axes (D, D) and their inverse for data x (N, D), such that z = (x - mean) @ inverse is white.
+
+    Along principal axes rather than per dimension: neighbouring control points move together, and what they do not do
+    together is the roughness that costs time.
+    """
     mean = x.mean(0)
-    covariance = np.cov(x.T.astype(float))
-    if kind == "diagonal":
-        covariance = np.diag(np.diag(covariance))
-    variance, directions = np.linalg.eigh(covariance)
+    variance, directions = np.linalg.eigh(np.atleast_2d(np.cov(x.T.astype(float))))
     spread = np.sqrt(np.maximum(variance, 1e-6 * variance.max() + 1e-12))
     axes, inverse = spread[:, None] * directions.T, directions / spread
     return mean, axes.astype(np.float32), inverse.astype(np.float32)

@@ -1,5 +1,6 @@
 """One block of statistics that says what a generator is worth, with its honest competitors beside it."""
 
 from armctl.generator.audit.block import audit, table
+from armctl.generator.audit.run import audit_generator
 
-__all__ = ["audit", "table"]
+__all__ = ["audit", "audit_generator", "table"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from armctl.generator.paths import joint_range
 from armctl.motion.reference import Reference
 
 PHASES = 16
@@ -11,15 +12,14 @@ PHASES = 16
 
 def paths(references: Sequence[Reference], chain) -> np.ndarray:
     """Normalised joint positions (N, PHASES, n) of references at equally spaced phases."""
-    bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
-    lower, upper = np.where(bounded, chain.lower, -np.pi), np.where(bounded, chain.upper, np.pi)
+    middle, half, _ = joint_range(chain)
     phase = np.linspace(0, 1, PHASES)
     out = np.empty((len(references), PHASES, chain.n))
     for path, reference in zip(out, references, strict=True):
         own = np.linspace(0, 1, len(reference.q))
         for joint in range(chain.n):
             path[:, joint] = np.interp(phase, own, reference.q[:, joint])
-    return (out - (upper + lower) / 2) / ((upper - lower) / 2)
+    return (out - middle) / half
 
 
 def vectors(references: Sequence[Reference], chain) -> np.ndarray:

@@ -1,0 +1,49 @@
+"""The audit of a trained generator against the corpus it came from."""
+
+import itertools
+
+import numpy as np
+
+from armctl.generator.audit.block import audit
+from armctl.generator.flow import FlowModel
+from armctl.generator.guidance import ClearanceGuidance
+from armctl.generator.propose import candidates
+from armctl.motion.certificate import Checker
+from armctl.motion.corpus import Corpus, references
+from armctl.urdf import Chain
+
+
+def audit_generator(
+    model: FlowModel, corpus: Corpus, chain: Chain, *, count: int = 128, dt: float = 0.01, seed: int = 0
+) -> dict:
+    """The audit block of a generator, with guidance and without, next to the held-out floor and the corpus itself.
+
+    Args:
+        model: trained on the "train" split of the corpus.
+        corpus: whose "test" split is the yardstick, "val" the floor, and "train" the honest competitor.
+        chain: the Chain that moves.
+        count: references per set, before repeated contexts are dropped.
+        dt: time step, s.
+        seed: decides everything.
+    Returns:
+        As `armctl.generator.audit.audit`.
+    Raises:
+        UsageError: the corpus is too small for the statistics.
+    """
+    guided = candidates(model, chain, ClearanceGuidance.of(chain, model.coder), dt=dt, seed=seed)
+    free = candidates(model, chain, dt=dt, seed=seed)
+    train = references(corpus, chain, "train", dt)
+    drawn = np.random.default_rng(seed).permutation(len(train))[:count]
+    sets = {
+        "generated": _take(guided, count),
+        "unguided": _take(free, count),
+        "held_out_floor": references(corpus, chain, "val", dt, limit=count),
+        "corpus_and_reject": [train[k] for k in drawn],
+    }
+    test = references(corpus, chain, "test", dt)
+    with Checker(chain) as checker:
+        return audit(sets, train, test, chain, checker.certify, history=np.asarray(model.history), seed=seed)
+
+
+def _take(stream, count: int) -> list:
+    return [reference for reference in itertools.islice(stream, count) if reference is not None]

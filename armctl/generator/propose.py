@@ -1,0 +1,152 @@
+"""From a trained flow to certified references: contexts, guided paths, closed-form timing, independent certificate."""
+
+import dataclasses
+import functools
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.generator.contexts import draw_contexts
+from armctl.generator.flow import FlowModel, Guidance, sample
+from armctl.generator.guidance import ClearanceGuidance
+from armctl.generator.paths import PathCoder
+from armctl.motion.certificate import Checker
+from armctl.motion.reference import Reference
+from armctl.motion.sampling import path_reference, path_timing
+from armctl.motion.spline import CONSTRAINTS
+from armctl.urdf import Chain
+
+BATCH = 64  # one compiled size serves every request
+PATIENCE = 10  # attempts per wanted reference before giving up
+BASELINE = 64  # unguided proposals that are certified for comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalStats:
+    """What became of the proposals.
+
+    Attributes:
+        attempts, accepted: proposals certified or refused, and those kept.
+        acceptance_rate: accepted / attempts.
+        validity_before: fraction of unguided proposals, same contexts and noise, that the checker certifies.
+        validity_after: the same with guidance.
+        broken: how often the checker found each constraint broken after guidance ("timing": gravity alone is too much).
+        seconds: wall-clock time.
+    """
+
+    attempts: int
+    accepted: int
+    acceptance_rate: float
+    validity_before: float
+    validity_after: float
+    broken: dict[str, int]
+    seconds: float
+
+
+def propose(
+    model: FlowModel, chain: Chain, count: int, *, difficulty: float | None = None, family: str | None = None,
+    dt: float = 0.01, seed: int = 0, guided: bool = True, progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Reference], ProposalStats]:  # fmt: skip
+    """Propose `count` references that the independent checker certifies.
+
+    Args:
+        model: a flow trained on a corpus of this arm.
+        chain: the Chain that moves.
+        count: how many certified references to return.
+        difficulty: eta in (0, 1], the share of the arm's limits that is used; drawn as in the corpus if None.
+        family: motion family; drawn as in the corpus if None.
+        dt: time step of the references, s.
+        seed: decides everything.
+        guided: whether the flow is bent away from collisions.
+        progress: called with (accepted, attempts) after every attempt.
+    Returns:
+        The references, each with `meta` entries family, eta, t_min, binding, context, seed and certificate; and what
+        became of all proposals.
+    Raises:
+        UsageError: bad count, difficulty or family; a model of another arm; or too few proposals are certified.
+    """
+    _check(model, chain, count)
+    began = time.perf_counter()
+    options = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
+    guidance = ClearanceGuidance.of(chain, model.coder) if guided else None
+    with Checker(chain) as checker:
+        baseline = itertools.islice(candidates(model, chain, None, **options), BASELINE)
+        before = [not _judged(checker, candidate)[1] for candidate in baseline]
+        kept, broken, attempts = [], Counter(), 0
+        for candidate in candidates(model, chain, guidance, **options):
+            reference, reasons = _judged(checker, candidate)
+            attempts += 1
+            broken.update(reasons)
+            if not reasons:
+                kept.append(reference)
+            if progress is not None:
+                progress(len(kept), attempts)
+            if len(kept) == count:
+                break
+            _refuse_hopeless(count, len(kept), attempts, broken)
+    rate, seconds = count / attempts, time.perf_counter() - began
+    return kept, ProposalStats(attempts, count, rate, float(np.mean(before)), rate, dict(broken), seconds)
+
+
+def candidates(
+    model: FlowModel, chain: Chain, guidance: Guidance | None = None, *, difficulty: float | None = None,
+    family: str | None = None, dt: float = 0.01, seed: int = 0,
+) -> Iterator[Reference | None]:  # fmt: skip
+    """An endless stream of uncertified references; arguments as in `propose`.
+
+    One seed gives the same contexts and noise with and without guidance. None stands for a path on which gravity alone
+    exceeds the torque limits.
+    """
+    rng, key = np.random.default_rng(seed), jax.random.key(seed)
+    families, flag = model.coder.dropout_groups()
+    for round_ in itertools.count():
+        conditions, contexts = draw_contexts(model, chain, rng, BATCH, difficulty=difficulty, family=family)
+        x = sample(model, jax.random.fold_in(key, round_), conditions, guidance=guidance)
+        points = np.asarray(_decode(model.coder, x, conditions), float)
+        t_min, binding = path_timing(chain, points)
+        for k in range(BATCH):
+            if not np.isfinite(t_min[k]):
+                yield None
+                continue
+            name = model.coder.families[int(np.argmax(conditions[k, families]))]
+            meta = {"family": name, "context": int(contexts[k]), "seed": seed, "source": "generator"}
+            yield path_reference(
+                chain, points[k], t_min[k], conditions[k, flag.start], dt,
+                binding=CONSTRAINTS[int(binding[k])], name=f"generated_{name}_{round_ * BATCH + k:04d}", meta=meta,
+            )  # fmt: skip
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(coder: PathCoder, x: jax.Array, conditions: np.ndarray) -> jax.Array:
+    return coder.decode(x, conditions)
+
+
+def _judged(checker: Checker, reference: Reference | None) -> tuple[Reference | None, tuple[str, ...]]:
+    """The reference with its certificate, and the names of what it breaks."""
+    if reference is None:
+        return None, ("timing",)
+    certificate = checker.certify(reference)
+    meta = {**reference.meta, "certificate": certificate.as_dict()}
+    return dataclasses.replace(reference, meta=meta), certificate.broken
+
+
+def _check(model: FlowModel, chain: Chain, count: int) -> None:
+    if count < 1:
+        raise UsageError(f"Cannot propose {count} references; ask for at least 1.")
+    if model.coder is None or not model.coder.fits(chain):
+        raise UsageError(f"This generator was trained on another arm than {chain.name}; train one for it first.")
+
+
+def _refuse_hopeless(count: int, accepted: int, attempts: int, broken: Counter) -> None:
+    if attempts < max(PATIENCE * count, 2 * BATCH):
+        return
+    worst = ", ".join(f"{name} {times}x" for name, times in broken.most_common(3))
+    raise UsageError(
+        f"Only {accepted} of {attempts} proposals were certified while {count} were wanted (broken: {worst}); "
+        "lower the difficulty, choose another family or train the generator longer."
+    )
