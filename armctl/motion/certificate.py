@@ -120,7 +120,7 @@ class Checker:
         for k in np.flatnonzero((pair_bound < NEAR).any(axis=1) | (floor_bound < NEAR).any(axis=1)):
             self._place(q[k])
             for p in np.flatnonzero(pair_bound[k] < best["self_collision"]):
-                found = self._distance(*self._pairs[p], best["self_collision"])
+                found = self._distance(self._pairs[p][0], self._pairs[p][1], best["self_collision"])
                 best["self_collision"] = min(best["self_collision"], found)
             for p in np.flatnonzero(floor_bound[k] < best["floor"]):
                 best["floor"] = min(best["floor"], self._distance(self._floor_links[p], None, best["floor"]))

@@ -1,7 +1,7 @@
 """Distance of an arm from itself and from the floor, by spheres that cover its shapes: Chain in NumPy, Arm in JAX."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def _chain_spheres(chain: Chain) -> Spheres:
     return Spheres(link, center, radius, np.array(sphere_pairs(chain), int).reshape(-1, 2))
 
 
-def _model(arm) -> tuple[Spheres, np.ndarray, object]:
+def _model(arm) -> tuple[Spheres, np.ndarray, Any]:
     if isinstance(arm, Chain):
         return _chain_spheres(arm), arm.home, rigid
     from armctl import kinematics
@@ -51,10 +51,12 @@ def sphere_centers(arm, q):
 
 def _pair_distances(model, centers):
     xp = centers.__array_namespace__()
-    gap = centers[..., model.pairs[:, 0], :] - centers[..., model.pairs[:, 1], :]
+    first, second = model.pairs[:, 0], model.pairs[:, 1]
+    # one coordinate at a time: three contiguous loops are several times faster than a reduction over an axis of length 3
+    x, y, z = (centers[..., k][..., first] - centers[..., k][..., second] for k in range(3))
     radius = xp.asarray(model.radius, dtype=centers.dtype)
     # the tiny constant keeps the gradient finite where two centres coincide
-    return xp.sqrt(xp.sum(gap * gap, axis=-1) + 1e-12) - radius[model.pairs[:, 0]] - radius[model.pairs[:, 1]]
+    return xp.sqrt(x * x + y * y + z * z + 1e-12) - (radius[first] + radius[second])
 
 
 def pair_distances(arm, q):

@@ -17,7 +17,7 @@ SPLIT_SHARES = (0.8, 0.1, 0.1)
 ETA_RANGE = (0.3, 1.0)
 REVERSED = 0.25  # share of members that are another member run backwards
 CLEARANCE_SAMPLES = 49
-BLOCK = 64  # paths handled at once, sized for the cache
+BLOCK = 16  # paths handled at once, sized for the cache
 DEMONSTRATION = "demonstration"
 MAX_MISFIT = 0.2  # rad a spline may lie off a demonstration
 
@@ -101,7 +101,8 @@ def path_clearance(chain: Chain, paths) -> np.ndarray:
 
 def _draw(chain, rng, family, wanted):
     """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding."""
-    kept, rate = [], 0.5
+    kept: list[tuple[np.ndarray, ...]] = []
+    rate = 0.5
     for _ in range(8):
         missing = wanted - sum(len(k[0]) for k in kept)
         if missing <= 0:

@@ -22,7 +22,8 @@ def pose_cycle(chain, s, q, dt, choose):
     still = DWELL * 5 * CYCLES
     shortest = CYCLES * float(t_min.sum())
     eta = shortest / (choose(shortest + still) - still)
-    hold, parts, dwells, time = round(DWELL / dt), [], [], 0.0
+    parts: list[list[np.ndarray]] = []
+    hold, dwells, time = round(DWELL / dt), [], 0.0
     for k in range(5 * CYCLES):
         move = sampling.time_samples(legs[k % 5], t_min[k % 5] / eta, dt)
         stand = (np.repeat(move[0][-1:], hold, axis=0), np.zeros((hold, chain.n)), np.zeros((hold, chain.n)))

@@ -113,7 +113,11 @@ def random_reference(chain: Chain, rng: np.random.Generator, *, dt: float, eta=N
     round(duration / dt) + 1 samples.
     """
     total = None if duration is None else round(duration / dt)
-    parts, legs, start, steps = [], [], None, 0
+    if not dt > 0 or (eta is not None and not 0 < eta <= 1):
+        raise UsageError(f"a reference needs dt > 0 and eta in (0, 1], not dt = {dt} and eta = {eta}")
+    parts: list[list[np.ndarray]] = []
+    legs: list[dict] = []
+    start, steps = None, 0
     while True:
         limit = np.inf if total is None else max(total, 1) * dt
         path, T, leg = _timed_path(chain, rng, start, eta, limit)

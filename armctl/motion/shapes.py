@@ -95,6 +95,8 @@ def make_shape(name: str, chain: Chain, dt: float = 0.01, *, size=None, eta: flo
     """
     if name not in SHAPES:
         raise UsageError(f"unknown shape '{name}': choose one of {', '.join(SHAPES)}")
+    if not (dt > 0 and 0 < eta <= 1 and (size is None or size > 0)):
+        raise UsageError(f"'{name}' needs positive dt and size and eta in (0, 1], not {dt}, {size} and {eta}")
     size = shape_size(chain, name) if size is None else float(size)
     s = np.linspace(0, 1, WAYPOINTS)
     found, points = _follow(chain, comfortable(chain), size * SHAPES[name].offsets(s))
