@@ -52,7 +52,7 @@ def sphere_centers(arm, q):
 def _pair_distances(model, centers):
     xp = centers.__array_namespace__()
     first, second = model.pairs[:, 0], model.pairs[:, 1]
-    # one coordinate at a time: three contiguous loops are several times faster than a reduction over an axis of length 3
+    # one coordinate at a time: three contiguous loops are far faster than a reduction over an axis of length 3
     x, y, z = (centers[..., k][..., first] - centers[..., k][..., second] for k in range(3))
     radius = xp.asarray(model.radius, dtype=centers.dtype)
     # the tiny constant keeps the gradient finite where two centres coincide
