@@ -35,10 +35,9 @@ class ArmBody:
             raise RuntimeError("PyBullet has no free physics client: close environments you no longer use.")
         client = {"physicsClientId": self.client}
         self.step = partial(p.stepSimulation, **client)
-        self._set_torque = partial(p.setJointMotorControlArray, **client)
-        self._states = partial(p.getJointStates, **client)
         self._link_state = partial(p.getLinkState, computeForwardKinematics=1, **client)
         self._set_state = partial(p.resetJointStatesMultiDof, **client)
+        self.loads = 0
         self.load(chain, gravity)
 
     def load(self, chain: Chain, gravity=rigid.GRAVITY) -> None:
@@ -51,7 +50,10 @@ class ArmBody:
         )
         p.setGravity(*gravity, **client)
         text = write_urdf(_with(chain, self._shape, self._stops))
-        self.chain, self.id = chain, load_text(text, self.client)
+        self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
+        self._states = partial(p.getJointStates, self.id, self.joints, **client)
+        # forces: n joint torques of the next step, N m; they last one step
+        self.set_torque = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL, **client)
         for link in range(-1, chain.n):
             p.changeDynamics(self.id, link, linearDamping=0, angularDamping=0, jointDamping=0, **client)
             p.setCollisionFilterGroupMask(self.id, link, 0, 0, **client)
@@ -64,25 +66,22 @@ class ArmBody:
     def reset(self, q, qd) -> None:
         """Set the joint state, q (n,) rad, qd (n,) rad/s, and switch all motors off."""
         self.place(q, qd)
-        self._set_torque(self.id, self.joints, p.VELOCITY_CONTROL, forces=[0.0] * len(self.joints))
+        off = {"forces": [0.0] * len(self.joints), "physicsClientId": self.client}
+        p.setJointMotorControlArray(self.id, self.joints, p.VELOCITY_CONTROL, **off)
 
     def place(self, q, qd) -> None:
         """Set the joint state, q (n,) rad, qd (n,) rad/s, and leave the motors as they are."""
-        self._set_state(self.id, self.joints, np.array(q)[:, None].tolist(), np.array(qd)[:, None].tolist())
+        self._set_state(self.id, self.joints, [[x] for x in q.tolist()], [[x] for x in qd.tolist()])
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """True joint state: q (n,) rad, qd (n,) rad/s."""
-        q, qd, _, _ = zip(*self._states(self.id, self.joints), strict=True)
+        q, qd, _, _ = zip(*self._states(), strict=True)
         return np.array(q), np.array(qd)
 
-    def driven_state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True joint state with the torque of Bullet's motors in the last physics step: q, qd, tau (n,)."""
-        q, qd, _, tau = zip(*self._states(self.id, self.joints), strict=True)
-        return np.array(q), np.array(qd), np.array(tau)
-
-    def set_torque(self, tau: list[float]) -> None:
-        """Joint torques of the next step, n numbers, N m. They last one step."""
-        self._set_torque(self.id, self.joints, p.TORQUE_CONTROL, forces=tau)
+    def driven_state(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+        """True joint state with what Bullet reports as torque of its motors in the last step: q, qd (n,), n numbers."""
+        q, qd, _, torque = zip(*self._states(), strict=True)
+        return np.array(q), np.array(qd), torque
 
     def apply_wrench(self, force, moment) -> None:
         """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""

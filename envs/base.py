@@ -65,8 +65,9 @@ class ArmEnv(gym.Env):
         self.plant = Plant(self.chain, self.config, motor)
         self._touching = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
-        self._lower, self._upper = self.chain.lower, self.chain.upper
+        self._limits = list(zip(self.chain.lower.tolist(), self.chain.upper.tolist(), strict=True))
         self.targets: list[tuple] = []
+        self._over = "Call reset() before step()."
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
@@ -78,7 +79,7 @@ class ArmEnv(gym.Env):
         if options:
             raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
         self.plant.reset(self.scenario, q, qd)
-        self._last_action = 0.0 * self.action_scale
+        self._last_action, self._over = 0.0 * self.action_scale, ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
         self._draw_window()
@@ -86,16 +87,19 @@ class ArmEnv(gym.Env):
 
     def step(self, action):
         """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
-        if not self.targets:
-            raise UsageError("Call reset() before step().")
+        if self._over:
+            raise UsageError(self._over)
         action = check_action(action, len(self.action_scale), self.config.control)
         self.plant.step(action * self.action_scale)
         change = action - self._last_action
         self._last_action = action
         observation, errors = self._observe()
-        info = self._info(errors, float(change @ change) / len(change))
+        info = self._info(errors, float(change.dot(change)) / change.size)
         self._draw_window()
-        return observation, float(sum(info["reward_terms"].values())), False, self._finished(), info
+        truncated = self._finished()
+        if truncated:
+            self._over = "The episode is over: call reset() before the next step()."
+        return observation, float(sum(info["reward_terms"].values())), False, truncated, info
 
     def _observe(self):
         """Observation, with the true errors (m, rad) to the current target."""
@@ -106,20 +110,22 @@ class ArmEnv(gym.Env):
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             seen = pose[:3], pose[3:]
         row = [*q.tolist(), *qd.tolist(), *seen[0], *first_columns(seen[1])]
+        current = len(row)
         for position, quat in self.targets[now : now + self.preview + 1]:
             row += _pose_error(position, quat, *seen)
         position, quat = self.targets[now]
-        error = _pose_error(position, quat, *tip)
+        error = row[current : current + 6] if seen is tip else _pose_error(position, quat, *tip)
         observation = {
             "observation": np.array(row),
             "achieved_goal": np.array(tip[0] + tip[1]),
-            "desired_goal": np.array(position + quat),
+            "desired_goal": np.array((*position, *quat)),
         }
         return observation, (norm(error[:3]), norm(error[3:]))
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
-        beyond = float(max((plant.q - self._upper).max(), (self._lower - plant.q).max(), 0.0))
+        beyond = max(max(low - x, x - high) for x, (low, high) in zip(plant.q.tolist(), self._limits, strict=True))
+        beyond = max(0.0, beyond)
         touching = self._touching(plant.q)
         terms = rewards.goal_terms(self.reward, position, angle)
         terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)
@@ -185,7 +191,7 @@ class ArmEnv(gym.Env):
         if self._camera is None:
             self._camera = Camera(self.chain, human=self.render_mode == "human")
         position, quat = self.targets[self.plant.steps]
-        self._camera.place(self.plant.q, position + quat)
+        self._camera.place(self.plant.q, [*position, *quat])
 
     def close(self) -> None:
         """Disconnect from PyBullet; any number of times."""

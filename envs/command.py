@@ -1,5 +1,7 @@
 """From a normalised action to the physical command of a control mode, and from there to what the drive follows."""
 
+from math import isfinite
+
 import numpy as np
 
 from armctl import rigid
@@ -26,7 +28,7 @@ def check_action(action, size: int, control: str) -> np.ndarray:
         raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].") from None
     if values.shape != (size,):
         raise UsageError(f"The action has shape {values.shape}; control={control!r} takes {size} numbers, ({size},).")
-    if not np.isfinite(values).all():
+    if not isfinite(values.dot(values)) and not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
         raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
     return np.minimum(np.maximum(values, -1.0), 1.0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from armctl.envs.arm_body import ArmBody
 from armctl.envs.bullet import p, quiet
+from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 
 
@@ -21,13 +22,17 @@ class BulletMotors:
     def __init__(self, body: ArmBody, config: ServoConfig):
         chain, self._body, self._config = body.chain, body, config
         self._position, self._dt = config.control == "position", config.control_dt
-        self._reach = chain.velocity / config.position_gain
+        self._prepared = 0
+        self._effort, self._reach = chain.effort.tolist(), chain.velocity / config.position_gain
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
-    def reset(self, strength: np.ndarray) -> None:
-        """Prepare after a load of the body. strength: (n,) factor on the effort limits."""
+    def reset(self, params: PlantParams) -> None:
+        """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
+        if self._prepared == self._body.loads:
+            return
+        self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._forces = (self._body.chain.effort * strength / self._config.substeps).tolist()
+        self._forces = (self._body.chain.effort * params.strength / self._config.substeps).tolist()
         with quiet():  # the direct solver reaches the commanded velocity exactly, and sooner than 50 sweeps
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
@@ -44,17 +49,24 @@ class BulletMotors:
         gains = {"positionGains": [gain] * n, "velocityGains": [1.0] * n}
         return partial(drive, p.POSITION_CONTROL, forces=self._forces, **gains)
 
-    def step(self, command: np.ndarray, q: np.ndarray) -> None:
-        """Run one control step towards `command` (n,) rad/s or rad from q (n,) rad."""
+    def step(self, goal: np.ndarray, q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
+        """Run one control step towards `goal` (n,) rad/s or rad from q (n,) rad; returns q, qd at its end.
+
+        push: called with 0 before the step.
+        """
+        if push is not None:
+            push(0)
         if self._position:
-            target = q + np.minimum(np.maximum(command - q, -self._reach), self._reach)
+            target = q + np.minimum(np.maximum(goal - q, -self._reach), self._reach)
             self._drive(targetPositions=target.tolist())
         else:
-            velocity = np.minimum(np.maximum(command, self._lower - q / self._dt), self._upper - q / self._dt)
+            velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
             self._drive(targetVelocities=velocity.tolist())
         self._body.step()
-
-    def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True joint state and the torque delivered in the last physics step: q, qd, tau (n,)."""
-        q, qd, tau = self._body.driven_state()
-        return q, qd, tau * self._config.substeps
+        q, qd, torque = self._body.driven_state()
+        count = self._config.substeps
+        self.torque = np.array(torque) * count
+        share = [abs(t) * count / e for t, e in zip(torque, self._effort, strict=True)]
+        self.saturation = sum(x >= 1.0 for x in share) / len(share)
+        self.load = sum(x * x for x in share) / len(share)
+        return q, qd

@@ -7,10 +7,11 @@ import numpy as np
 from armctl.envs.arm_body import ArmBody
 from armctl.envs.command import Follower
 from armctl.envs.motors import BulletMotors
+from armctl.envs.servo_drive import ServoDrive
 from armctl.errors import UsageError
 from armctl.plant.observe import Measurement, measure
 from armctl.plant.scenario import Scenario, plant_params, true_chain
-from armctl.plant.servo import ServoConfig, commanded_torque, delivered_torque, neutral_command, pulse_active
+from armctl.plant.servo import ServoConfig, neutral_command, pulse_active
 from armctl.urdf import Chain
 
 MOTORS = ("servo", "bullet")
@@ -39,20 +40,19 @@ class Plant:
         # The drive's model of the arm must not see the payload or the tilted gravity: a second world, never stepped. It
         # also holds the collision shapes, which would slow down every step of the first.
         self.model = ArmBody(chain, collisions=True)
-        self._loaded = Scenario()
+        self.scenario = Scenario()
+        self.params = plant_params(chain, self.scenario)
         self._follow = Follower(chain, config)
-        self._motors = BulletMotors(self.body, config) if motor == "bullet" else None
-        self._torques = np.zeros((config.substeps, chain.n))
+        bullet = motor == "bullet"
+        self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
     def reset(self, scenario: Scenario, q, qd) -> None:
         """Start an episode of `scenario` at joint state q, qd (n,)."""
-        self.scenario, self.params = scenario, plant_params(self.chain, scenario)
-        if scenario != self._loaded:
+        if scenario != self.scenario:
+            self.scenario, self.params = scenario, plant_params(self.chain, scenario)
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
-            self._loaded = scenario
         self.body.reset(q, qd)
-        if self._motors:
-            self._motors.reset(self.params.strength)
+        self.drive.reset(self.params)
         self.steps, self.saturation, self.load = 0, 0.0, 0.0
         self.q, self.qd = self.body.state()
         self.torque = np.zeros(self.chain.n)
@@ -61,48 +61,23 @@ class Plant:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
         self._follow.reset(self.q)
-        self._noisy, self._pushed = bool(self.params.noise.any()), bool(self.params.wrench.any())
+        self._noisy = bool(self.params.noise.any())
+        self._push = self._apply_wrench if self.params.wrench.any() else None
 
     def step(self, command: np.ndarray) -> None:
         """Hold a command for one control step: (n,) N m, rad/s or rad of target change, or (6,) m/s and rad/s."""
         if self._pending:
             self._pending.append(command)
             command = self._pending.popleft()
-        goal = self._follow(command, self.q)
-        if self._motors:
-            self._motor_step(goal)
-        else:
-            self._servo_step(goal)
+        drive = self.drive
+        self.q, self.qd = drive.step(self._follow(command, self.q), self.q, self.qd, self._push)
+        self.torque, self.saturation, self.load = drive.torque, drive.saturation, drive.load
         self.steps += 1
 
-    def _servo_step(self, goal) -> None:
-        config, body, par = self.config, self.body, self.params
-        effort, velocity = self.chain.effort, self.chain.velocity
-        M, g = (None, None) if config.control == "torque" else self.model.mass_and_gravity(self.q)
-        q, qd = self.q, self.qd
-        for i in range(config.substeps):
-            tau = commanded_torque(config, goal, q, qd, M, g, velocity)
-            self._torques[i] = tau
-            applied, joint = delivered_torque(tau, qd, effort, par.strength, par.viscous, par.coulomb)
-            body.set_torque(joint.tolist())
-            self._push(self.steps * config.substeps + i)
-            body.step()
-            q, qd = body.state()
-        self.q, self.qd, self.torque = q, qd, applied
-        share = np.abs(self._torques) / effort
-        self.saturation = float((share >= 1).mean())
-        self.load = float((np.minimum(share, 1) ** 2).mean())
-
-    def _motor_step(self, goal) -> None:
-        self._push(self.steps * self.config.substeps)
-        self._motors.step(goal, self.q)
-        self.q, self.qd, self.torque = self._motors.state()
-        share = np.abs(self.torque) / self.chain.effort
-        self.saturation, self.load = float((share >= 1).mean()), float((share * share).mean())
-
-    def _push(self, tick: int) -> None:
-        """Apply the external wrench if its pulse covers physics step `tick`."""
-        if self._pushed and pulse_active(self.params.pulse, tick, self.config.physics_dt):
+    def _apply_wrench(self, physics_step: int) -> None:
+        """Push the tip if the scenario's pulse covers this physics step of the control step."""
+        tick = self.steps * self.config.substeps + physics_step
+        if pulse_active(self.params.pulse, tick, self.config.physics_dt):
             wrench = self.params.wrench.tolist()
             self.body.apply_wrench(wrench[:3], wrench[3:])
 

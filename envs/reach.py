@@ -1,6 +1,5 @@
 """Reaching: bring the tip to a pose and hold it there."""
 
-from armctl import geometry, rigid
 from armctl.envs.base import ArmEnv
 from armctl.motion.sampling import random_configuration
 
@@ -59,8 +58,8 @@ class ReachEnv(ArmEnv):
 
     def _start(self, options):
         q = random_configuration(self.chain, self.np_random)
-        pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
-        self.targets = Held((pose[:3], pose[3:]))
+        self.plant.model.place(q, 0.0 * q)
+        self.targets = Held(self.plant.model.tip())
         return self.chain.home, 0.0 * self.chain.home
 
     def _finished(self) -> bool:
