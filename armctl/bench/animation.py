@@ -8,7 +8,8 @@ import numpy as np
 
 SIZE = (460, 430)  # pixels of one panel's picture
 STRIP = 92  # pixels of the error curve below it
-MARGIN = (150, 130)  # pixels left free around arm and path
+MARGIN = (150, 150)  # pixels left free around arm and path
+TITLE = 16  # pixels by which the scene is lower for the title
 FIELD = 36  # degrees
 FLOOR = np.linspace(-0.6, 0.6, 7)  # m, lines of the floor's grid
 INK, MUTED, FRAME, BACK, SKY, GRID = (
@@ -86,7 +87,7 @@ class _Camera:
             low, high = pixels.min(axis=0), pixels.max(axis=0)
             view = camera.view.reshape(4, 4).T
             metres = 2 * distance * np.tan(np.radians(FIELD / 2)) / SIZE[1]
-            shift = 0.5 * (low + high) - 0.5 * np.array(SIZE)
+            shift = 0.5 * (low + high) - 0.5 * np.array(SIZE) - (0, TITLE)
             target = target + metres * (shift[0] * view[0, :3] - shift[1] * view[1, :3])
             distance *= float(max((high - low) / (np.array(SIZE) - MARGIN)))
         return cls.at(target, distance, heading)

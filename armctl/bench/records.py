@@ -7,7 +7,7 @@ import numpy as np
 
 from armctl import store
 from armctl.bench.metrics import Episode
-from armctl.bench.summary import Row
+from armctl.bench.summary import Row, paired_order
 from armctl.errors import UsageError
 
 TEXT = (
@@ -87,7 +87,7 @@ def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
 
 
 def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:
-    """Return the rows of ``episodes.csv`` by controller, numbers as floats.
+    """Return the rows of ``episodes.csv`` by controller in the same order for each, numbers as floats.
 
     Raises:
         UsageError: the folder holds no episodes.
@@ -98,7 +98,7 @@ def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[R
             f"'{folder}' holds no bench episodes (episodes.csv is missing or empty); name the --out of a bench."
         )
     names = order or list(dict.fromkeys(row["controller"] for row in rows))
-    return {name: [row for row in rows if row["controller"] == name] for name in names}
+    return {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
 
 
 def _typed(row: dict[str, str]) -> Row:

@@ -145,7 +145,9 @@ def _paths(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
     names, figures = list(table), []
     focus = [summary["comparison"]["subject"], summary["comparison"]["best_classical"]]
     for index in _chosen(table[names[0]]):
-        row, reference = table[names[0]][index], tracks[names[0]][index].reference[:, :3]
+        row = table[names[0]][index]
+        # A failed episode is cut short, so the reference is taken from the longest record.
+        reference = max((tracks[name][index].reference[:, :3] for name in names), key=len)
         drawn = {name: tracks[name][index].pose[:, :3] for name in names if not table[name][index]["failure"]}
         title = f"{row['suite']}: {row['reference']}" if row["suite"] != row["reference"] else row["reference"]
         picture, factor = plots.path(reference, drawn, names, focus, f"{index}")

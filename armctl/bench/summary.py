@@ -47,7 +47,7 @@ def summarise(rows: list[Row], controllers: Iterable[str]) -> dict[str, Any]:
         best one, against every other on paired episodes).
     """
     names = list(controllers)
-    table = {name: _sorted([row for row in rows if row["controller"] == name]) for name in names}
+    table = {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
     return {
         "controllers": {name: _controller(table[name]) for name in names},
         "suites": _breakdown(table, "suite"),
@@ -133,5 +133,6 @@ def _headline(rows: list[Row]) -> dict[str, Any]:
     return {"episodes": len(rows), **{name: stats.interval(column(rows, name), strata(rows)) for name in HEADLINE}}
 
 
-def _sorted(rows: list[Row]) -> list[Row]:
+def paired_order(rows: list[Row]) -> list[Row]:
+    """Return the rows of one controller in an order that is the same for all, so that they pair by position."""
     return sorted(rows, key=lambda row: (row["suite"], row["reference"], row["scenario"], int(row["draw"])))

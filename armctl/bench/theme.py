@@ -103,7 +103,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "–"
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - int(f"{abs(value):e}".split("e")[1]))
+    decimals = max(0, digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1]))
     return f"{value:,.{decimals}f}"
 
 

@@ -1,5 +1,7 @@
 """A bench is paired, resumable, honest about failures, and never harms an existing folder."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from armctl.bench import run
 from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table, read_tracks
 from armctl.bench.report import write_report
+from armctl.bench.theme import number
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from tests.bench.arms import CHAIN, Follow, reach
@@ -125,7 +128,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, m
 
 def test_worker_processes_give_the_same_episodes(finished, tmp_path):
     run.run_bench(
-        BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1, jobs=2),
+        replace(CONFIG, jobs=2),
         controllers(),
         SUITES,
         SCENARIOS,
@@ -160,3 +163,28 @@ def test_report_is_self_contained_and_names_every_controller(finished):
 def test_report_of_an_unfinished_folder_says_so(tmp_path):
     with pytest.raises(UsageError, match=r"summary\.json"):
         write_report(tmp_path)
+
+
+def test_iso_figures_of_visits_and_repetitions(tmp_path):
+    still = reach("iso_poses", 0.0, 121)
+    stays = {**still.meta, "dwells": [[1, 0.1, 0.3], [2, 0.4, 0.6], [1, 0.9, 1.1]]}
+    suites = {"iso9283": [replace(still, meta=stays), reach("iso_line", 0.3)]}
+    summary = run.run_bench(
+        CONFIG, {"diff_ik": Follow(8.0)}, suites, {"nominal": Scenario()}, tmp_path / "run", progress=False
+    )
+    figures = summary["iso9283"]["diff_ik"]
+    assert set(figures) == {"AP_mm", "RP_mm", "AT_mm", "RT_mm"}
+    assert figures["AP_mm"] < 0.01  # an arm told to stand still stands still
+    assert figures["RT_mm"] < 1e-6 < figures["AT_mm"]  # equal draws without noise repeat exactly
+
+
+def test_numbers_are_written_with_so_many_digits():
+    assert [number(x) for x in (0.09999, 1234.5, 0.012345, 0.0, None, float("nan"), -2.0)] == [
+        "0.100",
+        "1,234",
+        "0.0123",
+        "0",
+        "–",
+        "–",
+        "-2.00",
+    ]
