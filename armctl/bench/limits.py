@@ -13,6 +13,20 @@ GENERATOR = {
     "acceptance_rate": "accepted by the certificate",
 }
 
+STATISTICS = {
+    "c2st": "C2ST accuracy (0.5 = not told apart)",
+    "c2st_error": "C2ST standard error",
+    "energy": "energy distance",
+    "energy_p": "energy distance, p",
+    "mmd": "MMD",
+    "mmd_p": "MMD, p",
+    "vendi": "Vendi score (diversity)",
+    "nn_ratio": "nearest-neighbour ratio (copying below 1)",
+    "z_u": "Z_U copying test",
+    "difficulty_error": "requested − realised difficulty, mean",
+    "difficulty_rank": "requested ~ realised, rank correlation",
+}
+
 
 def generator(summary: dict[str, Any]) -> str:
     """Return the generator's figures and, where present, its audit table; nothing if the run has none."""
@@ -23,20 +37,28 @@ def generator(summary: dict[str, Any]) -> str:
         if isinstance(block.get(name), int | float)
     )
     text = f"<dl>{shares}</dl>" if shares else ""
-    audit = block.get("audit")
-    return text + (_audit(audit) if isinstance(audit, dict) else "")
+    audit = block.get("audit") or {}
+    gap = audit.get("train_validation_gap")
+    note = f"<p class=note>Train/validation gap of the model: {number(gap)}.</p>" if gap is not None else ""
+    return text + (_audit(audit["rows"]) + note if audit.get("rows") else "")
 
 
-def _audit(audit: dict[str, Any]) -> str:
-    """Return a table: one row per metric, one column per source (model, held-out floor, corpus and reject)."""
-    columns = [name for name, values in audit.items() if isinstance(values, dict)]
-    if not columns:
-        return table(["Audit", "Value"], [[escape(name), _cell(value)] for name, value in audit.items()])
-    metrics = list(dict.fromkeys(metric for name in columns for metric in audit[name]))
-    rows = [
-        [escape(metric.replace("_", " ")), *(_cell(audit[name].get(metric)) for name in columns)] for metric in metrics
+def _audit(rows: dict[str, dict[str, Any]]) -> str:
+    """Return a table with one line per statistic and one column per audited set (model, held-out floor, ...)."""
+    flat = {name: _flatten(row) for name, row in rows.items()}
+    statistics = list(dict.fromkeys(statistic for row in flat.values() for statistic in row))
+    lines = [
+        [escape(STATISTICS.get(key, key.replace("_", " "))), *(_cell(row.get(key)) for row in flat.values())]
+        for key in statistics
     ]
-    return table(["Audit", *(escape(name.replace("_", " ")) for name in columns)], rows)
+    return table(["Audit", *(escape(name.replace("_", " ")) for name in flat)], lines)
+
+
+def _flatten(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its feasibility rates as entries of their own, behind the others."""
+    rates = row.get("feasibility") or {}
+    plain = {key: value for key, value in row.items() if key != "feasibility"}
+    return plain | {f"feasible: {name}": rate for name, rate in rates.items()}
 
 
 def _cell(value: Any) -> str:

@@ -80,6 +80,23 @@ def run_bench(
     return summary
 
 
+def describe_tuning(folder: str | Path) -> dict[str, str]:
+    """Return what a tuned or trained run folder gave its controller, for the ``records`` of ``run_bench``.
+
+    Raises:
+        UsageError: the folder is no such run.
+    """
+    config = store.read_config(folder)
+    train = config.get("train")
+    if not isinstance(train, dict):
+        raise UsageError(
+            f"'{folder}' is not a tuned controller (its config.json has no 'train'); name a folder of 'armctl tune'."
+        )
+    budget = f"{train['updates']} updates × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
+    weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
+    return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
+
+
 def _episodes(
     config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task], units: list[Unit]
 ) -> Iterator[tuple[Unit, list[Episode]]]:

@@ -10,6 +10,7 @@ from armctl.urdf import Chain
 
 SHAPES = ("circle", "square", "figure_eight", "helix")
 ISO = ("iso_poses", "iso_line", "iso_rectangle", "iso_circle")
+PROPOSED = 16  # references asked of a generator where no limit is given
 NAMES = ("shapes", "iso9283", "corpus", "generated")
 
 
@@ -32,7 +33,7 @@ def load_suite(
         dt: sampling period of the references, s.
         limit: at most so many references (``corpus``, ``generated`` and folders).
         corpus: the motion corpus; built with ``corpus_size`` and ``seed`` where absent.
-        generated: references of the generator or the folder written by ``armctl sample``.
+        generated: references, the folder written by ``armctl sample``, or that of a trained generator.
 
     Raises:
         UsageError: unknown suite, or one with no usable reference.
@@ -72,7 +73,18 @@ def _generated(
         raise UsageError(
             "The suite 'generated' needs references; write some with 'armctl sample --out DIR' and name that folder."
         )
-    references = load_suite_dir(source, chain, dt) if isinstance(source, str | Path) else list(source)
+    if not isinstance(source, str | Path):
+        references = list(source)
+    elif (Path(source) / "params.npz").is_file():
+        references = _proposed(Path(source), chain, dt, limit)
+    else:
+        references = load_suite_dir(source, chain, dt)
     if not references:
         raise UsageError("The suite 'generated' is empty; sample more references or an easier difficulty.")
     return references[:limit]
+
+
+def _proposed(folder: Path, chain: Chain, dt: float, limit: int | None) -> list[Reference]:
+    from armctl.generator import load_model, propose
+
+    return propose(load_model(folder), chain, limit or PROPOSED, dt=dt)[0]

@@ -148,13 +148,24 @@ def test_report_is_self_contained_and_names_every_controller(finished):
                 "validity_before": 0.41,
                 "validity_after": 0.96,
                 "acceptance_rate": 0.9,
-                "audit": {"model": {"c2st": 0.7}, "held_out": {"c2st": 0.5}},
+                "audit": {
+                    "rows": {"model": {"c2st": 0.7, "feasibility": {"torque": 0.9}}, "held_out": {"c2st": 0.5}},
+                    "train_validation_gap": 0.1,
+                },
             },
         },
     )
     text = write_report(finished[0]).read_text()
     store.write_json(finished[0] / "summary.json", summary)
-    for name in ("Learned tracker", "Differential IK", "Broken", "c2st", "held out", "data:image/gif;base64,"):
+    for name in (
+        "Learned tracker",
+        "Differential IK",
+        "Broken",
+        "C2ST",
+        "held out",
+        "feasible: torque",
+        "data:image/gif;base64,",
+    ):
         assert name in text
     for outside in ('src="http', 'href="http', "url(http", "@import", "<script", "<link"):
         assert outside not in text
@@ -188,3 +199,14 @@ def test_numbers_are_written_with_so_many_digits():
         "–",
         "-2.00",
     ]
+
+
+def test_tuning_is_described_from_its_run_folder(tmp_path):
+    train = {"updates": 5, "batch": 8, "horizon": 16, "objective": {"effort": 0.01}}
+    store.write_json(tmp_path / "config.json", {"config": {"train": train, "scenario": "payload"}})
+    told = run.describe_tuning(tmp_path)
+    assert told["tuning_budget"] == "5 updates × 8 episodes × 16 steps, scenario payload"
+    assert "effort 0.01" in told["objective"]
+    store.write_json(tmp_path / "config.json", {"config": {}})
+    with pytest.raises(UsageError, match="not a tuned controller"):
+        run.describe_tuning(tmp_path)
