@@ -79,6 +79,7 @@ def make_tasks(
         raise UsageError(
             "A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty."
         )
+    suites = {suite: [one.resampled(chain, config.control_dt) for one in suites[suite]] for suite in suites}
     tasks = [
         _task(config, chain, suite, reference, label, name, scenarios, draw)
         for suite, references in suites.items()

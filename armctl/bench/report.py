@@ -17,6 +17,16 @@ from armctl.bench.summary import Row, column
 from armctl.bench.theme import figure, page, section
 
 PATHS = 3
+NOTES = {
+    "All controllers": "Ordered by position error; lower is better. The worst 10&nbsp;% is the mean of the worst tenth.",
+    "Paired comparison": "The highlighted controller minus the other one on the same episode; negative means better.",
+    "Paths": "Deviations are magnified so that millimetres can be seen.",
+    "ISO 9283": "Position part; the worst test pose and the worst path count. Poses are revisited within an episode, "
+    "paths are repeated over the draws.",
+    "Timing, smoothness and cost": "Interquartile means over the episodes.",
+    "Goal generator": "Share of proposed trajectories that pass the independent checker, and the audit of the model "
+    "against held-out motions and against sampling the corpus and rejecting.",
+}
 
 
 def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
@@ -36,56 +46,37 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
     summary = store.read_json(folder / "summary.json")
     table = read_table(folder, list(summary["controllers"]))
     tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
-    names = list(table)
-    body = "".join(
-        (
-            header(summary),
-            cards(summary),
-            _movie(summary, table, tracks) if animation else "",
-            section(
-                "All controllers",
-                sections.headline(summary) + _forests(summary),
-                "Ordered by position error; lower is better. The worst 10&nbsp;% is the mean of the worst tenth of "
-                "the episodes.",
-            ),
-            section(
-                "Paired comparison",
-                sections.pairs(summary),
-                f"{label(summary['comparison']['subject'])} minus the other controller on the same episode; "
-                f"negative means more accurate.",
-            ),
-            section("Error over time", plots.legend(names) + _over_time(tracks)),
-            section("How often how accurate", plots.legend(names) + _profiles(table)),
-            section(
-                "Paths",
-                plots.legend(names) + _paths(summary, table, tracks),
-                "Deviations are magnified so that millimetres can be seen.",
-            ),
-            section("By suite", sections.breakdown(summary, "suites", "Position RMSE mm, orientation deg")),
-            section("By scenario", sections.breakdown(summary, "scenarios", "Position RMSE mm, orientation deg")),
-            section(
-                "ISO 9283",
-                sections.iso(summary),
-                "Position part; the worst test pose and the worst path count. Poses are revisited within an episode, "
-                "paths are repeated over the draws.",
-            ),
-            section(
-                "Timing, smoothness and cost", sections.behaviour(summary), "Interquartile means over the episodes."
-            ),
-            section(
-                "Goal generator",
-                limits.generator(summary),
-                "Share of proposed trajectories that pass the independent checker, and the audit "
-                "of the model against held-out motions and against sampling the corpus and rejecting.",
-            ),
-            section("What each controller was given", sections.fairness(summary)),
-            section("Weaknesses and limitations", limits.weaknesses(summary)),
-            section("To reproduce", sections.details(summary)),
-        )
-    )
+    movie = _movie(summary, table, tracks) if animation else ""
+    body = header(summary) + cards(summary) + movie + _results(summary, table, tracks) + _background(summary)
     path = folder / "report.html"
     store.write_text(path, page(f"armctl bench: {summary['config'].get('robot', 'arm')}", body))
     return path
+
+
+def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
+    key, split = plots.legend(list(table)), "Position RMSE mm, orientation deg"
+    blocks = {
+        "All controllers": sections.headline(summary) + _forests(summary),
+        "Paired comparison": sections.pairs(summary),
+        "Error over time": key + _over_time(tracks),
+        "How often how accurate": key + _profiles(table),
+        "Paths": key + _paths(summary, table, tracks),
+        "By suite": sections.breakdown(summary, "suites", split),
+        "By scenario": sections.breakdown(summary, "scenarios", split),
+        "ISO 9283": sections.iso(summary),
+        "Timing, smoothness and cost": sections.behaviour(summary),
+    }
+    return "".join(section(title, block, NOTES.get(title, "")) for title, block in blocks.items())
+
+
+def _background(summary: dict[str, Any]) -> str:
+    blocks = {
+        "Goal generator": limits.generator(summary),
+        "What each controller was given": sections.fairness(summary),
+        "Weaknesses and limitations": limits.weaknesses(summary),
+        "To reproduce": sections.details(summary),
+    }
+    return "".join(section(title, block, NOTES.get(title, "")) for title, block in blocks.items())
 
 
 def _forests(summary: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,28 +57,45 @@ def run_bench(
     Raises:
         UsageError: ``out`` exists (or was started differently), or nothing is to be run.
     """
-    if not controllers:
-        raise UsageError("A bench needs at least one controller; name one with --controllers.")
     started, chain = time.perf_counter(), load_chain(config.robot)
-    suites = {
-        suite: [one.resampled(chain, config.control_dt) for one in references] for suite, references in suites.items()
-    }
     tasks = make_tasks(config, chain, suites, scenarios)
+    _check_names(controllers)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
     _check_plan(out, fingerprint(tasks, controllers))
+    _run_units(config, chain, controllers, tasks, out, given, progress)
+    summary = write_summary(out, list(controllers), given, time.perf_counter() - started)
+    store.finish_run(out)
+    return summary
+
+
+def _run_units(
+    config: BenchConfig,
+    chain: Chain,
+    controllers: Mapping[str, Any],
+    tasks: list[Task],
+    out: Path,
+    given: dict[str, dict[str, Any]],
+    progress: bool,
+) -> None:
+    """Run every unit that ``out`` does not hold yet and record it as soon as it is finished."""
     done = {row["file"] for row in store.read_rows(out / "episodes.csv")}
     groups = batches(tasks, config.lockstep)
     units = [(name, index) for name in controllers for index in range(len(groups))]
     left = [unit for unit in units if _file(unit) not in done]
     with _bar(len(tasks) * len(controllers), progress) as bar:
-        bar.update(sum(len(groups[index]) for name, index in units if (name, index) not in left))
+        bar.update(sum(len(groups[unit[1]]) for unit in units if unit not in left))
         for unit, episodes in _episodes(config, chain, controllers, tasks, left):
             _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]])
             bar.update(len(episodes))
-    summary = write_summary(out, list(controllers), given, time.perf_counter() - started)
-    store.finish_run(out)
-    return summary
+
+
+def _check_names(controllers: Mapping[str, Any]) -> None:
+    if not controllers:
+        raise UsageError("A bench needs at least one controller; name one with --controllers.")
+    for name in controllers:
+        if not re.fullmatch(r"[\w.+-]+", name):
+            raise UsageError(f"'{name}' cannot name a controller in a bench; use letters, digits and _ . + - only.")
 
 
 def describe_tuning(folder: str | Path) -> dict[str, str]:
@@ -90,9 +108,10 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     train = config.get("train")
     if not isinstance(train, dict):
         raise UsageError(
-            f"'{folder}' is not a tuned controller (its config.json has no 'train'); name a folder of 'armctl tune'."
+            f"'{folder}' is not a tuned controller (no 'train' in its config.json); name a folder of 'armctl tune'."
         )
-    budget = f"{train['updates']} updates × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
+    size = f"{train['updates']} updates × {train['batch']} episodes × {train['horizon']} steps"
+    budget = f"{size}, scenario {config['scenario']}"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
     return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
 
