@@ -53,14 +53,16 @@ class ClearanceGuidance:
 
         A step in whitened coordinates is a step along the covariance of the data: it bends a path as the corpus does.
         """
-        for _ in range(self.steps):
+
+        def improve(z1, _):
             cost, pull = jax.vjp(lambda z: self.cost(to_data(z), condition), z1)
             gradient = pull(jnp.ones_like(cost))[0]
             # Polyak's step for a squared hinge, whose minimum is known to be zero.
             step = 2 * self.strength * cost[:, None] * gradient / (jnp.sum(gradient**2, -1, keepdims=True) + 1e-12)
             length = jnp.linalg.norm(step, axis=-1, keepdims=True)
-            z1 = z1 - step * jnp.minimum(1.0, LARGEST_STEP / (length + 1e-12))
-        return z1
+            return z1 - step * jnp.minimum(1.0, LARGEST_STEP / (length + 1e-12)), None
+
+        return jax.lax.scan(improve, z1, None, length=self.steps)[0]
 
     def cost(self, x1: jax.Array, condition: jax.Array) -> jax.Array:
         """Squared hinge violations (B,) of clearance (m^2, summed over instants) and of the joint range."""

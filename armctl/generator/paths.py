@@ -14,7 +14,8 @@ import numpy as np
 from armctl.errors import UsageError
 from armctl.motion.spline import TIED, control_points, squash, straight_inner
 
-KNEE = 0.96  # fraction of a joint's range inside which a decoded control point is left exactly as it is
+EDGE = 0.999  # of a joint's half range: what a decoded control point never exceeds, whatever the rounding
+KNEE = 0.97  # of EDGE: inside this a decoded control point is left exactly as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +93,7 @@ class PathCoder:
     def decode(self, x: jax.Array, condition: jax.Array) -> jax.Array:
         """Control points (..., count, n) in rad, inside the limits, of path vectors x (..., D)."""
         start, goal = condition[..., : self.n], condition[..., self.n : 2 * self.n]
-        edge = np.where(self.bounded, 1.0, np.inf)
+        edge = np.where(self.bounded, EDGE, np.inf)
         y = control_points(start, goal, squash(self.raw_inner(x, condition), -edge, edge, KNEE))
         return y * jnp.asarray(self.half, x.dtype) + jnp.asarray(self.middle, x.dtype)
 

@@ -1,0 +1,163 @@
+"""From corpus to certified references on a three-joint arm: coding, guidance, proposals, folders and the audit."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from armctl.errors import UsageError
+from armctl.generator import FlowConfig, load_model, propose, save_model, train_flow, write_references
+from armctl.generator.audit import audit_generator, table
+from armctl.generator.audit.block import COLUMNS, one_per_context
+from armctl.generator.contexts import draw_contexts
+from armctl.generator.guidance import ClearanceGuidance
+from armctl.generator.paths import PathCoder
+from armctl.motion.certificate import DISTANCES, RATIOS
+from armctl.motion.corpus import build_corpus
+from armctl.motion.reference import load_suite_dir
+from armctl.urdf import load_chain
+
+FAMILIES = ("point_to_point", "via_points", "periodic")
+CONFIG = FlowConfig(width=64, embedding=32, blocks=2, steps=300, batch=128, chunk=100, sampler_steps=8)
+
+
+@pytest.fixture(scope="module")
+def chain():
+    return load_chain("planar3")
+
+
+@pytest.fixture(scope="module")
+def corpus(chain):
+    return build_corpus(chain, 400, 0, FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def model(chain, corpus):
+    return train_flow(corpus, CONFIG, chain=chain)
+
+
+@pytest.fixture(scope="module")
+def proposed(chain, model):
+    return propose(model, chain, 8, difficulty=0.7, seed=1)
+
+
+def test_coding_a_path_loses_nothing(chain, corpus):
+    coder = PathCoder.of(chain, corpus)
+    conditions = coder.conditions(corpus.start, corpus.goal, corpus.family, corpus.eta)
+    assert conditions.shape == (len(corpus), coder.condition_dimension)
+    again = coder.decode(coder.encode(corpus.control_points), conditions)
+    assert np.allclose(again, corpus.control_points, atol=1e-4)
+
+
+def test_decoded_paths_keep_the_limits_and_their_ends(chain, corpus):
+    coder = PathCoder.of(chain, corpus)
+    conditions = coder.conditions(corpus.start, corpus.goal)
+    wild = 5 * np.random.default_rng(0).normal(size=(len(corpus), coder.dimension)).astype(np.float32)
+    points = np.asarray(coder.decode(wild, conditions))
+    assert np.all((points > chain.lower) & (points < chain.upper))
+    assert np.allclose(points[:, 2], corpus.start, atol=1e-5)
+    assert np.allclose(points[:, -3], corpus.goal, atol=1e-5)
+
+
+def test_a_reversed_path_is_coded_backwards(chain, corpus):
+    coder = PathCoder.of(chain, corpus)
+    forward, _ = coder.dataset(corpus, "train")
+    both, conditions = coder.dataset(corpus, "train", reversal=True)
+    half = len(both) // 2
+    assert np.array_equal(both[:half], forward)
+    assert np.allclose(both[half:].reshape(half, coder.inner, coder.n)[:, ::-1].reshape(half, -1), forward, atol=1e-6)
+    assert np.allclose(conditions[half:, : coder.n], conditions[:half, coder.n : 2 * coder.n])
+
+
+def test_guidance_lowers_the_cost_of_bad_endpoints(chain, model):
+    """Paths pushed into the arm or the floor must come out better, and good ones must not be touched."""
+    guidance = dataclasses.replace(ClearanceGuidance.of(chain, model.coder), steps=8)
+    conditions, _ = draw_contexts(model, chain, np.random.default_rng(0), 64)
+    z = 2.5 * jax.random.normal(jax.random.key(0), (64, model.data))
+    cost = jax.jit(lambda z: guidance.cost(model.to_data(z), conditions))
+    better = jax.jit(lambda z: guidance(z, conditions, model.to_data))(z)
+    before, after = np.asarray(cost(z)), np.asarray(cost(better))
+    assert np.mean(before > 0) > 0.2
+    assert after.sum() < 0.2 * before.sum()
+    assert np.array_equal(np.asarray(better)[before == 0], np.asarray(z)[before == 0])
+
+
+def test_new_contexts_are_new_clear_and_keep_closed_motions_closed(chain, model):
+    contexts, origin = draw_contexts(model, chain, np.random.default_rng(0), 50, family="periodic", difficulty=0.4)
+    n = chain.n
+    assert np.allclose(contexts[:, :n], contexts[:, n : 2 * n], atol=1e-5)
+    assert np.all(np.abs(contexts[:, : 2 * n]) < 1)
+    assert not np.any(np.all(np.isclose(contexts[:, :n], np.asarray(model.contexts)[origin, :n]), axis=1))
+    assert np.allclose(contexts[:, -2:], [0.4, 1.0])
+
+
+def test_every_proposal_is_certified_and_says_how_it_came_about(chain, proposed):
+    references, stats = proposed
+    assert len(references) == stats.accepted == 8
+    assert stats.acceptance_rate == 8 / stats.attempts == stats.validity_after
+    for reference in references:
+        assert reference.meta["certificate"]["valid"]
+        assert reference.meta["certificate"]["eta"] == pytest.approx(0.7, abs=0.03)
+        assert reference.meta["family"] in FAMILIES
+    assert stats.validity_after >= stats.validity_before - 0.2
+
+
+def test_proposals_repeat_with_their_seed(chain, model, proposed, tmp_path):
+    again, _ = propose(load_model(save_model(model, tmp_path)), chain, 8, difficulty=0.7, seed=1)
+    assert all(np.array_equal(a.q, b.q) for a, b in zip(proposed[0], again, strict=True))
+    other, _ = propose(model, chain, 1, difficulty=0.7, seed=2)
+    assert other[0].q.shape != again[0].q.shape or not np.allclose(other[0].q, again[0].q)
+
+
+def test_a_folder_of_proposals_is_a_suite_and_is_not_overwritten(chain, proposed, tmp_path):
+    references, stats = proposed
+    folder = write_references(references, tmp_path / "suite", stats)
+    assert {r.name for r in load_suite_dir(folder, chain)} == {r.name for r in references}
+    with pytest.raises(UsageError, match="already exists"):
+        write_references(references, folder)
+    write_references(references[:3], folder, stats, overwrite=True)
+    assert len(load_suite_dir(folder, chain)) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["suite"]
+    foreign = tmp_path / "mine"
+    foreign.mkdir()
+    (foreign / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="leaves it alone"):
+        write_references(references, foreign, overwrite=True)
+    assert (foreign / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"difficulty": 1.5}, "outside"),
+        ({"family": "waltz"}, "choose one of point_to_point"),
+        ({"count": 0}, "at least 1"),
+    ],
+)
+def test_bad_requests_are_refused(chain, model, options, words):
+    with pytest.raises(UsageError, match=words):
+        propose(model, chain, **{"count": 1, **options})
+
+
+def test_a_model_of_another_arm_is_refused(model):
+    with pytest.raises(UsageError, match="another arm"):
+        propose(model, load_chain("panda"), 1)
+
+
+def test_the_audit_block_is_complete(chain, corpus, model):
+    block = audit_generator(model, corpus, chain, count=64)
+    assert list(block["rows"]) == ["generated", "unguided", "held_out_floor", "corpus_and_reject"]
+    for row in block["rows"].values():
+        assert {*COLUMNS, "feasibility"} == set(row)
+        assert set(row["feasibility"]) == {*RATIOS, *DISTANCES}
+    assert block["rows"]["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
+    assert block["rows"]["corpus_and_reject"]["validity"] == 1
+    assert block["rows"]["generated"]["difficulty_error"] < 0.05
+    assert np.isfinite(block["train_validation_gap"])
+    assert all(name in table(block) for name in ("generated", "z_u", "feasible: floor"))
+
+
+def test_repeated_contexts_count_once(proposed):
+    references = proposed[0]
+    assert one_per_context([*references, *references]) == one_per_context(references)
