@@ -62,7 +62,9 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if not isinstance(value, float):
         return escape(str(value)) if value is not None else "–"
     return number(float(value))
 
