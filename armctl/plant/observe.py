@@ -63,8 +63,8 @@ def observation_vector(m: Measurement, p_tip, R_tip, p_target, R_target):
     """Flat observation of the Gymnasium environments and of the twin's vector environment.
 
     p_tip: (..., 3), R_tip: (..., 3, 3) of the measured configuration; p_target: (..., P+1, 3),
-    R_target: (..., P+1, 3, 3) -> (..., 2n + 9 + 6(P+1)): q, qd, tip position, first two columns of the tip rotation, then
-    for now and every previewed target the position error (m) and the rotation-vector error (rad), world frame.
+    R_target: (..., P+1, 3, 3) -> (..., 2n + 9 + 6(P+1)): q, qd, tip position, first two columns of the tip rotation,
+    then for now and every previewed target the position error (m) and the rotation-vector error (rad), world frame.
     """
     xp = m.q.__array_namespace__()
     batch = m.q.shape[:-1]

@@ -1,8 +1,8 @@
 """The twin: the PyBullet plant written in JAX, batched and differentiable.
 
-One physics step is semi-implicit Euler on M(q) qdd + h(q, qd) = tau - friction + external, exactly as Bullet's multi-body
-solver takes it with damping off and inertias read from the file. PyBullet's joint-limit constraint is not modelled: the
-`limit` flag of a step says when the plant would have met it.
+One physics step is semi-implicit Euler on M(q) qdd + h(q, qd) = tau - friction + external, exactly as Bullet's
+multi-body solver takes it with damping off and inertias read from the file. PyBullet's joint-limit constraint is not
+modelled: the `limit` flag of a step says when the plant would have met it.
 """
 
 from typing import Any, NamedTuple
@@ -34,7 +34,8 @@ class TwinInfo(NamedTuple):
     """What one control step did."""
 
     torque: Array  # (..., n) N m delivered by the motors in the last physics step
-    saturated: Array  # (...) bool, the servo asked for more than the effort limit
+    saturation: Array  # (...) share of joints and physics steps for which the servo asked for the effort limit or more
+    load: Array  # (...) mean square of the torque asked for (saturated) over the effort limit
     limit: Array  # (...) bool, a joint left its range: from here PyBullet's limit constraint is not followed
 
 
@@ -52,8 +53,9 @@ def step(
 ) -> tuple[TwinState, TwinInfo]:
     """Hold a command for one control step.
 
-    arm: the nominal arm; params: the true plant, unbatched or with the state's batch axes; command: (..., n) N m, rad/s or
-    rad of target change, (..., 6) m/s and rad/s for ee_twist; pulses: False when no scenario pushes the tip (cheaper).
+    arm: the nominal arm; params: the true plant, unbatched or with the state's batch axes; command: (..., n) N m, rad/s
+    or rad of target change, (..., 6) m/s and rad/s for ee_twist; pulses: False when no scenario pushes the tip
+    (cheaper).
     """
     command, queue = _delay(state.queue, command, params.latency)
     target = state.target
@@ -64,17 +66,16 @@ def step(
         M, g = dynamics.mass_matrix(arm, state.q), dynamics.gravity(arm, state.q)
     if config.control == "ee_twist":
         command = servo.joint_velocity_from_twist(kinematics.jacobian(arm, state.q), command, arm.velocity)
-    q, qd, applied, saturated, limit = _physics(arm, config, params, state, command, M, g, pulses)
-    after = TwinState(q, qd, target, queue, state.step + 1)
-    return after, TwinInfo(applied, saturated, limit)
+    q, qd, *info = _physics(arm, config, params, state, command, M, g, pulses)
+    return TwinState(q, qd, target, queue, state.step + 1), TwinInfo(*info)
 
 
 def _physics(arm, config, params, state, command, M, g, pulses):
-    """The physics steps of one control step -> q, qd, last applied torque, saturation and limit flags."""
+    """The physics steps of one control step -> q, qd and the fields of TwinInfo."""
     true = arm.with_params(params)
 
     def substep(carry, i):
-        q, qd, _, saturated, limit = carry
+        q, qd, _, saturation, load, limit = carry
         tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity)
         applied, joint = servo.delivered_torque(tau, qd, arm.effort, params.strength, params.viscous, params.coulomb)
         if pulses:
@@ -82,12 +83,15 @@ def _physics(arm, config, params, state, command, M, g, pulses):
             joint = joint + _external_torque(arm, params, q, count, config.physics_dt)
         qd = qd + config.physics_dt * dynamics.forward_dynamics(true, q, qd, joint, params.gravity)
         q = q + config.physics_dt * qd
-        saturated = saturated | jnp.any(jnp.abs(tau) > arm.effort, axis=-1)
+        # statistics, not part of the motion: no gradient, so that training does not pay for them
+        share = jnp.minimum(jnp.abs(jax.lax.stop_gradient(tau)) / arm.effort, 1.0)
+        saturation += jnp.mean(share >= 1.0, axis=-1, dtype=q.dtype) / config.substeps
+        load += jnp.mean(share**2, axis=-1, dtype=q.dtype) / config.substeps
         limit = limit | jnp.any((q < arm.lower) | (q > arm.upper), axis=-1)
-        return (q, qd, applied.astype(q.dtype), saturated, limit), None
+        return (q, qd, applied.astype(q.dtype), saturation, load, limit), None
 
-    no = jnp.zeros(state.q.shape[:-1], bool)
-    start = (state.q, state.qd, jnp.zeros_like(state.q), no, no)
+    zero = jnp.zeros(state.q.shape[:-1], state.q.dtype)
+    start = (state.q, state.qd, jnp.zeros_like(state.q), zero, zero, zero > 0)
     return jax.lax.scan(substep, start, jnp.arange(config.substeps, dtype=state.q.dtype))[0]
 
 
