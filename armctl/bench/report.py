@@ -18,7 +18,7 @@ from armctl.bench.theme import figure, page, section
 
 PATHS = 3
 NOTES = {
-    "All controllers": "Ordered by position error; lower is better. Worst 10lower is better. The worst 10&nbsp;% is the mean of the worst tenth.nbsp;%: mean of the worst tenth.",
+    "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
     "Paired comparison": "The highlighted controller minus the other one on the same episode; negative means better.",
     "Paths": "Deviations are magnified so that millimetres can be seen.",
     "ISO 9283": "Position part; the worst test pose and the worst path count. Poses are revisited within an episode, "
