@@ -4,7 +4,7 @@ from armctl.generator.checkpoint import load_model, save_model
 from armctl.generator.config import FlowConfig
 from armctl.generator.flow import FlowModel, sample
 from armctl.generator.output import write_references
-from armctl.generator.propose import ProposalStats, propose
+from armctl.generator.proposals import ProposalStats, propose
 from armctl.generator.training import fit_flow, train_flow
 
 __all__ = [

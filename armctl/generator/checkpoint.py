@@ -55,10 +55,10 @@ def load_model(folder: str | Path) -> FlowModel:
 
 def _blank(settings: dict) -> FlowModel:
     """A model of the right sizes with fresh parameters."""
-    config = FlowConfig(**settings["flow"])
-    coder = settings["coder"] and PathCoder(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in settings["coder"].items()}
-    )
+    config, coder = FlowConfig(**settings["flow"]), None
+    if settings["coder"]:
+        fields: dict = {name: tuple(v) if isinstance(v, list) else v for name, v in settings["coder"].items()}
+        coder = PathCoder(**fields)
     data, condition = int(settings["data"]), int(settings["condition"])
     params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
     contexts, history = jnp.zeros((0, condition)), jnp.zeros((0, len(HISTORY)))
@@ -70,7 +70,7 @@ def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:
     loaded = [arrays[f"params/{i}"] for i in range(len(leaves))]
     if any(new.shape != old.shape or not np.isfinite(new).all() for new, old in zip(loaded, leaves, strict=True)):
         raise ValueError("its parameters have other sizes than config.json says, or are not finite")
-    fields = {name: jnp.asarray(arrays[name]) for name in FIELDS}
+    fields: dict = {name: jnp.asarray(arrays[name]) for name in FIELDS}
     return dataclasses.replace(model, params=jax.tree.unflatten(tree, map(jnp.asarray, loaded)), **fields)
 
 

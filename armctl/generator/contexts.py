@@ -32,9 +32,9 @@ def draw_contexts(
     Raises:
         UsageError: unknown family, difficulty outside (0, 1], or no clear start and goal found.
     """
-    coder, contexts = model.coder, np.asarray(model.contexts, float)
+    coder, contexts = model.paths, np.asarray(model.contexts, float)
     columns, flag = coder.dropout_groups()
-    pool = np.arange(len(contexts))
+    pool: np.ndarray = np.arange(len(contexts))
     if family is not None:
         pool = np.flatnonzero(contexts[:, columns.start + coder.index(family)] > 0.5)
     if difficulty is not None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
 from armctl.generator.network import graph
 from armctl.generator.paths import PathCoder
@@ -47,6 +48,13 @@ class FlowModel:
     def to_data(self, z: jax.Array) -> jax.Array:
         """Data (..., D) of whitened vectors z (..., D)."""
         return z @ self.axes + self.mean
+
+    @property
+    def paths(self) -> PathCoder:
+        """The coder of a model of robot paths; UsageError for a model of plain vectors."""
+        if self.coder is None:
+            raise UsageError("This flow was fitted to plain vectors, not to the paths of an arm; use train_flow.")
+        return self.coder
 
     @property
     def parameters(self) -> int:
@@ -124,10 +132,11 @@ def _guided_field(model: FlowModel, condition: jax.Array, guidance: Guidance | N
     def plain(x, t):
         return velocity(model.params, model.config, x, jnp.broadcast_to(t, x.shape[:-1]), condition)
 
+    if guidance is None:
+        return plain
+
     def guided(x, t):
         endpoint = x + (1 - t) * plain(x, t)
         return (guidance(endpoint, condition, model.to_data) - x) / (1 - t)
 
-    if guidance is None:
-        return plain
     return lambda x, t: jax.lax.cond(t >= GUIDANCE_START, guided, plain, x, t)

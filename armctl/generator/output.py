@@ -10,7 +10,7 @@ import numpy as np
 
 from armctl import store
 from armctl.errors import UsageError
-from armctl.generator.propose import ProposalStats
+from armctl.generator.proposals import ProposalStats
 from armctl.motion.reference import Reference, save_reference
 
 

@@ -84,8 +84,9 @@ def fit_flow(
     train = _dataset((x - mean) @ inverse, condition, groups)
     validation = _dataset((x_validation - mean) @ inverse, condition_validation, groups)
     params, history = _run(config, train, validation, progress)
-    arrays = (jnp.asarray(a) for a in (mean, axes, condition, history))
-    return FlowModel(params, *arrays, config, x.shape[1], condition.shape[1])
+    sizes = x.shape[1], condition.shape[1]
+    shown = jnp.asarray(condition, jnp.float32)
+    return FlowModel(params, jnp.asarray(mean), jnp.asarray(axes), shown, jnp.asarray(history), config, *sizes)
 
 
 def whitening(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -95,7 +95,8 @@ def test_new_contexts_are_new_clear_and_keep_closed_motions_closed(chain, model)
 def test_every_proposal_is_certified_and_says_how_it_came_about(chain, proposed):
     references, stats = proposed
     assert len(references) == stats.accepted == 8
-    assert stats.acceptance_rate == 8 / stats.attempts == stats.validity_after
+    assert stats.acceptance_rate == 8 / stats.attempts
+    assert 0 < stats.validity_after <= 1
     for reference in references:
         assert reference.meta["certificate"]["valid"]
         assert reference.meta["certificate"]["eta"] == pytest.approx(0.7, abs=0.03)
@@ -161,3 +162,10 @@ def test_the_audit_block_is_complete(chain, corpus, model):
 def test_repeated_contexts_count_once(proposed):
     references = proposed[0]
     assert one_per_context([*references, *references]) == one_per_context(references)
+
+
+def test_hopeless_requests_end_with_a_sentence(chain, model, monkeypatch):
+    """A checker that refuses everything must not be asked for ever."""
+    monkeypatch.setattr("armctl.generator.proposals._judged", lambda checker, candidate: (candidate, ("floor",)))
+    with pytest.raises(UsageError, match=r"Only 0 of 128 proposals were certified while 2 were wanted \(broken: floor"):
+        propose(model, chain, 2)

@@ -7,7 +7,7 @@ import numpy as np
 from armctl.generator.audit.block import audit
 from armctl.generator.flow import FlowModel
 from armctl.generator.guidance import ClearanceGuidance
-from armctl.generator.propose import candidates
+from armctl.generator.proposals import candidates
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
 from armctl.urdf import Chain
@@ -30,7 +30,7 @@ def audit_generator(
     Raises:
         UsageError: the corpus is too small for the statistics.
     """
-    guided = candidates(model, chain, ClearanceGuidance.of(chain, model.coder), dt=dt, seed=seed)
+    guided = candidates(model, chain, ClearanceGuidance.of(chain, model.paths), dt=dt, seed=seed)
     free = candidates(model, chain, dt=dt, seed=seed)
     train = references(corpus, chain, "train", dt)
     drawn = np.random.default_rng(seed).permutation(len(train))[:count]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from armctl.errors import UsageError
@@ -23,7 +24,7 @@ from armctl.urdf import Chain
 
 BATCH = 64  # one compiled size serves every request
 PATIENCE = 10  # attempts per wanted reference before giving up
-BASELINE = 64  # unguided proposals that are certified for comparison
+BASELINE = 64  # proposals certified without guidance, and at least as many with it, to compare validity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ProposalStats:
         attempts, accepted: proposals certified or refused, and those kept.
         acceptance_rate: accepted / attempts.
         validity_before: fraction of unguided proposals, same contexts and noise, that the checker certifies.
-        validity_after: the same with guidance.
+        validity_after: the same with guidance; both of at least 64 proposals.
         broken: how often the checker found each constraint broken after guidance ("timing": gravity alone is too much).
         seconds: wall-clock time.
     """
@@ -72,25 +73,37 @@ def propose(
     """
     _check(model, chain, count)
     began = time.perf_counter()
-    options = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
-    guidance = ClearanceGuidance.of(chain, model.coder) if guided else None
+    options: dict = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
+    guidance = ClearanceGuidance.of(chain, model.paths) if guided else None
     with Checker(chain) as checker:
         baseline = itertools.islice(candidates(model, chain, None, **options), BASELINE)
         before = [not _judged(checker, candidate)[1] for candidate in baseline]
-        kept, broken, attempts = [], Counter(), 0
-        for candidate in candidates(model, chain, guidance, **options):
-            reference, reasons = _judged(checker, candidate)
+        kept, verdicts, attempts = _collect(checker, candidates(model, chain, guidance, **options), count, progress)
+    after = float(np.mean([not reasons for reasons in verdicts]))
+    broken, seconds = dict(Counter(itertools.chain(*verdicts))), time.perf_counter() - began
+    return kept, ProposalStats(attempts, count, count / attempts, float(np.mean(before)), after, broken, seconds)
+
+
+def _collect(checker: Checker, stream: Iterator[Reference | None], count: int, progress):
+    """The first `count` certified references, what each proposal broke, and how many proposals it took.
+
+    Goes on judging to at least BASELINE proposals, so that validity is known however few are wanted.
+    """
+    kept: list[Reference] = []
+    verdicts: list[tuple[str, ...]] = []
+    attempts = 0
+    for candidate in stream:
+        reference, reasons = _judged(checker, candidate)
+        verdicts.append(reasons)
+        if len(kept) < count:
             attempts += 1
-            broken.update(reasons)
-            if not reasons:
-                kept.append(reference)
+            kept += [reference] if reference is not None and not reasons else []
             if progress is not None:
                 progress(len(kept), attempts)
-            if len(kept) == count:
-                break
-            _refuse_hopeless(count, len(kept), attempts, broken)
-    rate, seconds = count / attempts, time.perf_counter() - began
-    return kept, ProposalStats(attempts, count, rate, float(np.mean(before)), rate, dict(broken), seconds)
+            _refuse_hopeless(count, len(kept), attempts, verdicts)
+        if len(kept) == count and len(verdicts) >= BASELINE:
+            return kept, verdicts, attempts
+    raise AssertionError("the stream of proposals is endless")
 
 
 def candidates(
@@ -103,17 +116,18 @@ def candidates(
     exceeds the torque limits.
     """
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
-    families, flag = model.coder.dropout_groups()
+    families, flag = model.paths.dropout_groups()
     for round_ in itertools.count():
         conditions, contexts = draw_contexts(model, chain, rng, BATCH, difficulty=difficulty, family=family)
-        x = sample(model, jax.random.fold_in(key, round_), conditions, guidance=guidance)
-        points = np.asarray(_decode(model.coder, x, conditions), float)
+        condition = jnp.asarray(conditions)
+        x = sample(model, jax.random.fold_in(key, round_), condition, guidance=guidance)
+        points = np.asarray(_decode(model.paths, x, condition), float)
         t_min, binding = path_timing(chain, points)
         for k in range(BATCH):
             if not np.isfinite(t_min[k]):
                 yield None
                 continue
-            name = model.coder.families[int(np.argmax(conditions[k, families]))]
+            name = model.paths.families[int(np.argmax(conditions[k, families]))]
             meta = {"family": name, "context": int(contexts[k]), "seed": seed, "source": "generator"}
             yield path_reference(
                 chain, points[k], t_min[k], conditions[k, flag.start], dt,
@@ -122,8 +136,8 @@ def candidates(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decode(coder: PathCoder, x: jax.Array, conditions: np.ndarray) -> jax.Array:
-    return coder.decode(x, conditions)
+def _decode(coder: PathCoder, x: jax.Array, condition: jax.Array) -> jax.Array:
+    return coder.decode(x, condition)
 
 
 def _judged(checker: Checker, reference: Reference | None) -> tuple[Reference | None, tuple[str, ...]]:
@@ -138,14 +152,14 @@ def _judged(checker: Checker, reference: Reference | None) -> tuple[Reference | 
 def _check(model: FlowModel, chain: Chain, count: int) -> None:
     if count < 1:
         raise UsageError(f"Cannot propose {count} references; ask for at least 1.")
-    if model.coder is None or not model.coder.fits(chain):
+    if not model.paths.fits(chain):
         raise UsageError(f"This generator was trained on another arm than {chain.name}; train one for it first.")
 
 
-def _refuse_hopeless(count: int, accepted: int, attempts: int, broken: Counter) -> None:
-    if attempts < max(PATIENCE * count, 2 * BATCH):
+def _refuse_hopeless(count: int, accepted: int, attempts: int, verdicts: list[tuple[str, ...]]) -> None:
+    if accepted == count or attempts < max(PATIENCE * count, 2 * BATCH):
         return
-    worst = ", ".join(f"{name} {times}x" for name, times in broken.most_common(3))
+    worst = ", ".join(f"{name} {times}x" for name, times in Counter(itertools.chain(*verdicts)).most_common(3))
     raise UsageError(
         f"Only {accepted} of {attempts} proposals were certified while {count} were wanted (broken: {worst}); "
         "lower the difficulty, choose another family or train the generator longer."
