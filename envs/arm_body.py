@@ -55,7 +55,9 @@ class ArmBody:
         # forces: n joint torques of the next step, N m; they last one step
         self.set_torque = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL, **client)
         for link in range(-1, chain.n):
-            p.changeDynamics(self.id, link, linearDamping=0, angularDamping=0, jointDamping=0, **client)
+            # Bullet would also clamp joint velocities to 100 rad/s without a word
+            off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": 1e9}
+            p.changeDynamics(self.id, link, **off, **client)
             p.setCollisionFilterGroupMask(self.id, link, 0, 0, **client)
         self.reset(chain.home, np.zeros(chain.n))
         # Bullet knows a link's centre of mass to double precision, but the frame of the URDF only to single.

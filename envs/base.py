@@ -20,6 +20,8 @@ from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 
+BOUND = 1e6
+"""Of the observation spaces: beyond anything an arm does, but finite, as Gymnasium asks."""
 RENDER_MODES = ("rgb_array", "human")
 ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
 
@@ -27,12 +29,15 @@ ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
 class ArmEnv(gym.Env):
     """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
 
-    Subclasses set `targets`, a list of (position, quaternion) pairs of plain numbers, one per control step with
+    Subclasses set `targets`, a sequence of (position, quaternion) pairs of plain numbers, one per control step with
     `preview` more at its end, in `_start`, and say in `_finished` when an episode is truncated.
 
     Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
     q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
     """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
+    options: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -56,17 +61,17 @@ class ArmEnv(gym.Env):
             raise UsageError(f"preview is {preview!r}; give the number of future targets to observe, 0 or more.")
         self.render_mode = _check_render_mode(render_mode)
         self.preview, self.dt = preview, control_dt
-        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": max(1, round(1 / control_dt))}
+        self.metadata = self.metadata | {"render_fps": max(1, round(1 / control_dt))}
         self.action_scale = action_scale(self.chain, self.config)
         self.action_space = Box(-1.0, 1.0, self.action_scale.shape, np.float32)
-        wide = lambda size: Box(-np.inf, np.inf, (size,), np.float64)  # noqa: E731
+        wide = lambda size: Box(-BOUND, BOUND, (size,), np.float64)  # noqa: E731
         width = 2 * self.chain.n + 9 + 6 * (preview + 1)
         self.observation_space = Dict({"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)})
         self.plant = Plant(self.chain, self.config, motor)
         self._touching = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
         self._limits = list(zip(self.chain.lower.tolist(), self.chain.upper.tolist(), strict=True))
-        self.targets: list[tuple] = []
+        self.targets: Any = ()
         self._over = "Call reset() before step()."
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -84,6 +89,14 @@ class ArmEnv(gym.Env):
         info = self._info(errors, 0.0)
         self._draw_window()
         return observation, info
+
+    def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
+        raise NotImplementedError
+
+    def _finished(self) -> bool:
+        """Whether the episode is over."""
+        raise NotImplementedError
 
     def step(self, action):
         """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
@@ -180,18 +193,18 @@ class ArmEnv(gym.Env):
         """The current picture, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
         if self.render_mode != "rgb_array":
             return None
-        self._show()
-        return self._camera.picture()
+        return self._show().picture()
 
     def _draw_window(self) -> None:
         if self.render_mode == "human":
             self._show()
 
-    def _show(self) -> None:
+    def _show(self) -> Camera:
         if self._camera is None:
             self._camera = Camera(self.chain, human=self.render_mode == "human")
         position, quat = self.targets[self.plant.steps]
         self._camera.place(self.plant.q, [*position, *quat])
+        return self._camera
 
     def close(self) -> None:
         """Disconnect from PyBullet; any number of times."""

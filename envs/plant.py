@@ -44,6 +44,7 @@ class Plant:
         self.params = plant_params(chain, self.scenario)
         self._follow = Follower(chain, config)
         bullet = motor == "bullet"
+        self.drive: BulletMotors | ServoDrive
         self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
     def reset(self, scenario: Scenario, q, qd) -> None:
@@ -56,7 +57,7 @@ class Plant:
         self.steps, self.saturation, self.load = 0, 0.0, 0.0
         self.q, self.qd = self.body.state()
         self.torque = np.zeros(self.chain.n)
-        self._pending = deque()
+        self._pending: deque[np.ndarray] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)

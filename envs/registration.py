@@ -1,9 +1,11 @@
 """Gymnasium ids of the shipped arms."""
 
+from typing import Any
+
 import gymnasium as gym
 
 ROBOTS = ("panda", "iiwa14", "ur5e", "xarm6", "gen3", "planar3")
-TASKS = {
+TASKS: dict[str, dict[str, Any]] = {
     "Reach": {"entry_point": "armctl.envs.reach:ReachEnv", "max_episode_steps": 200},
     "Track": {"entry_point": "armctl.envs.track:TrackEnv"},
 }

@@ -53,7 +53,8 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
     body, still = ArmBody(chain, collisions=True), np.zeros(chain.n)
     pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
     closest = np.full(len(pairs), REACH)
-    for q in np.random.default_rng(0).uniform(*joint_box(chain, 0.0), (SAMPLES, chain.n)):
+    lower, upper = joint_box(chain, 0.0)
+    for q in np.random.default_rng(0).uniform(lower, upper, (SAMPLES, chain.n)):
         body.place(q, still)
         closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
     body.close()

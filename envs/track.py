@@ -1,6 +1,7 @@
 """Tracking: follow a moving pose."""
 
 from pathlib import Path
+from typing import Any
 
 from armctl.envs.base import ArmEnv
 from armctl.errors import UsageError
@@ -55,7 +56,7 @@ class TrackEnv(ArmEnv):
             raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
         self._duration = duration
         self._fixed = None if reference is None else self._read(reference)
-        self.reference: Reference | None = None
+        self.reference: Any = None
 
     def _read(self, reference) -> Reference:
         if isinstance(reference, str | Path):

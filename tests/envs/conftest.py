@@ -1,0 +1,9 @@
+import pytest
+
+from armctl.envs.registration import register_all
+
+
+@pytest.fixture(autouse=True, scope="session")
+def registered():
+    """Every id is known to Gymnasium."""
+    register_all()

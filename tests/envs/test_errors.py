@@ -1,0 +1,77 @@
+"""Bad input: one clear sentence that names the value and the remedy."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from armctl.envs.reach import ReachEnv
+from armctl.envs.vector import make_vec
+from armctl.errors import UsageError
+
+REACH = "armctl/Planar3Reach-v0"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"robot": "pandaa"}, "pandaa.*planar3"),
+        ({"control": "speed"}, "speed.*torque"),
+        ({"reward": "huge"}, "huge.*dense"),
+        ({"scenario": "storm"}, "storm.*payload"),
+        ({"scenario": 3}, "3.*Scenario"),
+        ({"motor": "steam"}, "steam.*servo"),
+        ({"control_dt": 0.003}, "0.003.*multiple"),
+        ({"preview": -1}, "preview is -1"),
+    ],
+)
+def test_wrong_arguments(kwargs, words):
+    with pytest.raises(UsageError, match=words):
+        gym.make(REACH, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (np.array([0.0, np.nan, 0.0]), "Entry 1.*nan"),
+        (np.array([0.0, 0.0, np.inf]), "Entry 2.*inf"),
+        (np.zeros(4), r"shape \(4,\).*3"),
+        ("left", "str"),
+    ],
+)
+def test_wrong_actions(action, words):
+    env = gym.make(REACH)
+    env.reset(seed=0)
+    with pytest.raises(UsageError, match=words):
+        env.step(action)
+    env.close()
+
+
+def test_wrong_references(tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        gym.make("armctl/Planar3Track-v0", reference=str(tmp_path / "nowhere.npz"))
+    with pytest.raises(UsageError, match="int"):
+        gym.make("armctl/Planar3Track-v0", reference=3)
+    panda = gym.make("armctl/PandaTrack-v0")
+    panda.reset(seed=0)
+    with pytest.raises(UsageError, match=r"7.*3"):
+        gym.make("armctl/Planar3Track-v0", reference=panda.unwrapped.reference)
+    panda.close()
+
+
+def test_wrong_vectors():
+    with pytest.raises(UsageError, match="0"):
+        make_vec(REACH, 0)
+    with pytest.raises(UsageError, match="gpu"):
+        make_vec(REACH, 2, backend="gpu")
+
+
+def test_unknown_render_mode():
+    with pytest.raises(UsageError, match=r"ascii.*rgb_array"):
+        ReachEnv("planar3", render_mode="ascii")
+
+
+def test_a_window_without_a_display(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(UsageError, match=r"DISPLAY.*rgb_array"):
+        gym.make(REACH, render_mode="human")

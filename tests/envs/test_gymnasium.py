@@ -1,0 +1,145 @@
+"""The environments as Gymnasium sees them."""
+
+import subprocess
+import sys
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from armctl.envs.bullet import p
+from armctl.envs.registration import env_ids
+from armctl.envs.reward import REWARDS
+from armctl.errors import UsageError
+from armctl.plant.scenario import Scenario
+from armctl.plant.servo import CONTROLS
+
+TRACK = "armctl/PandaTrack-v0"
+
+ROLLOUT = """
+import hashlib, gymnasium as gym, numpy as np
+from armctl.envs.registration import register_all
+register_all()
+env = gym.make({id!r}, control={control!r}, scenario="stress")
+env.action_space.seed(3)
+rows = [env.reset(seed=5)[0]["observation"]]
+for _ in range(200):
+    observation, reward, _, _, _ = env.step(env.action_space.sample())
+    rows.append(np.append(observation["observation"], reward))
+print(hashlib.sha256(np.concatenate(rows).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("id", env_ids())
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("reward", REWARDS)
+def test_check_env(id, control, reward):
+    env = gym.make(id, control=control, reward=reward, disable_env_checker=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped, skip_render_check=True)
+    env.close()
+
+
+@pytest.mark.parametrize("control", ["velocity", "torque"])
+def test_same_seed_same_bits_across_instances_and_processes(control, capfd):
+    script = ROLLOUT.format(id=TRACK, control=control)
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for _ in range(2):
+        exec(script, {})
+    assert capfd.readouterr().out.split() == other.stdout.split() * 2
+
+
+def test_an_episode_leaves_no_trace_in_the_next():
+    env = gym.make(TRACK, scenario="payload_friction")
+    runs = []
+    for _ in range(2):
+        rows = [env.reset(seed=1)[0]["observation"]]
+        for k in range(50):
+            rows.append(env.step(np.full(7, np.sin(k)))[0]["observation"])
+        runs.append(np.array(rows))
+        env.reset(seed=7)
+        env.step(np.ones(7))
+    np.testing.assert_array_equal(*runs)
+    env.close()
+
+
+def test_a_hundred_environments_leak_no_client():
+    def connected():
+        return sum(p.isConnected(i) for i in range(1024))
+
+    before = connected()
+    for k in range(100):
+        env = gym.make("armctl/Planar3Reach-v0", motor=("servo", "bullet")[k % 2])
+        if k % 10 == 0:
+            env.reset(seed=0)
+        env.close()
+        env.unwrapped.close()
+    assert connected() == before
+
+
+@pytest.mark.parametrize("reward", REWARDS)
+def test_relabelling_with_the_same_goal_gives_the_same_reward(reward):
+    env = gym.make(TRACK, reward=reward)
+    env.reset(seed=0)
+    achieved, desired, infos, given = [], [], [], []
+    for k in range(20):
+        observation, r, _, _, info = env.step(np.full(7, 0.05 * np.cos(k)))
+        achieved.append(observation["achieved_goal"])
+        desired.append(observation["desired_goal"])
+        infos.append(info)
+        given.append(r)
+        one = env.unwrapped.compute_reward(achieved[-1], desired[-1], info)
+        assert one == pytest.approx(r, abs=1e-12)
+        assert sum(info["reward_terms"].values()) == pytest.approx(r, abs=1e-12)
+    batch = env.unwrapped.compute_reward(np.array(achieved), np.array(desired), np.array(infos))
+    np.testing.assert_allclose(batch, given, atol=1e-12)
+    env.close()
+
+
+def test_tracking_is_truncated_at_the_end_and_never_terminates():
+    env = gym.make(TRACK, duration=0.3)
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(7))[2:4] for _ in range(30)]
+    assert ends == [(False, False)] * 29 + [(False, True)]
+    with pytest.raises(UsageError, match="reset"):
+        env.step(np.zeros(7))
+    env.close()
+
+
+def test_options_overrule_the_constructor():
+    env = gym.make(TRACK)
+    env.reset(seed=0)
+    reference = env.unwrapped.reference
+    observation, _ = env.reset(options={"reference": reference, "scenario": Scenario(payload_mass=1.5)})
+    assert env.unwrapped.reference is reference
+    assert env.unwrapped.scenario.payload_mass == 1.5
+    np.testing.assert_allclose(observation["achieved_goal"], reference.pose[0], atol=1e-9)
+    np.testing.assert_array_equal(env.unwrapped.state()[0], reference.q[0])
+    with pytest.raises(UsageError, match="speed"):
+        env.reset(options={"speed": 2})
+    env.close()
+
+
+def test_scenarios_by_function():
+    env = gym.make("armctl/Planar3Reach-v0", scenario=lambda rng: Scenario(payload_mass=float(rng.uniform(1, 2))))
+    masses = []
+    for seed in (0, 1, 0):
+        env.reset(seed=seed)
+        masses.append(env.unwrapped.scenario.payload_mass)
+    assert masses[0] == masses[2] != masses[1]
+    env.close()
+
+
+def test_noise_is_measured_but_not_true():
+    env = gym.make("armctl/Planar3Reach-v0", scenario=Scenario(position_noise=0.01, velocity_noise=0.01))
+    env.reset(seed=0)
+    env.step(np.zeros(3))
+    q, qd = env.unwrapped.measure()
+    true_q, true_qd = env.unwrapped.state()
+    assert 0 < np.max(np.abs(q - true_q)) < 0.1
+    assert 0 < np.max(np.abs(qd - true_qd)) < 0.1
+    np.testing.assert_array_equal(env.unwrapped.measure()[0], q)
+    env.close()

@@ -1,0 +1,50 @@
+"""The scalar pose formulas agree with geometry.py; self-collision agrees with checking every pair."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armctl import geometry
+from armctl.envs import pose, reward
+from armctl.envs.arm_body import ArmBody
+from armctl.envs.self_collision import REACH, SelfCollision, collision_pairs
+from armctl.urdf import load_chain
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_poses(seed):
+    rng = np.random.default_rng(seed)
+    quats = rng.normal(size=(2, 4))
+    return rng.normal(size=(2, 3)), quats / np.linalg.norm(quats, axis=-1, keepdims=True)
+
+
+@given(seeds)
+@settings(max_examples=50, deadline=None)
+def test_scalar_formulas(seed):
+    p, quat = random_poses(seed)
+    R = geometry.quat_to_matrix(quat)
+    error = geometry.rotation_error_vector(R[0], R[1])
+    np.testing.assert_allclose(pose.rotation_error(quat[0], quat[1]), error, atol=1e-9)
+    np.testing.assert_allclose(pose.first_columns(quat[0]), np.concatenate([R[0, :, 0], R[0, :, 1]]), atol=1e-12)
+    T = geometry.pose_to_matrix(np.concatenate([p, quat], axis=-1))
+    position, turn = pose.compose(p[0], quat[0], p[1], quat[1])
+    np.testing.assert_allclose(geometry.pose_to_matrix(np.array([*position, *turn])), T[0] @ T[1], atol=1e-12)
+    distance, angle = reward.goal_errors(np.append(p[0], quat[0]), np.append(p[1], quat[1]))
+    assert np.isclose(angle, geometry.orientation_angle(R[0], R[1]), atol=1e-9)
+    assert np.isclose(distance, np.linalg.norm(p[0] - p[1]))
+
+
+def test_skipping_pairs_changes_no_answer():
+    chain = load_chain("panda")
+    body = ArmBody(chain, collisions=True)
+    touching, rng, q = SelfCollision(body), np.random.default_rng(0), chain.home
+    pairs, _ = collision_pairs(chain)
+    answers = []
+    for _ in range(400):
+        q = np.clip(q + rng.uniform(-0.25, 0.25, chain.n), chain.lower, chain.upper)
+        answers.append(touching(q))
+        body.place(q, np.zeros(chain.n))
+        assert answers[-1] == any(body.distance(*pair, REACH) <= 0 for pair in pairs)
+    assert 0 < sum(answers) < 400
+    body.close()
