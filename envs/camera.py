@@ -12,7 +12,7 @@ from armctl.errors import UsageError
 from armctl.urdf import Chain, write_urdf
 
 TARGET_COLOUR = (0.95, 0.35, 0.1, 0.9)
-FLOOR_COLOUR = (0.93, 0.94, 0.95, 1.0)
+FLOOR_COLOUR = (0.66, 0.7, 0.75, 1.0)
 
 
 class Camera:
@@ -41,9 +41,10 @@ class Camera:
             self._add(p.GEOM_BOX, (*(0.9 * np.eye(3)[i]), 1.0), halfExtents=(0.003 + 0.03 * np.eye(3)[i]).tolist())
             for i in range(3)
         ]
-        reach = float(np.linalg.norm(chain.T_parent_joint[:, :3, 3], axis=-1).sum())
-        self._distance = 1.35 * reach + 0.35
-        self._look_at = (0.25 * reach, 0.0, 0.42 * reach)
+        offsets = np.vstack([chain.T_parent_joint[:, :3, 3], chain.T_last_tip[:3, 3]])
+        reach = float(np.linalg.norm(offsets, axis=-1).sum())
+        self._distance = 0.9 * reach + 0.35
+        self._look_at = (0.22 * reach, 0.0, 0.36 * reach)
 
     def _add(self, kind, colour, position=(0, 0, 0), **size) -> int:
         client = {"physicsClientId": self._client}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import gymnasium as gym
+from gymnasium.envs.registration import register, registry
 
 ROBOTS = ("panda", "iiwa14", "ur5e", "xarm6", "gen3", "planar3")
 TASKS: dict[str, dict[str, Any]] = {
@@ -21,5 +21,5 @@ def register_all() -> None:
     for robot in ROBOTS:
         for task, spec in TASKS.items():
             name = f"armctl/{robot.capitalize()}{task}-v0"
-            if name not in gym.registry:
-                gym.register(name, kwargs={"robot": robot}, **spec)
+            if name not in registry:
+                register(name, kwargs={"robot": robot}, **spec)

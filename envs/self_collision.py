@@ -8,7 +8,7 @@ from armctl.envs.arm_body import ArmBody
 from armctl.motion.sampling import joint_box
 from armctl.urdf import Chain, spheres
 
-REACH = 2.0
+REACH = 0.4
 """Distances are measured up to here, m."""
 SAMPLES, MARGIN = 400, 0.03
 """A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
