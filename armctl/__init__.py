@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+from armctl.registration import register_all
+
 __version__ = "0.1.0"
 
 _EXPORTS = {
@@ -13,6 +15,9 @@ _EXPORTS = {
 }
 
 __all__ = [*_EXPORTS, "__version__"]
+
+
+register_all()
 
 
 def __getattr__(name: str):

@@ -15,7 +15,7 @@ _STATIC = {"static": True}
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """A serial arm with z-aligned link frames; the leaves are NumPy float64 as loaded and may carry batch axes in front."""
+    """A serial arm with z-aligned link frames; leaves are NumPy float64 as loaded and may carry batch axes in front."""
 
     name: str = field(metadata=_STATIC)
     joint_names: tuple[str, ...] = field(metadata=_STATIC)

@@ -117,8 +117,8 @@ def forward_dynamics(arm: Arm, q, qd, tau, gravity=GRAVITY):
     """Joint acceleration under a torque, by the articulated-body algorithm (Featherstone 1983).
 
     q, qd, tau: (..., n) rad, rad/s, N m; gravity: (..., 3) m/s^2 -> qdd (..., n) rad/s^2. Friction is not included.
-    The derivative is implicit (Carpentier & Mansard 2018): with l = M^-1 g for a cotangent g, the torque's is l and every
-    other input's is -l' d ID(q, qd, qdd); l reuses the articulated inertias of the forward pass.
+    The derivative is implicit (Carpentier & Mansard 2018): with l = M^-1 g for a cotangent g, the torque's is l and
+    every other input's is -l' d ID(q, qd, qdd); l reuses the articulated inertias of the forward pass.
     """
     q, qd, tau = (sf.promote(arm, x) for x in (q, qd, tau))
     return _forward_dynamics(arm, q, qd, tau, jnp.asarray(gravity, q.dtype))

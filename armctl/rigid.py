@@ -1,4 +1,4 @@
-"""Rigid-body kinematics and dynamics of a Chain in plain NumPy: the plain-spoken counterpart of kinematics.py and dynamics.py.
+"""Rigid-body kinematics and dynamics of a Chain in plain NumPy, the counterpart of kinematics.py and dynamics.py.
 
 Used where JAX must not be imported (the PyBullet environments) and as an independent statement of the laws in tests.
 Configurations q are (..., n) rad (m for prismatic joints); batch axes lead.

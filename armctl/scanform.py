@@ -15,7 +15,7 @@ Mat = tuple[Vec, Vec, Vec]  # rows
 
 
 def joint_major(x, core: int = 0):
-    """Move the joint axis to the front. x: (..., n, *core) -> (n, ...), or for 3-vectors and 3x3 matrices tuples of them."""
+    """Move the joint axis to the front. x: (..., n, *core) -> (n, ...); 3-vectors and 3x3 matrices become tuples of that."""
     x = jnp.moveaxis(jnp.asarray(x), -1 - core, 0)
     if core == 0:
         return x

@@ -8,7 +8,7 @@ _EXPORTS = {
     "ReachEnv": "armctl.envs.reach",
     "TrackEnv": "armctl.envs.track",
     "make_vec": "armctl.envs.vector",
-    "register_all": "armctl.envs.registration",
+    "register_all": "armctl.registration",
 }
 
 __all__ = [*_EXPORTS]

@@ -4,7 +4,7 @@ from functools import partial
 
 import gymnasium as gym
 
-from armctl.envs.registration import register_all
+from armctl.registration import register_all
 from armctl.errors import UsageError
 
 BACKENDS = ("bullet", "twin")

@@ -22,7 +22,7 @@ import gymnasium as gym
 import tyro
 
 from armctl.envs.bullet import quiet
-from armctl.envs.registration import register_all
+from armctl.registration import register_all
 
 SETTINGS = {
     "position, bullet motors": {"control": "position", "motor": "bullet"},

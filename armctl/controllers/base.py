@@ -50,9 +50,13 @@ class Controller(nnx.Module):
         raise TypeError(f"{type(self).__name__} does not say how to control.")
 
 
-def gain(value, shape=()) -> nnx.Param:
+class Gain(nnx.Param):
+    """A parameter with a meaning of its own (a gain), which training moves faster than the weights of a network."""
+
+
+def gain(value, shape=()) -> Gain:
     """A positive gain, kept as its logarithm."""
-    return nnx.Param(jax.numpy.full(shape, np.log(value), jax.numpy.float32))
+    return Gain(jax.numpy.full(shape, np.log(value), jax.numpy.float32))
 
 
 def make(name: str, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> Controller:

@@ -4,12 +4,8 @@ import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
+from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
 from armctl.dynamics import inverse_dynamics
-
-
-def held_acceleration(w, control_dt):
-    """Reference acceleration averaged over the control step, which a held command should realise. -> (..., n)."""
-    return (w.qd[..., 1, :] - w.qd[..., 0, :]) / control_dt
 
 
 class ComputedTorque(Controller):
@@ -17,14 +13,13 @@ class ComputedTorque(Controller):
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         super().__init__(arm, control_dt, preview, seed)
-        self.log_kp = gain(400.0, (arm.n,))
-        self.log_kd = gain(40.0, (arm.n,))
+        self.log_kp, self.log_kd = gain(600.0, (arm.n,)), gain(40.0, (arm.n,))
+        self.lead = lead_gain(preview)
 
     def __call__(self, carry, m, w):
         """Inverse dynamics of the reference acceleration plus a PD correction."""
-        feedback = jnp.exp(self.log_kp[...]) * (w.q[..., 0, :] - m.q) + jnp.exp(self.log_kd[...]) * (
-            w.qd[..., 0, :] - m.qd
-        )
-        qdd = held_acceleration(w, self.control_dt) + feedback
+        qdd = held(ahead(w, lead_steps(self.lead, self.preview)).qd, self.control_dt)
+        qdd += jnp.exp(self.log_kp[...]) * (w.q[..., 0, :] - m.q)
+        qdd += jnp.exp(self.log_kd[...]) * (w.qd[..., 0, :] - m.qd)
         tau = inverse_dynamics(self.arm, m.q, m.qd, qdd)
         return carry, jnp.clip(tau, -self.arm.effort, self.arm.effort)

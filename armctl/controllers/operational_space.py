@@ -5,12 +5,10 @@ import jax.numpy as jnp
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
 from armctl.controllers.errors import TipState, damped_inverse, tip_state
+from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
 from armctl.dynamics import inverse_dynamics
+from armctl.plant.observe import Measurement, Window
 from armctl.plant.servo import matvec
-
-
-def _six(position, rotation):
-    return jnp.exp(jnp.stack([position[...]] * 3 + [rotation[...]] * 3))
 
 
 class OperationalSpace(Controller):
@@ -18,23 +16,27 @@ class OperationalSpace(Controller):
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         super().__init__(arm, control_dt, preview, seed)
-        self.log_kp_position, self.log_kp_rotation = gain(400.0), gain(400.0)
+        self.log_kp_position, self.log_kp_rotation = gain(600.0), gain(600.0)
         self.log_kd_position, self.log_kd_rotation = gain(40.0), gain(40.0)
-        self.log_posture_kp, self.log_posture_kd = gain(50.0), gain(14.0)
+        self.log_posture_kp, self.log_posture_kd = gain(100.0), gain(20.0)
+        self.lead = lead_gain(preview)
 
     def __call__(self, carry, m, w):
         """a = a_ref + Kd V_e + Kp e; qdd = J# (a - Jdot qd) + (I - J# J) qdd_posture; tau = ID(q, qd, qdd)."""
-        return carry, self.clip(self.torque(m, w, tip_state(self.arm, m, w), 0.0))
+        future = ahead(w, lead_steps(self.lead, self.preview))
+        return carry, self.clip(self.torque(m, w, future, tip_state(self.arm, m, w), 0.0))
 
-    def torque(self, m, w, tip: TipState, extra):
-        """Unclipped torque. tip: errors at m; extra: (..., 6) tip acceleration to add, m/s^2 and rad/s^2 -> (..., n)."""
-        feedback = _six(self.log_kp_position, self.log_kp_rotation) * tip.error
-        feedback += _six(self.log_kd_position, self.log_kd_rotation) * tip.twist_error
-        held = (w.twist[..., 1, :] - w.twist[..., 0, :]) / self.control_dt
+    def torque(self, m: Measurement, w: Window, future: Window, tip: TipState, extra):
+        """Unclipped torque. w: what index 0 is compared with; future: whose two samples give the feed-forward;
+
+        tip: errors of m against w; extra: (..., 6) tip acceleration to add, m/s^2 and rad/s^2 -> (..., n) N m.
+        """
+        feedback = six(self.log_kp_position, self.log_kp_rotation) * tip.error
+        feedback += six(self.log_kd_position, self.log_kd_rotation) * tip.twist_error
         posture = jnp.exp(self.log_posture_kp[...]) * (w.q[..., 0, :] - m.q)
         posture += jnp.exp(self.log_posture_kd[...]) * (w.qd[..., 0, :] - m.qd)
-        posture += (w.qd[..., 1, :] - w.qd[..., 0, :]) / self.control_dt
-        acceleration = held + feedback + extra - tip.Jdot_qd
+        posture += held(future.qd, self.control_dt)
+        acceleration = held(future.twist, self.control_dt) + feedback + extra - tip.Jdot_qd
         qdd = posture + matvec(damped_inverse(tip.J), acceleration - matvec(tip.J, posture))
         return inverse_dynamics(self.arm, m.q, m.qd, qdd)
 
@@ -44,13 +46,13 @@ class OperationalSpace(Controller):
 
 
 class OperationalSpaceIntegral(OperationalSpace):
-    """The same with the integral of the pose error, leaking and clamped against wind-up."""
+    """The same with the integral of the pose error, clamped against wind-up."""
 
     LIMIT = 0.05  # m s, rad s
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         super().__init__(arm, control_dt, preview, seed)
-        self.log_ki_position, self.log_ki_rotation = gain(1000.0), gain(1000.0)
+        self.log_ki_position, self.log_ki_rotation = gain(3000.0), gain(3000.0)
 
     def init_carry(self, batch=()):
         """Integral of the pose error, (..., 6) m s and rad s."""
@@ -60,5 +62,11 @@ class OperationalSpaceIntegral(OperationalSpace):
         """As the base class, plus Ki times the integral."""
         tip = tip_state(self.arm, m, w)
         carry = jnp.clip(carry + self.control_dt * tip.error, -self.LIMIT, self.LIMIT)
-        extra = _six(self.log_ki_position, self.log_ki_rotation) * carry
-        return carry, self.clip(self.torque(m, w, tip, extra))
+        future = ahead(w, lead_steps(self.lead, self.preview))
+        extra = six(self.log_ki_position, self.log_ki_rotation) * carry
+        return carry, self.clip(self.torque(m, w, future, tip, extra))
+
+
+def six(position, rotation):
+    """Log gains of position and rotation as a (6,) vector of gains."""
+    return jnp.exp(jnp.stack([position[...]] * 3 + [rotation[...]] * 3))

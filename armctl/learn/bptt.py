@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from armctl.controllers.base import Controller
+from armctl.controllers.base import Controller, Gain
 from armctl.errors import UsageError
 from armctl.learn import rollout
 from armctl.learn.losses import Objective
@@ -29,7 +29,9 @@ class TrainConfig:
     horizon: int = 24
     """Control steps per window through which the gradient runs."""
     learning_rate: float = 2e-3
-    """Peak of Adam's rate (cosine to a fiftieth)."""
+    """Peak of Adam's rate for network weights (cosine to a fiftieth)."""
+    gain_rate: float = 0.03
+    """The same for gains, whose logarithms are tuned."""
     clip: float = 1.0
     """Global norm at which gradients are clipped."""
     chunk: int = 25
@@ -67,9 +69,22 @@ class NonFiniteError(RuntimeError):
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     """Clipped Adam on a cosine rate; an update with non-finite gradients is skipped."""
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.updates, alpha=0.02)
-    steps = optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate, b1=0.7, b2=0.95))
+
+    def adam(peak):
+        return optax.adam(optax.cosine_decay_schedule(peak, config.updates, alpha=0.02), b1=0.7, b2=0.95)
+
+    kinds = {"gain": adam(config.gain_rate), "weight": adam(config.learning_rate)}
+    steps = optax.chain(optax.clip_by_global_norm(config.clip), optax.multi_transform(kinds, _kinds))
     return optax.apply_if_finite(steps, max_consecutive_errors=2**31 - 1)
+
+
+def _kinds(params):
+    """Label every parameter as a gain or a weight."""
+    return jax.tree.map(lambda x: "gain" if isinstance(x, Gain) else "weight", params, is_leaf=_is_param)
+
+
+def _is_param(x) -> bool:
+    return isinstance(x, nnx.Param)
 
 
 def begin(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Learner:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from armctl import rigid
 from armctl.errors import UsageError
 from armctl.urdf import Chain
 
 PAYLOAD_RADIUS = 0.05
-GRAVITY = 9.81
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def plant_params(chain: Chain, scenario: Scenario) -> PlantParams:
         viscous=chain.damping + _per_joint(scenario.viscous, chain, "viscous"),
         coulomb=chain.friction + _per_joint(scenario.coulomb, chain, "coulomb"),
         strength=_per_joint(scenario.actuator_strength, chain, "actuator_strength"),
-        gravity=GRAVITY * np.array([0.0, np.sin(tilt), -np.cos(tilt)]),
+        gravity=-rigid.GRAVITY[2] * np.array([0.0, np.sin(tilt), -np.cos(tilt)]),
         wrench=np.asarray(scenario.wrench, dtype=float),
         pulse=np.array([scenario.wrench_start, scenario.wrench_start + scenario.wrench_duration]),
         noise=np.array([scenario.position_noise, scenario.velocity_noise]),
@@ -139,35 +139,45 @@ def _nominal(rng, chain):
     return Scenario()
 
 
-def _payload(rng, chain):
-    """An unknown mass of up to 30 % of the arm's rated payload class, off centre."""
+def _payload_ideal(rng, chain):
+    """An unknown mass up to the rated payload, off centre, on an otherwise perfect arm."""
     com = tuple(float(x) for x in rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]))
     return Scenario(payload_mass=float(rng.uniform(0.0, rated_payload(chain))), payload_com=com)
 
 
+def _payload(rng, chain):
+    """The same behind a real torque interface: one control step of delay and sensor noise."""
+    return replace(
+        _payload_ideal(rng, chain),
+        latency=1,
+        position_noise=1e-5,
+        velocity_noise=1e-3,
+        seed=int(rng.integers(2**31)),
+    )
+
+
 def _payload_friction(rng, chain):
-    effort = chain.effort
+    """And unknown joint friction, up to 1 % of the effort limit each of viscous (at 1 rad/s) and Coulomb."""
     return replace(
         _payload(rng, chain),
-        viscous=tuple((effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
-        coulomb=tuple((effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
+        viscous=tuple((chain.effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
+        coulomb=tuple((chain.effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
     )
 
 
 def _stress(rng, chain):
+    """And model errors: inertia, actuator strength, a base that is not level."""
     return replace(
         _payload_friction(rng, chain),
         inertia_scale=tuple(rng.uniform(0.9, 1.1, chain.n).tolist()),
         actuator_strength=tuple(rng.uniform(0.95, 1.0, chain.n).tolist()),
-        latency=int(rng.integers(0, 2)),
-        velocity_noise=1e-3,
         gravity_tilt=float(rng.uniform(-0.03, 0.03)),
-        seed=int(rng.integers(2**31)),
     )
 
 
 PRESETS: dict[str, Callable] = {
     "nominal": _nominal,
+    "payload_ideal": _payload_ideal,
     "payload": _payload,
     "payload_friction": _payload_friction,
     "stress": _stress,
@@ -175,11 +185,15 @@ PRESETS: dict[str, Callable] = {
 
 
 def rated_payload(chain: Chain) -> float:
-    """Payload range of the presets, kg: a fifth of what the weakest loaded joint could hold at half the arm's reach."""
-    reach = float(
-        np.sum(np.linalg.norm(chain.T_parent_joint[1:, :3, 3], axis=-1)) + np.linalg.norm(chain.T_last_tip[:3, 3])
-    )
-    return float(0.2 * np.max(chain.effort) / (GRAVITY * 0.5 * reach))
+    """Payload range of the presets, kg: what half of every joint's effort left over by the arm itself can hold.
+
+    Taken at the home posture with the arm's own reach as the lever, so that it is on the safe side.
+    """
+    poses = rigid.link_poses(chain, chain.home)
+    tip = (poses[-1] @ chain.T_last_tip)[:3, 3]
+    spare = chain.effort - np.abs(rigid.gravity(chain, chain.home))
+    lever = np.abs(rigid.jacobian(chain, chain.home)[2]) + 0.25 * np.linalg.norm(tip - poses[:, :3, 3], axis=-1)
+    return float(0.5 * np.min(spare / (-rigid.GRAVITY[2] * np.maximum(lever, 0.05))))
 
 
 def sample_scenario(name: str, chain: Chain, rng: np.random.Generator) -> Scenario:

@@ -33,7 +33,7 @@ def make_twin_vec(id: str, n: int, **kwargs) -> "TwinVectorEnv":
 
     Raises UsageError for an id that is not one of armctl's.
     """
-    registration = import_module("armctl.envs.registration")
+    registration = import_module("armctl.registration")
     registration.register_all()
     if id not in registration.env_ids():
         raise UsageError(f"Unknown environment {id!r}; choose one of {', '.join(registration.env_ids())}.")

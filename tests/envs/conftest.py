@@ -1,6 +1,6 @@
 import pytest
 
-from armctl.envs.registration import register_all
+from armctl.registration import register_all
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from armctl.envs.bullet import p
-from armctl.envs.registration import env_ids
+from armctl.registration import env_ids
 from armctl.envs.reward import REWARDS
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
@@ -20,7 +20,7 @@ TRACK = "armctl/PandaTrack-v0"
 
 ROLLOUT = """
 import hashlib, gymnasium as gym, numpy as np
-from armctl.envs.registration import register_all
+from armctl.registration import register_all
 register_all()
 env = gym.make({id!r}, control={control!r}, scenario="stress")
 env.action_space.seed(3)

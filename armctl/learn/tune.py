@@ -1,0 +1,156 @@
+"""Tune or train one controller into a run folder: data, training with checkpoints, parameters, summary."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from armctl import store
+from armctl.arm import Arm
+from armctl.controllers import base
+from armctl.errors import UsageError
+from armctl.learn.bptt import Learner, NonFiniteError, TrainConfig, begin, train
+from armctl.learn.rollout import Setting, Task
+from armctl.motion.reference import Reference
+from armctl.plant.bank import stack_references
+from armctl.plant.scenario import plant_params, sample_scenario, stack_params
+from armctl.plant.servo import ServoConfig
+from armctl.urdf import Chain, load_chain
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """A tuning run: what is tuned, on which plants and references, with which budget."""
+
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    controller: str = "tracker"
+    """Controller by name."""
+    scenario: str = "payload"
+    """Preset from which the true plants are drawn; the controller is not told."""
+    references: int = 300
+    """References in the training set."""
+    plants: int = 256
+    """True plants in the training set."""
+    seconds: float = 4.0
+    """Longest part of a reference that is trained on, s."""
+    control_dt: float = 0.01
+    """Time a command is held, s."""
+    physics_dt: float = 0.002
+    """Physics step, s."""
+    preview: int = 4
+    """Control steps of look-ahead."""
+    seed: int = 0
+    """Seed of weights, plants and references."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Budget and objective."""
+
+
+def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> Task:
+    """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario preset, float32."""
+    rng = np.random.default_rng(config.seed)
+    samples = min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
+    if samples < config.train.horizon + 2:
+        raise UsageError(
+            f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control steps; "
+            f"lower train.horizon or give longer references."
+        )
+    plants = [plant_params(chain, sample_scenario(config.scenario, chain, rng)) for _ in range(config.plants)]
+    task = Task(stack_references(references, samples), stack_params(plants))
+    return jax.tree.map(_single, task)
+
+
+def _single(x):
+    return x.astype(np.float32) if x.dtype == np.float64 else x
+
+
+def make_setting(arm: Arm, control: str, task: Task, config: TuneConfig) -> Setting:
+    """The fixed part of the rollouts of a task."""
+    servo = ServoConfig(control=control, physics_dt=config.physics_dt, control_dt=config.control_dt)
+    plants = task.plants
+    return Setting(arm, servo, config.preview, int(np.max(plants.latency)), bool(np.any(plants.wrench)))
+
+
+def tune(
+    config: TuneConfig,
+    references: list[Reference],
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callable[[dict], None] | None = None,
+) -> base.Controller:
+    """Tune a controller on references of config.robot and write the run folder `out`.
+
+    references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates.
+    The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
+    Returns the tuned controller. Raises UsageError for a folder that exists, or bad settings, and NonFiniteError when
+    training breaks down; params.npz then holds the last good parameters.
+    """
+    chain = load_chain(config.robot)
+    arm = Arm.from_chain(chain)
+    controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
+    task = make_task(chain, references, config)
+    setting = make_setting(arm, controller.control, task, config)
+    out = store.create_run(out, _Record(**_shallow(config), robot_name=chain.name), overwrite=overwrite, resume=resume)
+    learner = begin(controller, setting, task, config.train)
+    if resume and (out / "learner.npz").exists():
+        learner = restore(learner, store.load_arrays(out / "learner.npz"))
+    started, last = time.perf_counter(), {}
+
+    def on_chunk(learner: Learner, row: dict) -> None:
+        last.update(row)
+        store.append_rows(out / "metrics.csv", [row])
+        store.save_arrays(out / "learner.npz", flatten(learner))
+        if progress is not None:
+            progress(row)
+
+    status = "finished"
+    try:
+        train(controller, setting, task, config.train, learner, on_chunk)
+    except NonFiniteError as error:
+        status = str(error)
+        raise
+    finally:
+        base.save(out, controller)
+        summary = {"status": status, "seconds": time.perf_counter() - started, "last": last}
+        store.write_json(out / "summary.json", summary)
+    store.finish_run(out)
+    return controller
+
+
+@dataclass(frozen=True)
+class _Record(TuneConfig):
+    """What config.json holds: the settings and the name of the arm they were used on."""
+
+    robot_name: str = ""
+
+
+def _shallow(config: TuneConfig) -> dict:
+    return {name: getattr(config, name) for name in asdict(config)}
+
+
+def flatten(learner: Learner) -> dict[str, np.ndarray]:
+    """A learner as a flat dictionary of arrays."""
+    leaves = jax.tree.leaves(learner._replace(key=jax.random.key_data(learner.key)))
+    return {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+
+
+def restore(like: Learner, arrays: dict[str, np.ndarray]) -> Learner:
+    """A learner of the same structure from saved arrays.
+
+    Raises UsageError where they do not fit.
+    """
+    bare = like._replace(key=jax.random.key_data(like.key))
+    leaves, tree = jax.tree.flatten(bare)
+    fits = len(arrays) == len(leaves) and all(
+        arrays[f"{i:04d}"].shape == np.shape(leaf) for i, leaf in enumerate(leaves)
+    )
+    if not fits:
+        raise UsageError("learner.npz does not fit these settings; resume with the same ones or use --overwrite.")
+    learner = jax.tree.unflatten(tree, [jnp.asarray(arrays[f"{i:04d}"]) for i in range(len(leaves))])
+    return learner._replace(key=jax.random.wrap_key_data(learner.key))
