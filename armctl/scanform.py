@@ -10,12 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-Vec = tuple[Any, Any, Any]
-Mat = tuple[Vec, Vec, Vec]  # rows
+Vec = tuple[Any, ...]  # 3
+Mat = tuple[Vec, ...]  # 3 rows
 
 
 def joint_major(x, core: int = 0):
-    """Move the joint axis to the front. x: (..., n, *core) -> (n, ...); 3-vectors and 3x3 matrices become tuples of that."""
+    """Move the joint axis to the front; 3-vectors and 3x3 matrices become tuples. x: (..., n, *core) -> (n, ...)."""
     x = jnp.moveaxis(jnp.asarray(x), -1 - core, 0)
     if core == 0:
         return x
