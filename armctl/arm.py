@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -51,7 +52,17 @@ class Arm:
     def from_chain(cls, chain: urdf.Chain) -> "Arm":
         """Arrays of a chain read from a URDF."""
         link, center, radius = urdf.spheres(chain)
-        same = ("name", "joint_names", "joint_types", "tip", "mass", "damping", "friction", "lower", "upper")
+        same: tuple[str, ...] = (
+            "name",
+            "joint_names",
+            "joint_types",
+            "tip",
+            "mass",
+            "damping",
+            "friction",
+            "lower",
+            "upper",
+        )
         same += ("velocity", "acceleration", "jerk", "effort", "home")
         return cls(
             **{name: getattr(chain, name) for name in same},
@@ -73,7 +84,7 @@ class Arm:
 
     def astype(self, dtype) -> "Arm":
         """Every array in one floating-point type."""
-        arrays = {
+        arrays: dict[str, Any] = {
             f.name: np.asarray(getattr(self, f.name), dtype) for f in fields(self) if not f.metadata.get("static")
         }
         return replace(self, **arrays)

@@ -38,6 +38,20 @@ def versions() -> dict[str, str]:
     return found
 
 
+def machine() -> dict[str, str | int]:
+    """Return the processor's name and the number of cores this process may use."""
+    names = re.findall(r"model name\s*:\s*(.+)", _cpuinfo())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"cpu": names[0].strip() if names else platform.processor() or platform.machine(), "cores": cores}
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 def create_run(
     path: str | Path,
     config: Any,

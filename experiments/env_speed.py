@@ -17,14 +17,16 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import tyro
 
+from armctl import store
 from armctl.envs.bullet import quiet
 from armctl.registration import register_all
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "position, bullet motors": {"control": "position", "motor": "bullet"},
     "velocity, torque servo": {"control": "velocity"},
     "torque": {"control": "torque"},
@@ -63,11 +65,11 @@ def make_envs(args: Args) -> dict[str, gym.Env]:
 
     register_all()
     theirs = f"{pybullet_data.getDataPath()}/franka_panda/panda.urdf"
-    envs = {}
+    envs: dict[str, gym.Env] = {}
     if args.panda_gym:
         envs["panda-gym PandaReach"] = panda_gym_env()
     for name, setting in SETTINGS.items():
-        common = {"control_dt": 0.04, "max_episode_steps": EPISODE, **setting}
+        common: dict[str, Any] = {"control_dt": 0.04, "max_episode_steps": EPISODE, **setting}
         envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v0", **common)
         envs[f"armctl, pybullet_data's Panda: {name}"] = gym.make("armctl/PandaReach-v0", robot=theirs, **common)
     return envs
@@ -92,7 +94,7 @@ def main(args: Args) -> None:
         env.action_space.seed(0)
         actions[name] = [env.action_space.sample() for _ in range(args.block)]
         measure_block(env, actions[name])
-    seconds = {name: [] for name in envs}
+    seconds: dict[str, list[float]] = {name: [] for name in envs}
     for _ in range(args.repeats):
         for name, env in envs.items():
             seconds[name].append(measure_block(env, actions[name]))
@@ -115,6 +117,7 @@ def main(args: Args) -> None:
         "substeps": 20,
         "repeats": args.repeats,
         "block": args.block,
+        "machine": store.machine(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
     }
     temporary = args.out / f".summary.{os.getpid()}.tmp"

@@ -1,0 +1,122 @@
+"""Write the README's result tables from the run folders that `make demo` and env_speed.py leave behind.
+
+    make demo && python experiments/env_speed.py && python experiments/readme_results.py
+
+Everything between `<!-- results:NAME -->` and `<!-- /results -->` is replaced; a missing run folder leaves its block as
+it is and says so.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from armctl import store
+from armctl.errors import UsageError
+
+
+@dataclass
+class Args:
+    """Where the runs are and which file is rewritten."""
+
+    demo: Path = Path("runs/demo")
+    """Run folder of `make demo`."""
+    env_speed: Path = Path("runs/env_speed")
+    """Folder of env_speed.py."""
+    readme: Path = Path("README.md")
+    """File whose marked blocks are rewritten."""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, first column left, the others right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def interval(block: dict[str, float], digits: int = 2) -> str:
+    """Interquartile mean with its interval."""
+    return "{iqm:.{d}f} [{low:.{d}f}, {high:.{d}f}]".format(d=digits, **block)
+
+
+def source(command: str, summary: dict[str, Any]) -> str:
+    """The line under a table: command, machine, versions."""
+    machine = summary.get("machine") or store.machine()
+    versions = ", ".join(f"{name} {version}" for name, version in summary["versions"].items())
+    return f"`{command}` on {machine['cpu']}, {machine['cores']} cores; {versions}."
+
+
+def demo_block(summary: dict[str, Any]) -> str:
+    """Tracking errors of every controller, what the generator's proposals are worth, and the time it took."""
+    ranked = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
+    rows = [
+        [
+            f"`{name}`",
+            interval(result["position_rmse_mm"]),
+            interval(result["orientation_rmse_deg"]),
+            f"{result['joint_limit_violations']:g}",
+        ]
+        for name, result in ranked
+    ]
+    head = ["controller", "position RMSE, mm", "orientation RMSE, deg", "joint-limit violations"]
+    generator, seconds = summary["generator"], summary["wall_seconds"]
+    facts = [
+        f"Interquartile mean over episodes with 95 % bootstrap interval. Twin and PyBullet differ by at most "
+        f"{summary['twin_parity']['max_joint_error_rad']:.1e} rad. Generated goals: "
+        f"{100 * generator['validity_before']:.0f} % valid before guidance inside the flow, "
+        f"{100 * generator['validity_after']:.0f} % after; {100 * generator['acceptance_rate']:.0f} % of the "
+        f"proposals pass the independent checker, and only those are used. Wall time {seconds['total']:.0f} s: "
+        f"generator {seconds['train_generator']:.0f} s, tracker {seconds['train_tracker']:.0f} s, "
+        f"bench {seconds['bench']:.0f} s."
+    ]
+    return "\n\n".join([table(head, rows), *facts, source("make demo", summary)])
+
+
+def env_speed_block(summary: dict[str, Any]) -> str:
+    """Environment steps per second, with the ratio to panda-gym where it was measured in the same run."""
+    rows = [
+        [name, f"{row['steps_per_second']:,.0f}", f"{row['times_panda_gym']:.1f}" if "times_panda_gym" in row else "–"]
+        for name, row in summary["rows"].items()
+    ]
+    facts = (
+        f"One process, {summary['substeps']} physics steps of {1000 * summary['physics_dt_s']:g} ms per environment "
+        f"step, random actions, all environments in turns within one run; median of {summary['repeats']} blocks."
+    )
+    head = ["environment", "steps/s", "× panda-gym"]
+    return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])
+
+
+BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {"demo": demo_block, "env_speed": env_speed_block}
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """The text with one marked block renewed; UsageError where the markers are missing."""
+    pattern = rf"(<!-- results:{name} -->\n).*?(<!-- /results -->)"
+    new, count = re.subn(pattern, lambda match: f"{match[1]}{content}\n{match[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise UsageError(
+            f"There are {count} blocks '<!-- results:{name} -->' … '<!-- /results -->'; there must be one."
+        )
+    return new
+
+
+def main(args: Args) -> None:
+    """Rewrite every block whose run folder exists."""
+    text = args.readme.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        path = getattr(args, name) / "summary.json"
+        if path.exists():
+            text = replace_block(text, name, block(store.read_json(path)))
+        else:
+            print(f"{path} is missing; its block stays as it is.", file=sys.stderr)
+    store.write_text(args.readme, text)
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Args))
+    except UsageError as error:
+        sys.exit(str(error))
