@@ -1,0 +1,118 @@
+"""The command line: `armctl COMMAND ...`.
+
+A command's module is imported only when it is called, so that `armctl --help` needs neither JAX nor PyBullet. stdout
+carries results, stderr everything else. Exit status: 0 done, 1 something does not work, 2 wrong input, 130 Ctrl-C.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from armctl import __version__
+from armctl.errors import UsageError
+
+Command = Callable[[Sequence[str], str], int]
+
+COMMANDS = {
+    "robots": ("robots:run", "list the arms"),
+    "doctor": ("doctor:run", "check that everything works on this machine"),
+    "demo": ("demo:run", "the whole loop once: train, generate, compare, report"),
+    "tune": ("training:run_tune", "tune the gains of a controller through the twin"),
+    "train tracker": ("training:run_tracker", "train the differential network"),
+    "train tracker_mlp": ("training:run_tracker", "train its unstructured counterpart"),
+    "train generator": ("generator:run", "train the goal generator"),
+    "sample": ("references:run_sample", "propose certified goal trajectories"),
+    "suite": ("references:run_suite", "write the references of a named suite"),
+    "bench": ("bench:run_bench", "compare controllers in PyBullet"),
+    "report": ("bench:run_report", "write the page of a bench anew"),
+}
+RESUME = "the same command with --resume continues the run."
+AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench"), RESUME)
+AFTER_INTERRUPT["demo"] = "the same command with --overwrite starts anew."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. argv: its words, those of the process if absent. Returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(words), _name(words))
+
+
+def guarded(work: Callable[[], int], command: str = "") -> int:
+    """Exit status of some work; wrong input, training that broke down and Ctrl-C become one sentence on stderr."""
+    try:
+        return work()
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"'{error.filename}' cannot be used: {error.strerror}.", 2)
+    except KeyboardInterrupt:
+        return _fail(f"interrupted; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", 130)
+    except RuntimeError as error:
+        if type(error).__name__ != "NonFiniteError":  # imported by name only: it lives next to JAX
+            raise
+        return _fail(str(error), 1)
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"armctl: {' '.join(sentence.split())}", file=sys.stderr)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(usage(COMMANDS))
+        return 0
+    if words[0] == "--version":
+        print(__version__)
+        return 0
+    name = _name(words)
+    if name not in COMMANDS:
+        return _group(words)
+    set_compilation_cache()
+    module, function = COMMANDS[name][0].split(":")
+    command: Command = getattr(import_module(f"armctl.commands.{module}"), function)
+    try:
+        return command(words[len(name.split()) :], f"armctl {name}")
+    except SystemExit as leaving:  # --help
+        return int(leaving.code or 0)
+
+
+def _name(words: list[str]) -> str:
+    """The command, of one or two words, that a line begins with."""
+    pair = " ".join(words[:2])
+    return pair if pair in COMMANDS else " ".join(words[:1])
+
+
+def _group(words: list[str]) -> int:
+    """Help on the commands that begin with a word, or UsageError for a word that begins none."""
+    group = {name: entry for name, entry in COMMANDS.items() if name.split()[0] == words[0]}
+    if group and words[1:2] in (["-h"], ["--help"]):
+        print(usage(group))
+        return 0
+    known = ", ".join(name.split()[-1] for name in group or {name.split()[0]: 0 for name in COMMANDS})
+    given = " ".join(words[:2] if group else words[:1])
+    raise UsageError(f"Unknown command '{given}'; choose one of {known}, or see 'armctl --help'.")
+
+
+def usage(commands: dict[str, tuple[str, str]]) -> str:
+    """What `armctl --help` prints."""
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()]
+    head = ["usage: armctl COMMAND [options]", "", "A robot-arm control laboratory.", "", "commands:"]
+    foot = ["", "armctl COMMAND --help lists the options of a command, armctl --version prints the version."]
+    return "\n".join([*head, *lines, *foot])
+
+
+def set_compilation_cache() -> None:
+    """Let JAX keep what it compiles between runs; it reads these settings when it is first imported."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "armctl" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The subcommands of `armctl`; each module is imported only when its command is called."""

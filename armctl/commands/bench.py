@@ -1,0 +1,165 @@
+"""`armctl bench` and `armctl report`: controllers on the same seeded episodes in PyBullet, and the page about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from armctl import store
+from armctl.bench.plan import BenchConfig
+from armctl.commands.console import bench_table, say, show
+from armctl.commands.parsing import Folder, Limit, check_out, parse, part, words
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference
+from armctl.urdf import Chain, load_chain
+
+if TYPE_CHECKING:
+    from armctl.controllers.base import Controller
+
+CLASSICAL = "diff_ik,computed_torque,operational_space,operational_space_integral"
+
+
+@dataclass(frozen=True)
+class BenchArguments(BenchConfig):
+    """Run controllers on the same seeded episodes in PyBullet and write episodes.csv, summary.json and report.html."""
+
+    controllers: str = CLASSICAL
+    """Controllers, separated by commas: names (default gains), run folders of `tune` or `train`, or LABEL=FOLDER."""
+    suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
+    scenarios: str = "nominal,payload"
+    """Scenario presets, separated by commas."""
+    limit: Limit = None
+    """Largest number of references per suite."""
+    generator: Folder = None
+    """Folder of `train generator` or `sample`, for the suite generated."""
+    out: Path = Path("runs/bench")
+    """Run folder to write."""
+    overwrite: bool = False
+    """Replace an existing run; the old one is kept until the new one is complete."""
+    resume: bool = False
+    """Continue an interrupted run with the same settings."""
+    animation: bool = True
+    """Whether the report shows the arm moving (a few seconds to render)."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run_bench(argv: Sequence[str], prog: str) -> int:
+    """`armctl bench`; returns the exit status."""
+    arguments = parse(BenchArguments, argv, prog)
+    config, chain = part(arguments, BenchConfig), load_chain(arguments.robot)
+    check_out(arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
+    scenarios = words(arguments.scenarios, "--scenarios")
+    check_scenarios(scenarios)
+    from armctl.bench import run
+    from armctl.bench.report import write_report
+
+    controllers, records = load_controllers(words(arguments.controllers, "--controllers"), config)
+    suites = load_suites(arguments, chain)
+    summary = run.run_bench(
+        config, controllers, suites, scenarios, arguments.out, records=records, overwrite=arguments.overwrite,
+        resume=arguments.resume,
+    )  # fmt: skip
+    say("writing the report")
+    report = write_report(arguments.out, animation=arguments.animation)
+    show({**summary, "report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
+    return 0
+
+
+def check_scenarios(names: list[str]) -> None:
+    """Raise UsageError for an unknown scenario, listing the known ones."""
+    from armctl.plant.scenario import PRESETS
+
+    unknown = [name for name in names if name not in PRESETS]
+    if unknown:
+        raise UsageError(f"Unknown scenario {unknown[0]!r}; choose one of {', '.join(PRESETS)}.")
+
+
+def load_controllers(entries: list[str], config: BenchConfig) -> tuple[dict[str, "Controller"], dict[str, dict]]:
+    """Controllers by their label in the bench, and what each was given; entries as of --controllers.
+
+    Raises UsageError for an unknown name, an unusable folder, or two controllers with one label.
+    """
+    from armctl.arm import load_arm
+
+    arm = load_arm(config.robot)
+    controllers: dict[str, Controller] = {}
+    records: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        label, controller, record = load_controller(entry, arm, config)
+        if label in controllers:
+            raise UsageError(f"Two controllers would be called '{label}'; tell them apart with LABEL=FOLDER.")
+        controllers[label], records[label] = controller, record
+    return controllers, records
+
+
+def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
+    """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
+    from armctl.bench.run import describe_tuning
+    from armctl.controllers import base
+
+    label, _, source = entry.rpartition("=")
+    if source in base.CONTROLLERS or not Path(source).exists():
+        return label or source, base.make(source, arm, config.control_dt), {}
+    record = describe_tuning(source)
+    controller = base.load(source, arm)
+    if controller.control_dt != config.control_dt:
+        raise UsageError(
+            f"'{source}' was trained with control_dt {controller.control_dt:g} s, not {config.control_dt:g} s; "
+            f"use --control-dt {controller.control_dt:g}."
+        )
+    check_finite(source, base.parameters(controller))
+    return label or Path(source).resolve().name, controller, record
+
+
+def check_finite(source: str, parameters: dict[str, Any]) -> None:
+    """Raise UsageError where a saved parameter is not a finite number."""
+    import numpy as np
+
+    bad = [name for name, value in parameters.items() if not np.isfinite(value).all()]
+    if bad:
+        raise UsageError(f"'{source}' holds parameters that are not finite ({bad[0]}); train it again.")
+
+
+def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
+    """References of every suite that was named."""
+    from armctl.bench.suite import load_suite, suite_name
+
+    suites: dict[str, list[Reference]] = {}
+    for name in arguments.suite or ("shapes",):
+        if suite_name(name) in suites:
+            raise UsageError(f"Two suites would be called '{suite_name(name)}'; rename one of the folders.")
+        found = load_suite(
+            name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
+            seed=arguments.seed,
+        )  # fmt: skip
+        suites[suite_name(name)] = found[: arguments.limit]
+    return suites
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """Write report.html of a finished bench anew."""
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """Run folder of a bench."""
+    animation: bool = True
+    """Whether the report shows the arm moving (a few seconds to render)."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run_report(argv: Sequence[str], prog: str) -> int:
+    """`armctl report`; returns the exit status."""
+    arguments = parse(ReportArguments, argv, prog)
+    summary = store.read_json(arguments.folder / "summary.json")
+    if not isinstance(summary, dict) or "controllers" not in summary:
+        raise UsageError(f"'{arguments.folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
+    from armctl.bench.report import write_report
+
+    report = write_report(arguments.folder, animation=arguments.animation)
+    show({"report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
+    return 0

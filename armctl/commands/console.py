@@ -1,0 +1,66 @@
+"""Results go to stdout, as a table or as JSON; what is going on goes to stderr."""
+
+import json
+import sys
+from typing import Any
+
+
+def say(text: str) -> None:
+    """One line about what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(result: Any, text: str, as_json: bool) -> None:
+    """Print a result (JSON-able): as JSON if wanted, else the text for people."""
+    print(json.dumps(result, indent=2) if as_json else text, flush=True)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows under their keys, columns aligned: numbers to the right, text to the left."""
+    names = list(rows[0])
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(name), *(len(row[k]) for row in cells)) for k, name in enumerate(names)]
+    right = [all(isinstance(row[name], int | float) for row in rows) for name in names]
+    lines = [[name.replace("_", " ") for name in names], *cells]
+    padded = (map(_pad, line, widths, right) for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def _pad(text: str, width: int, right: bool) -> str:
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def bar(total: int, what: str, unit: str) -> Any:
+    """A progress bar on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, desc=what, file=sys.stderr, mininterval=0.5)
+
+
+def bench_table(summary: dict[str, Any]) -> str:
+    """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals."""
+    blocks = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
+    return table([_bench_row(name, block) for name, block in blocks])
+
+
+def _bench_row(name: str, block: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "controller": name,
+        "position RMSE mm": _interval(block["position_rmse_mm"]),
+        "orientation RMSE deg": _interval(block["orientation_rmse_deg"]),
+        "limit violations": block["joint_limit_violations"],
+        "failures": len(block["failures"]),
+        "episodes": block["episodes"],
+    }
+
+
+def _interval(value: dict[str, float]) -> str:
+    return f"{value['iqm']:.3g} [{value['low']:.3g}, {value['high']:.3g}]"

@@ -1,0 +1,122 @@
+"""`armctl doctor`: is this machine able to run armctl?"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from armctl import store
+from armctl.commands.console import say, show, table
+from armctl.commands.parsing import parse
+from armctl.errors import UsageError
+from armctl.urdf import Chain, load_chain
+
+PARITY = 1e-6  # rad, in float64
+Check = Callable[[Chain], str]
+
+
+@dataclass(frozen=True)
+class DoctorArguments:
+    """Check this machine: versions, PyBullet, JAX, the cache folder, and that the twin steps as PyBullet does."""
+
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run(argv: Sequence[str], prog: str) -> int:
+    """Run every check and print what came of it; returns 1 if one failed."""
+    arguments = parse(DoctorArguments, argv, prog)
+    chain = load_chain(arguments.robot)
+    rows = [judge(name, check, chain) for name, check in CHECKS.items()]
+    good = all(row["result"] == "ok" for row in rows)
+    end = "everything works" if good else "something is wrong: see the lines marked WRONG"
+    show({"ok": good, "checks": rows}, f"{table(rows)}\n\n{end}", arguments.json)
+    return 0 if good else 1
+
+
+def judge(name: str, check: Check, chain: Chain) -> dict[str, str]:
+    """One row of the result; any exception is a finding, not a crash."""
+    say(f"checking {name}")
+    try:
+        return {"check": name, "result": "ok", "detail": check(chain)}
+    except Exception as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        return {"check": name, "result": "WRONG", "detail": detail}
+
+
+def check_python(chain: Chain) -> str:
+    """Version of Python."""
+    if sys.version_info[:2] != (3, 11):
+        raise UsageError(f"Python {sys.version.split()[0]}; PyBullet and this armctl need Python 3.11.")
+    return f"{sys.version.split()[0]} at {sys.executable}"
+
+
+def check_packages(chain: Chain) -> str:
+    """Versions of the packages that results depend on."""
+    found = store.versions()
+    absent = [name for name, version in found.items() if version == "absent"]
+    if absent:
+        raise UsageError(f"not installed: {', '.join(absent)}; run 'pip install armctl' in this environment.")
+    return ", ".join(f"{name} {version}" for name, version in found.items() if name != "python")
+
+
+def check_pybullet(chain: Chain) -> str:
+    """PyBullet connects and loads the arm."""
+    from armctl.envs.plant import Plant
+    from armctl.plant.servo import ServoConfig
+
+    Plant(chain, ServoConfig()).close()
+    return f"connects and loads {chain.name} with {chain.n} joints"
+
+
+def check_jax(chain: Chain) -> str:
+    """JAX compiles and runs the dynamics."""
+    import jax
+
+    from armctl.arm import Arm
+    from armctl.dynamics import forward_dynamics
+
+    arm, started = Arm.from_chain(chain).astype(np.float32), time.perf_counter()
+    zero = np.zeros(chain.n, np.float32)
+    qdd = jax.jit(forward_dynamics)(arm, np.float32(chain.home), zero, zero)
+    if not np.isfinite(qdd).all():
+        raise UsageError(f"the forward dynamics of {chain.name} are not finite at its home posture.")
+    devices = ", ".join(sorted({device.platform for device in jax.devices()}))
+    seconds = time.perf_counter() - started
+    return f"backend {devices}, {len(jax.devices())} device(s), dynamics compiled in {seconds:.1f} s"
+
+
+def check_cache(chain: Chain) -> str:
+    """The folder of compiled programs can be written."""
+    folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/armctl/jax")).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return str(folder)
+
+
+def check_parity(chain: Chain) -> str:
+    """The twin and PyBullet move alike under the same torques."""
+    from armctl.plant.parity import torque_parity
+
+    found = torque_parity(chain, steps=20)
+    error, steps = found["max_joint_error_rad"], found["physics_steps"]
+    if not error < PARITY:
+        raise UsageError(f"the twin of {chain.name} is {error:.1e} rad off PyBullet; less than {PARITY:g} is expected.")
+    return f"twin and PyBullet differ by {error:.1e} rad over {steps} physics steps of {chain.name}"
+
+
+CHECKS: dict[str, Check] = {
+    "python": check_python,
+    "packages": check_packages,
+    "pybullet": check_pybullet,
+    "jax": check_jax,
+    "cache folder": check_cache,
+    "twin parity": check_parity,
+}

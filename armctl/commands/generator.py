@@ -1,0 +1,94 @@
+"""`armctl train generator`: the goal generator of one arm."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from armctl import store
+from armctl.commands.console import bar, say, show, table
+from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.errors import UsageError
+from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
+from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
+from armctl.urdf import Chain, load_chain
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(FlowConfig):
+    """A generator and what it learns from."""
+
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    motions: int = 4000
+    """Motions of the corpus that is made for the arm."""
+    demonstrations: Folder = None
+    """Folder of your own .npz or .csv demonstrations to learn from, in place of the corpus."""
+
+
+@dataclass(frozen=True)
+class GeneratorArguments(GeneratorConfig):
+    """Train the goal generator of an arm on a motion corpus and write a run folder."""
+
+    out: Folder = None
+    """Run folder to write; runs/ROBOT-generator if absent."""
+    overwrite: bool = False
+    """Replace an existing run; the old one is kept until the new one is complete."""
+    resume: bool = False
+    """Keep a finished run with the same settings; an unfinished one wrote nothing and starts anew."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run(argv: Sequence[str], prog: str) -> int:
+    """Train, with progress, and print the losses; returns the exit status."""
+    arguments = parse(GeneratorArguments, argv, prog)
+    config, chain = part(arguments, GeneratorConfig), load_chain(arguments.robot)
+    out = arguments.out or Path("runs") / f"{chain.name}-generator"
+    check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    if arguments.resume and (out / "params.npz").is_file():
+        store.create_run(out, config, resume=True)
+    else:
+        write(train(config, chain), config, out, arguments.overwrite)
+    row = {"robot": chain.name, **store.read_json(out / "summary.json"), "folder": str(out)}
+    show(row, table([row]), arguments.json)
+    return 0
+
+
+def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
+    """The trained model and the seconds it took."""
+    motions, started = corpus(config, chain), time.perf_counter()
+    with bar(config.steps, "train generator", "step") as progress:
+        model = train_flow(motions, part(config, FlowConfig), chain=chain, progress=lambda row: _advance(progress, row))
+    return model, time.perf_counter() - started
+
+
+def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
+    """The motions to learn from."""
+    if config.demonstrations is not None:
+        return import_demonstrations(config.demonstrations, chain, config.seed)
+    if config.motions < 1:
+        raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
+    say(f"making {config.motions} motions of {chain.name}")
+    return build_corpus(chain, config.motions, config.seed)
+
+
+def _advance(progress, row: dict) -> None:
+    progress.set_postfix({"validation loss": f"{row['validation_loss']:.3f}"}, refresh=False)
+    progress.update(int(row["step"]) - progress.n)
+
+
+def write(trained: tuple[FlowModel, float], config: GeneratorConfig, out: Path, overwrite: bool) -> None:
+    """Write the run folder of a trained model."""
+    from armctl.generator.flow import HISTORY
+
+    model, seconds = trained
+    history = [dict(zip(HISTORY, map(float, row), strict=True)) for row in model.history]
+    best = min(history, key=lambda row: row["validation_loss"])
+    store.create_run(out, config, overwrite=overwrite)
+    store.append_rows(out / "metrics.csv", history)
+    save_model(model, out)
+    facts = {"parameters": model.parameters, "steps": int(history[-1]["step"])}
+    losses = {"train_loss": best["train_loss"], "validation_loss": best["validation_loss"]}
+    store.write_json(out / "summary.json", {**facts, **losses, "seconds": seconds})
+    store.finish_run(out)

@@ -1,0 +1,89 @@
+"""From command-line words to a frozen dataclass; bad words become one sentence."""
+
+import contextlib
+import dataclasses
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from armctl.errors import UsageError
+
+T = TypeVar("T")
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+Limit = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+WIDE = "4000"  # columns; a message that is not wrapped can be read back word by word
+
+
+def parse(arguments: type[T], argv: Sequence[str], prog: str) -> T:
+    """The dataclass that the words describe; `--help` prints it and leaves.
+
+    Raises UsageError, in one sentence, for unknown flags, missing or unreadable values.
+    """
+    message = io.StringIO()
+    helped = not {"-h", "--help"}.isdisjoint(argv)
+    try:
+        with contextlib.redirect_stderr(message), contextlib.nullcontext() if helped else _columns(WIDE):
+            return tyro.cli(arguments, args=list(argv), prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        raise UsageError(f"{sentence(message.getvalue())}; see '{prog} --help'.") from None
+
+
+def sentence(box: str) -> str:
+    """What a framed message of tyro says, on one line and without its footer."""
+    rows = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
+    parts = [part.strip() for part in "\n".join(rows[1:]).split("\n─")]
+    wrong = " ".join(parts[0].split())
+    meant = [line for part in parts for line in part.splitlines() if line.startswith("--") and "Perhaps" in part]
+    return wrong.rstrip(".") + (f" (perhaps {' or '.join(meant)})" if meant else "")
+
+
+@contextlib.contextmanager
+def _columns(width: str) -> Iterator[None]:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = width
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def part(arguments: Any, config: type[T]) -> T:
+    """The library's own configuration out of a command's arguments, which extend it."""
+    names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    return config(**{name: getattr(arguments, name) for name in names})
+
+
+def words(text: str, flag: str) -> list[str]:
+    """The entries of a comma-separated flag; UsageError where there is none or one stands twice."""
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if not entries or len(set(entries)) < len(entries):
+        raise UsageError(f"{flag} is {text!r}; give different names separated by commas.")
+    return entries
+
+
+def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: str = "config.json") -> None:
+    """Refuse an output folder before any work is done for it.
+
+    resume: None where the command cannot resume. mark: file by which a folder that may be replaced is known.
+    Raises UsageError for a file, a folder that is not empty without leave to touch it, one that is not armctl's, or two
+    contrary wishes.
+    """
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other; give one of them.")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"'{out}' is a file; name a folder with --out.")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (overwrite or resume):
+        remedy = "replace it with --overwrite" if resume is None else "continue it with --resume or --overwrite it"
+        raise UsageError(f"'{out}' already exists; {remedy}, or name another folder with --out.")
+    if not (out / mark).is_file():
+        raise UsageError(f"'{out}' was not written by this command (no {mark}), so it is left alone; name another.")

@@ -1,0 +1,155 @@
+"""`armctl sample` and `armctl suite`: folders of references."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from armctl import store
+from armctl.commands.console import bar, say, show, table
+from armctl.commands.parsing import Folder, Limit, check_out, parse
+from armctl.errors import UsageError
+from armctl.motion.reference import Reference
+from armctl.urdf import Chain, load_chain
+
+SMALL = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot, in seconds
+
+
+@dataclass(frozen=True)
+class SampleArguments:
+    """Propose new goal trajectories, have each certified by the independent checker, and write them to a folder."""
+
+    count: int = 16
+    """Certified references to write."""
+    difficulty: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    """Share of the arm's limits that the motion uses, in (0, 1]; drawn as in the corpus if absent."""
+    family: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Motion family, such as line or figure_eight; drawn as in the corpus if absent."""
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    generator: Folder = None
+    """Folder of `armctl train generator`; a small generator is trained for this call if absent."""
+    out: Path = Path("runs/references")
+    """Folder to write."""
+    control_dt: float = 0.01
+    """Sampling period of the references, s."""
+    seed: int = 0
+    """Seed of the contexts and noise."""
+    overwrite: bool = False
+    """Replace a folder of references written by armctl."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run_sample(argv: Sequence[str], prog: str) -> int:
+    """`armctl sample`; returns the exit status."""
+    arguments = parse(SampleArguments, argv, prog)
+    chain = load_chain(arguments.robot)
+    check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
+    _check(arguments)
+    from armctl.generator import propose, write_references
+
+    model = _generator(arguments, chain)
+    with bar(arguments.count, "certify", "reference") as progress:
+        found, stats = propose(
+            model, chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
+            dt=arguments.control_dt, seed=arguments.seed, progress=lambda kept, _: progress.update(kept - progress.n),
+        )  # fmt: skip
+    write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
+    _show(arguments, found)
+    return 0
+
+
+def _check(arguments: SampleArguments) -> None:
+    """Raise UsageError for what the generator would refuse only after it has been trained."""
+    from armctl.motion.families import FAMILIES
+
+    if arguments.count < 1:
+        raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
+    if arguments.difficulty is not None and not 0 < arguments.difficulty <= 1:
+        raise UsageError(f"--difficulty is {arguments.difficulty:g}; it must lie in (0, 1].")
+    if not 0 < arguments.control_dt <= 1:
+        raise UsageError(f"--control-dt is {arguments.control_dt:g}; it must lie in (0, 1] s.")
+    if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
+        raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
+
+
+def _generator(arguments: SampleArguments, chain: Chain) -> Any:
+    from armctl.generator import load_model
+
+    if arguments.generator is not None:
+        return load_model(arguments.generator)
+    from armctl.commands.generator import GeneratorConfig, train
+
+    say(
+        f"no --generator given: training a small one for this call only ({SMALL['steps']} steps on {SMALL['motions']} "
+        f"motions); 'armctl train generator --robot {arguments.robot}' makes a full one to keep"
+    )
+    return train(GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL), chain)[0]
+
+
+@dataclass(frozen=True)
+class SuiteArguments:
+    """Write the references of a named suite to a folder, as .npz."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Suite: shapes, iso9283, corpus, generated, or a folder of .npz or .csv references."""
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    out: Folder = None
+    """Folder to write; runs/ROBOT-SUITE if absent."""
+    limit: Limit = None
+    """Largest number of references."""
+    generator: Folder = None
+    """Folder of `armctl train generator`, for the suite generated."""
+    control_dt: float = 0.01
+    """Sampling period of the references, s."""
+    seed: int = 0
+    """Seed of the corpus."""
+    overwrite: bool = False
+    """Replace a folder of references written by armctl."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run_suite(argv: Sequence[str], prog: str) -> int:
+    """`armctl suite NAME`; returns the exit status."""
+    from armctl.bench.suite import load_suite, suite_name
+
+    arguments = parse(SuiteArguments, argv, prog)
+    chain = load_chain(arguments.robot)
+    out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.name)}"
+    check_out(out, overwrite=arguments.overwrite, mark="summary.json")
+    found = load_suite(
+        arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
+        seed=arguments.seed,
+    )  # fmt: skip
+    from armctl.generator import write_references
+
+    write_references(found, out, overwrite=arguments.overwrite)
+    _show(arguments, found, out)
+    return 0
+
+
+def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], out: Path | None = None) -> None:
+    out = out or Path(str(arguments.out))
+    rows = [
+        {
+            "reference": one.name,
+            "family": one.meta.get("family"),
+            "duration_s": round(one.duration, 3),
+            "difficulty": _rounded(one.meta.get("eta")),
+            "binding": one.meta.get("binding"),
+        }
+        for one in found
+    ]
+    summary = {**store.read_json(out / "summary.json"), "references": rows, "folder": str(out)}
+    proposals = summary.get("proposals")
+    rate = f", {proposals['acceptance_rate']:.0%} of the proposals certified" if proposals else ""
+    show(summary, f"{table(rows)}\n\n{len(rows)} references in {out}{rate}", arguments.json)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 3)

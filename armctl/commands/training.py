@@ -1,0 +1,104 @@
+"""`armctl tune` and `armctl train tracker`: a controller's parameters by the gradient through the twin."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from armctl import store
+from armctl.commands.console import bar, say, show, table
+from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.controllers.base import CONTROLLERS
+from armctl.errors import UsageError
+from armctl.learn.tune import TuneConfig, tune
+from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
+from armctl.motion.reference import Reference, load_suite_dir
+from armctl.plant.scenario import sample_scenario
+from armctl.urdf import Chain, load_chain
+
+
+@dataclass(frozen=True)
+class TrainArguments(TuneConfig):
+    """Train a tracker by the gradient through the differentiable twin and write a run folder."""
+
+    controller: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "tracker"
+    data: Folder = None
+    """Folder of .npz or .csv references to train on, in place of a motion corpus made for the arm."""
+    out: Folder = None
+    """Run folder to write; runs/ROBOT-CONTROLLER if absent."""
+    overwrite: bool = False
+    """Replace an existing run; the old one is kept until the new one is complete."""
+    resume: bool = False
+    """Continue an interrupted run with the same settings."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+@dataclass(frozen=True)
+class TuneArguments(TrainArguments):
+    """Tune the gains of a controller by the gradient through the differentiable twin and write a run folder."""
+
+    controller: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CONTROLLER")] = tyro.MISSING
+    """Controller by name: diff_ik, computed_torque, operational_space, operational_space_integral, ..."""
+
+
+def run_tune(argv: Sequence[str], prog: str) -> int:
+    """`armctl tune CONTROLLER`; returns the exit status."""
+    return run(parse(TuneArguments, argv, prog))
+
+
+def run_tracker(argv: Sequence[str], prog: str) -> int:
+    """`armctl train tracker` and `armctl train tracker_mlp`, the last word of prog; returns the exit status."""
+    return run(replace(parse(TrainArguments, argv, prog), controller=prog.split()[-1]))
+
+
+def run(arguments: TrainArguments) -> int:
+    """Tune, with progress, and print the last training errors."""
+    config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
+    out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
+    check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    check_names(config, chain)
+    motions = training_references(config, chain, arguments.data)
+    with bar(config.train.updates, f"tune {config.controller}", "update") as progress:
+        on_chunk = lambda row: advance(progress, row)  # noqa: E731
+        tune(config, motions, out, overwrite=arguments.overwrite, resume=arguments.resume, progress=on_chunk)
+    row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
+    show(row, table([row]), arguments.json)
+    return 0
+
+
+def check_names(config: TuneConfig, chain: Chain) -> None:
+    """Raise UsageError for an unknown controller or scenario, before references are made for it."""
+    if config.controller not in CONTROLLERS:
+        raise UsageError(f"Unknown controller {config.controller!r}; choose one of {', '.join(CONTROLLERS)}.")
+    sample_scenario(config.scenario, chain, np.random.default_rng(0))
+
+
+def training_references(config: TuneConfig, chain: Chain, data: Path | None) -> list[Reference]:
+    """References to train on: the user's own, or the training split of a corpus made for the arm."""
+    if data is not None:
+        return load_suite_dir(data, chain, config.control_dt)[: config.references]
+    if config.references < 1:
+        raise UsageError(f"references is {config.references}; training needs at least 1.")
+    count = max(10, math.ceil(config.references / SPLIT_SHARES[0]) + 1)
+    say(f"making {count} motions of {chain.name}")
+    return references(build_corpus(chain, count, config.seed), chain, "train", config.control_dt, config.references)
+
+
+def advance(progress: Any, row: dict) -> None:
+    """Move a bar to the update of a row of metrics."""
+    progress.set_postfix({"position mm": f"{row['position_rms_mm']:.2f}", "loss": f"{row['loss']:.3g}"}, refresh=False)
+    progress.update(row["update"] - progress.n)
+
+
+def _last(out: Path) -> dict[str, float]:
+    row = store.read_rows(out / "metrics.csv")[-1]
+    return {
+        "updates": int(row["update"]),
+        "position_rms_mm": float(row["position_rms_mm"]),
+        "orientation_rms_deg": float(row["orientation_rms_deg"]),
+    }
