@@ -1,8 +1,8 @@
 """The one interface of every controller, and where controllers are made by name, saved and loaded.
 
-A controller is a Flax module called once per control step on a batch: `carry, command = controller(carry, m, w)`. It knows
-the nominal arm, the measured joint state and the reference window, never the scenario. Its parameters, gains included, are
-`nnx.Param`, so that one routine tunes them all by the gradient through the twin.
+A controller is a Flax module called once per control step on a batch: `carry, command = controller(carry, m, w)`. It
+knows the nominal arm, the measured joint state and the reference window, never the scenario. Its parameters, gains
+included, are `nnx.Param`, so that one routine tunes them all by the gradient through the twin.
 """
 
 from importlib import import_module
@@ -36,7 +36,7 @@ class Controller(nnx.Module):
     """What the controller is given; stands in every record of the bench."""
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
-        """arm: the nominal arm; control_dt: s a command is held; preview: control steps of look-ahead; seed: of weights."""
+        """arm: nominal; control_dt: s a command is held; preview: control steps of look-ahead; seed: of the weights."""
         self.arm = nnx.data(arm)
         self.control_dt = control_dt
         self.preview = preview

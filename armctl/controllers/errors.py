@@ -37,7 +37,7 @@ def tip_state(arm: Arm, m: Measurement, w: Window) -> TipState:
     return TipState(J, matvec(dJ, m.qd), error, w.twist[..., 0, :] - matvec(J, m.qd), p)
 
 
-def damped_inverse(J, damping: float = 1e-2):
+def damped_inverse(J, damping: float = 0.1):
     """Damped pseudo-inverse J' (J J' + damping^2 I)^-1. (..., 6, n) -> (..., n, 6) (Wampler 1986)."""
     Jt = J.swapaxes(-1, -2)
     A = J @ Jt + damping**2 * jnp.eye(J.shape[-2], dtype=J.dtype)

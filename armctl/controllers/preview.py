@@ -21,8 +21,8 @@ def lead_steps(gain: Gain, preview: int):
 def ahead(w: Window, steps) -> Window:
     """The window read `steps` control steps later, linearly between samples: two samples, then and one step on.
 
-    w: (..., P+1, ...); steps: scalar in [0, P - 1] -> Window of (..., 2, ...). Interpolated rotations are orthogonal only
-    to second order in the step, which the chordal error does not notice.
+    w: (..., P+1, ...); steps: scalar in [0, P - 1] -> Window of (..., 2, ...). Interpolated rotations are orthogonal
+    only to second order in the step, which the chordal error does not notice.
     """
     index = jnp.arange(w.q.shape[-2])
     weights = jnp.maximum(0.0, 1 - jnp.abs(index - (steps + jnp.arange(2)[:, None])))

@@ -1,9 +1,9 @@
 """The differential network: a classical prior plus a bounded learned correction, trained through the twin.
 
 Structure first: with no tracking error and no prediction residual the correction is exactly zero, because those signals
-pass only through odd, bias-free layers, which the context (posture, motion, what comes next) gates. The prediction residual
-(the torque that the nominal model cannot account for since the last measurement) is what identifies an unknown payload.
-A learnt delay of up to one control step says which past command was acting; the state is predicted over it.
+pass only through odd, bias-free layers, which the context (posture, motion, what comes next) gates. The prediction
+residual (the torque that the nominal model cannot account for since the last measurement) is what identifies an unknown
+payload. A learnt delay of up to one control step says which past command was acting; the state is predicted over it.
 """
 
 from typing import Any, NamedTuple

@@ -98,12 +98,12 @@ def begin(controller: Controller, setting: Setting, task: Task, config: TrainCon
 
 def make_update(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
     """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each."""
-    graph, _, rest = nnx.split(controller, nnx.Param, ...)
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     optimise = optimiser(config)
     widths = config.objective.delta_start, config.objective.delta_end
 
     def loss_of(params, episodes, delta):
-        module = nnx.merge(graph, params, rest)
+        module = nnx.merge(graph, params, *rest)
         after, (loss, errors) = rollout.advance(
             setting, task, module, episodes, config.objective, delta, config.horizon
         )
@@ -111,7 +111,7 @@ def make_update(controller: Controller, setting: Setting, task: Task, config: Tr
 
     def update(learner: Learner, _):
         key, k = jax.random.split(learner.key)
-        module = nnx.merge(graph, learner.params, rest)
+        module = nnx.merge(graph, learner.params, *rest)
         episodes = rollout.renew(setting, task, module, k, learner.episodes, config.horizon)
         delta = widths[0] * (widths[1] / widths[0]) ** (learner.update / config.updates)
         gradient = jax.value_and_grad(loss_of, has_aux=True)
@@ -123,7 +123,7 @@ def make_update(controller: Controller, setting: Setting, task: Task, config: Tr
             "position_rms_mm": 1e3 * jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[0], 0.0))),
             "orientation_rms_deg": jnp.degrees(jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[1], 0.0)))),
             "diverged": jnp.mean(~after.alive),
-            "gradient_norm": optax.global_norm(grads),
+            "gradient_norm": optax.tree.norm(grads),
             "non_finite": opt.notfinite_count,
         }
         return Learner(params, opt, after, key, learner.update + 1), metrics
@@ -141,9 +141,9 @@ def train(
 ) -> Learner:
     """Tune a controller's parameters by the gradient through twin rollouts and leave the result in the controller.
 
-    learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after every
-    chunk (progress, checkpoints). Raises NonFiniteError after `patience` non-finite updates in a row; the controller then
-    holds the last good parameters.
+    learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
+    every chunk (progress, checkpoints). Raises NonFiniteError after `patience` non-finite updates in a row; the
+    controller then holds the last good parameters.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
     step = make_update(controller, setting, task, config)

@@ -34,18 +34,22 @@ def charbonnier(square, delta):
 
 
 def tracking_errors(arm: Arm, q, p_target, R_target):
-    """Tip errors. q: (..., n), p_target: (..., 3), R_target: (..., 3, 3) -> squared position (m^2), squared sine (rad^2)."""
+    """Squared tip errors, position (m^2) and chordal (4 sin^2(angle / 2), rad^2).
+
+    q: (..., n), p_target: (..., 3), R_target: (..., 3, 3) -> (...), (...).
+    """
     T = forward_kinematics(arm, q)
     position = jnp.sum((T[..., :3, 3] - p_target) ** 2, axis=-1)
-    # the chordal distance squared is 4 sin^2(angle / 2) x 2: monotone up to pi, unlike the sine of the error vector
+    # half the squared Frobenius distance: monotone up to pi, unlike the sine of the error vector
     chord = jnp.sum((T[..., :3, :3] - R_target) ** 2, axis=(-2, -1)) / 2
     return position, chord
 
 
 def step_loss(objective: Objective, arm: Arm, scale, delta, state, command, previous, target):
-    """Loss of one control step. delta: Charbonnier width, mm; scale: (n,) command at full effort;
+    """Loss of one control step.
 
-    state: (q, qd) reached; command, previous: (..., n); target: (q, p, R) at the same time -> (...) mm, and squared errors.
+    scale: (n,) command at full effort; delta: Charbonnier width, mm; state: (q, qd) reached; command, previous:
+    (..., n); target: (q, p, R) at the same time -> loss (...) mm, and the squared errors of `tracking_errors`.
     """
     q, qd = state
     q_target, p, R = target

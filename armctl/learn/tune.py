@@ -56,8 +56,8 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> 
     samples = min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
     if samples < config.train.horizon + 2:
         raise UsageError(
-            f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control steps; "
-            f"lower train.horizon or give longer references."
+            f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control "
+            f"steps; lower train.horizon or give longer references."
         )
     plants = [plant_params(chain, sample_scenario(config.scenario, chain, rng)) for _ in range(config.plants)]
     task = Task(stack_references(references, samples), stack_params(plants))

@@ -141,8 +141,8 @@ def _nominal(rng, chain):
 
 def _payload_ideal(rng, chain):
     """An unknown mass up to the rated payload, off centre, on an otherwise perfect arm."""
-    com = tuple(float(x) for x in rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]))
-    return Scenario(payload_mass=float(rng.uniform(0.0, rated_payload(chain))), payload_com=com)
+    x, y, z = rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]).tolist()
+    return Scenario(payload_mass=float(rng.uniform(0.0, rated_payload(chain))), payload_com=(x, y, z))
 
 
 def _payload(rng, chain):
@@ -185,7 +185,7 @@ PRESETS: dict[str, Callable] = {
 
 
 def rated_payload(chain: Chain) -> float:
-    """Payload range of the presets, kg: what half of every joint's effort left over by the arm itself can hold.
+    """Payload range of the presets, kg: what a third of every joint's effort left over by the arm itself can hold.
 
     Taken at the home posture with the arm's own reach as the lever, so that it is on the safe side.
     """
@@ -193,7 +193,7 @@ def rated_payload(chain: Chain) -> float:
     tip = (poses[-1] @ chain.T_last_tip)[:3, 3]
     spare = chain.effort - np.abs(rigid.gravity(chain, chain.home))
     lever = np.abs(rigid.jacobian(chain, chain.home)[2]) + 0.25 * np.linalg.norm(tip - poses[:, :3, 3], axis=-1)
-    return float(0.5 * np.min(spare / (-rigid.GRAVITY[2] * np.maximum(lever, 0.05))))
+    return float(0.35 * np.min(spare / (-rigid.GRAVITY[2] * np.maximum(lever, 0.05))))
 
 
 def sample_scenario(name: str, chain: Chain, rng: np.random.Generator) -> Scenario:

@@ -1,0 +1,181 @@
+"""The whole loop in one command: corpus, generator, tracker, tuned baselines, bench in PyBullet, report."""
+
+import os
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from armctl import store
+from armctl.bench.plan import BenchConfig
+from armctl.bench.report import write_report
+from armctl.bench.run import describe_tuning, run_bench
+from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
+from armctl.learn.bptt import TrainConfig
+from armctl.learn.tune import TuneConfig, tune
+from armctl.motion.corpus import Corpus, build_corpus, references
+from armctl.motion.reference import Reference
+from armctl.plant.parity import torque_parity
+from armctl.urdf import Chain, load_chain
+
+CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
+LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
+WEAKNESSES = (
+    "One arm, one payload preset and one seed of training: the intervals are over episodes, not over trainings.",
+    "The tracker is trained on the payload preset it is tested on; other disturbances need the stress presets.",
+    "On a plant without delay or sensor noise (preset payload_ideal) gains tuned to the edge of stability come close.",
+)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """A small study that runs in minutes on two cores."""
+
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
+    scenario: str = "payload"
+    """Preset of the true plants, in training and in the bench."""
+    corpus: int = 1500
+    """Motions in the corpus."""
+    episodes: int = 20
+    """References per suite in the bench (generated and held-out)."""
+    difficulty: float | None = None
+    """Share of the arm's limits that generated motions use; as in the corpus when None."""
+    seed: int = 0
+    """Seed of everything."""
+    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=200, batch=64, horizon=32))
+    """The one budget that every controller is tuned with."""
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    """The generator."""
+
+
+class Clock:
+    """Progress lines with the time since the start, on standard error, and the seconds each part took."""
+
+    def __init__(self) -> None:
+        self.start, self.seconds = time.perf_counter(), dict[str, float]()
+
+    def say(self, text: str) -> None:
+        """One line of progress."""
+        print(f"[{time.perf_counter() - self.start:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    def timed(self, name: str, work, *args) -> Any:
+        """Run a part and note how long it took."""
+        began = time.perf_counter()
+        result = work(*args)
+        self.seconds[name] = time.perf_counter() - began
+        self.say(f"{name.replace('_', ' ')}: done in {self.seconds[name]:.0f} s")
+        return result
+
+
+def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) -> dict[str, Any]:
+    """Train, generate, compare and report; return the content of summary.json.
+
+    The folder holds summary.json, report.html, the run folders of every controller and of the generator, the generated
+    references and the bench. Raises UsageError for a folder that exists.
+    """
+    clock, chain = Clock(), load_chain(config.robot)
+    out = store.create_run(out, config, overwrite=overwrite)
+    corpus = clock.timed("build_corpus", build_corpus, chain, config.corpus, config.seed)
+    training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
+    # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
+    parity = clock.timed("twin_parity", torque_parity, chain)
+    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+        jobs: dict[str, Future] = {"tracker": pool.submit(_tune, "tracker", config, training, out, clock)}
+        jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
+        for name in CONTROLLERS[1:]:
+            jobs[name] = pool.submit(_tune, name, config, training, out, clock)
+        results = {name: job.result() for name, job in jobs.items()}
+    generated, stats = results.pop("generator")
+    suites = {"generated": generated, "held-out": _short(references(corpus, chain, "test"))[: config.episodes]}
+    bench = BenchConfig(robot=config.robot, seed=config.seed, lockstep=2 * config.episodes, jobs=_bench_jobs())
+    records = {name: describe_tuning(out / name) for name in CONTROLLERS}
+    clock.say(f"bench in PyBullet: {len(CONTROLLERS)} controllers x {sum(map(len, suites.values()))} episodes")
+    summary = clock.timed(
+        "bench",
+        lambda: run_bench(bench, results, suites, [config.scenario], out / "bench", records=records, progress=False),
+    )
+    return _finish(config, out, clock, summary, parity, stats)
+
+
+def _bench_jobs() -> int:
+    return max(1, min(2, os.cpu_count() or 1))
+
+
+def _short(candidates: list[Reference]) -> list[Reference]:
+    return [r for r in candidates if r.duration <= LONGEST]
+
+
+def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, clock: Clock):
+    """Tune one controller with the common budget."""
+    settings = TuneConfig(
+        robot=config.robot, controller=name, scenario=config.scenario, seed=config.seed, train=config.tuning
+    )
+    every = max(1, config.tuning.updates // 4)
+
+    def progress(row: dict) -> None:
+        if row["update"] % every < config.tuning.chunk:
+            clock.say(f"{name}: update {row['update']}/{config.tuning.updates}, {row['position_rms_mm']:.2f} mm rms")
+
+    return clock.timed(f"train_{name}", lambda: tune(settings, training, out / name, progress=progress))
+
+
+def _generate(
+    config: DemoConfig, chain: Chain, corpus: Corpus, out: Path, clock: Clock
+) -> tuple[list[Reference], ProposalStats]:
+    """Train the generator and let it propose certified references."""
+    flow = replace(config.flow, seed=config.seed)
+    model: FlowModel = clock.timed("train_generator", lambda: train_flow(corpus, flow, chain=chain))
+    save_model(model, out / "generator")
+    wanted = 2 * config.episodes
+    found, stats = clock.timed(
+        "propose", lambda: propose(model, chain, wanted, difficulty=config.difficulty, seed=config.seed)
+    )
+    chosen = (_short(found) or found)[: config.episodes]
+    write_references(chosen, out / "generated", stats)
+    return chosen, stats
+
+
+def _finish(config, out: Path, clock: Clock, summary: dict, parity: dict, stats: ProposalStats) -> dict[str, Any]:
+    """Compose the summary, write the report next to it, and close the run."""
+    clock.seconds["train_tracker"] = clock.seconds.get("train_tracker", 0.0)
+    summary = {
+        **summary,
+        "twin_parity": parity,
+        "generator": asdict(stats),
+        "weaknesses": list(WEAKNESSES),
+        "seeds": {"seed": config.seed, **summary.get("seeds", {})},
+        "wall_seconds": {**clock.seconds, "total": time.perf_counter() - clock.start},
+    }
+    store.write_json(out / "bench" / "summary.json", summary)
+    report = clock.timed("report", write_report, out / "bench")
+    os.replace(report, out / "report.html")
+    summary["wall_seconds"] = {**clock.seconds, "total": time.perf_counter() - clock.start}
+    store.write_json(out / "summary.json", summary)
+    store.finish_run(out)
+    return summary
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The result as a text table, most accurate controller first."""
+    rows = [
+        f"{'controller':28s} {'position RMSE, mm':>24s} {'orientation, deg':>22s} {'limit viol.':>11s} {'failed':>6s}"
+    ]
+    ordered = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
+    for name, block in ordered:
+        p, o = block["position_rmse_mm"], block["orientation_rmse_deg"]
+        position = f"{p['iqm']:9.3f} [{p['low']:.3f}, {p['high']:.3f}]"
+        orientation = f"{o['iqm']:8.3f} [{o['low']:.3f}, {o['high']:.3f}]"
+        rows.append(
+            f"{name:28s} {position:>24s} {orientation:>22s} {block['joint_limit_violations']:11d} "
+            f"{len(block['failures']):6d}"
+        )
+    generator = {name: 100 * summary["generator"][name] for name in ("validity_before", "validity_after")}
+    rows.append(
+        f"generator: {generator['validity_before']:.0f} % valid unguided, {generator['validity_after']:.0f} % guided, "
+        f"acceptance {100 * summary['generator']['acceptance_rate']:.0f} %; only certified references were used"
+    )
+    rows.append(f"twin parity: {summary['twin_parity']['max_joint_error_rad']:.1e} rad over 500 physics steps")
+    return "\n".join(rows)
