@@ -14,7 +14,7 @@ from armctl.errors import UsageError
 from armctl.motion.reference import Reference
 from armctl.urdf import Chain, load_chain
 
-SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot, in seconds
+SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
 
 
 @dataclass(frozen=True)
