@@ -4,8 +4,8 @@ from functools import partial
 
 import gymnasium as gym
 
-from armctl.registration import register_all
 from armctl.errors import UsageError
+from armctl.registration import register_all
 
 BACKENDS = ("bullet", "twin")
 

@@ -10,11 +10,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from armctl.envs.bullet import p
-from armctl.registration import env_ids
 from armctl.envs.reward import REWARDS
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import CONTROLS
+from armctl.registration import env_ids
 
 TRACK = "armctl/PandaTrack-v0"
 
