@@ -16,7 +16,7 @@ from armctl.urdf import load_chain
 from tests.robots import ROBOTS, Pinocchio, nameless, plain_arm, random_chain, random_motion, worst
 
 COUNT = 5
-DOWN = np.array([0.0, 0.0, -9.81])
+DOWN = np.tile([0.0, 0.0, -9.81], (COUNT, 1))  # one for each state
 
 
 @jax.jit
@@ -26,6 +26,9 @@ def everything(arm, q, qd, qdd, tau, gravity):
         "inverse": dynamics.inverse_dynamics(arm, q, qd, qdd, gravity),
         "forward": dynamics.forward_dynamics(arm, q, qd, tau, gravity),
     }
+
+
+forward = jax.jit(dynamics.forward_dynamics)
 
 
 @lru_cache
@@ -84,7 +87,7 @@ def laws(arm, q, qd, qdd, tau):
     }
 
 
-@pytest.mark.parametrize("robot", ["panda", "gen3", "planar3", "sliding"])
+@pytest.mark.parametrize("robot", [*ROBOTS, "sliding"])
 def test_laws(robot, x64):
     chain, arm = sliding() if robot == "sliding" else (load_chain(robot), plain_arm(robot))
     for name, deviation in laws(arm, *random_motion(chain, COUNT)).items():
@@ -97,7 +100,8 @@ def test_sliding_joints_equal_numpy(x64):
     said = everything(arm, q, qd, qdd, tau, DOWN)
     assert worst(said["mass_matrix"], rigid.mass_matrix(chain, q)) < 1e-12
     assert worst(said["inverse"], rigid.inverse_dynamics(chain, q, qd, qdd)) < 1e-12
-    assert worst(dynamics.gravity(arm, q), rigid.gravity(chain, q)) < 1e-12
+    held = everything(arm, q, 0 * q, 0 * q, tau, DOWN)["inverse"]
+    assert worst(held, rigid.gravity(chain, q)) < 1e-12
 
 
 @pytest.mark.parametrize("robot", ["panda", "iiwa14", "gen3"])
@@ -116,87 +120,81 @@ def test_single_precision(robot):
     assert worst(said["forward"], np.linalg.solve(M, (tau - bias)[..., None])[..., 0]) < 2e-3
 
 
-# --- gradients ------------------------------------------------------------------------------------------------------
+# --- batches and gradients ------------------------------------------------------------------------------------------
+
+LEAVES = ("mass", "first_moment", "inertia")
+FACTORS = np.array([0.5, 1.0, 2.0])
+
+
+def plants(arm):
+    """Plants of different weight on a batch axis in front of one for states: leaves (3, 1, n, ...)."""
+    heavy = {}
+    for name in LEAVES:
+        leaf = getattr(arm, name)
+        heavy[name] = FACTORS.reshape(-1, 1, *[1] * leaf.ndim) * leaf
+    return replace(arm, **heavy)
+
+
+def test_batches_are_loops_and_vmap(x64):
+    chain, arm = load_chain("panda"), plain_arm("panda")
+    motion = random_motion(chain, COUNT)
+    said = everything(arm, *motion, DOWN)
+    q, qd, _, tau = motion
+    mapped = jax.jit(jax.vmap(dynamics.forward_dynamics, (None, 0, 0, 0)))(arm, q, qd, tau)
+    np.testing.assert_allclose(mapped, said["forward"], rtol=1e-10, atol=1e-10)
+    for k in range(2):
+        alone = everything(arm, *(x[k] for x in motion), DOWN[k])
+        for name, value in alone.items():
+            assert value.shape == said[name].shape[1:]
+            np.testing.assert_allclose(value, said[name][k], rtol=1e-10, atol=1e-10)
+
+
+def test_plants_and_gravity_broadcast_against_states(x64):
+    chain, arm = load_chain("panda"), plain_arm("panda")
+    motion = random_motion(chain, COUNT)
+    q, qd, _, tau = motion
+    pulls = DOWN * np.linspace(0, 1, COUNT)[:, None]
+    said = forward(plants(arm), q, qd, tau, pulls)
+    for i, factor in enumerate(FACTORS):
+        one = replace(arm, **{name: factor * getattr(arm, name) for name in LEAVES})
+        for k in (0, COUNT - 1):
+            alone = everything(one, *(x[k] for x in motion), pulls[k])
+            np.testing.assert_allclose(said[i, k], alone["forward"], rtol=1e-9, atol=1e-10)
 
 
 def weighted(arm, q, qd, tau, gravity, weight):
     return jnp.sum(weight * dynamics.forward_dynamics(arm, q, qd, tau, gravity))
 
 
-gradients = jax.jit(jax.grad(weighted, argnums=(0, 1, 2, 3, 4)))
 INPUTS = ("q", "qd", "tau", "gravity", "mass", "first_moment", "inertia", "R_parent_link", "p_parent_link")
 
 
 @pytest.mark.parametrize("robot", ["panda", "sliding"])
 def test_gradients_equal_central_differences(robot, x64):
-    chain, arm = sliding() if robot == "sliding" else (load_chain(robot), plain_arm(robot))
-    q, qd, qdd, tau = random_motion(chain, COUNT, seed=3)
-    weight = np.random.default_rng(4).normal(size=q.shape)
-    d_arm, *rest = gradients(arm, q, qd, tau, DOWN, weight)
-    slopes = dict(zip(INPUTS, rest, strict=False))
+    """The panda with plants broadcast against states and gravities, so that the gradients of either are sums."""
+    chain, arm = sliding() if robot == "sliding" else (load_chain(robot), plants(plain_arm(robot)))
+    q, qd, _, tau = random_motion(chain, COUNT, seed=3)
+    inputs = {"q": q, "qd": qd, "tau": tau, "gravity": DOWN * np.linspace(0.5, 1, COUNT)[:, None]}
+    weight = np.random.default_rng(4).normal(size=(*arm.mass.shape[:-2], *q.shape))
+    d_arm, *rest = jax.jit(jax.grad(weighted, argnums=(0, 1, 2, 3, 4)))(arm, *inputs.values(), weight)
+    slopes = dict(zip(inputs, rest, strict=True))
+
+    def value_at(name, value):
+        moved = inputs | {name: value} if name in inputs else inputs
+        other = arm if name in inputs else replace(arm, **{name: value})
+        return np.sum(weight * forward(other, *moved.values()))
+
     for name in INPUTS:
-        value = {"q": q, "qd": qd, "tau": tau, "gravity": DOWN}.get(name)
-        value = getattr(arm, name) if value is None else value
-        slope = np.asarray(slopes.get(name, getattr(d_arm, name, None)))
-        direction = np.random.default_rng(5).normal(size=np.shape(value))
+        value = np.asarray(inputs[name] if name in inputs else getattr(arm, name))
+        slope = np.asarray(slopes[name] if name in inputs else getattr(d_arm, name))
+        assert slope.shape == value.shape
+        direction = np.random.default_rng(5).normal(size=value.shape)
         if name == "inertia":  # a tensor stays symmetric
             direction = direction + direction.swapaxes(-1, -2)
-        # mass and inertia are positive; steps in proportion keep them so
-        h = 1e-6 * np.abs(value).max() / np.abs(direction).max() if hasattr(arm, name) else 1e-6
-        above, below = (shifted(arm, q, qd, qdd, tau, name, value + s * h * direction) for s in (1, -1))
-        numeric = np.sum(weight * (above - below)) / (2 * h)
+        # in proportion to the entries, so that masses and inertias of light links stay positive
+        h = 1e-6 * np.abs(value).min(initial=1, where=value != 0) if name in LEAVES else 1e-6
+        numeric = (value_at(name, value + h * direction) - value_at(name, value - h * direction)) / (2 * h)
         assert worst([np.sum(slope * direction)], [numeric]) < 1e-5, name
-
-
-def shifted(arm, q, qd, qdd, tau, name, value):
-    """Forward dynamics with one input replaced."""
-    inputs = {"q": q, "qd": qd, "tau": tau, "gravity": DOWN}
-    if name in inputs:
-        inputs[name] = value
-    else:
-        arm = replace(arm, **{name: value})
-    said = everything(arm, inputs["q"], inputs["qd"], qdd, inputs["tau"], inputs["gravity"])
-    return np.asarray(said["forward"])
-
-
-# --- batches --------------------------------------------------------------------------------------------------------
-
-
-def test_batches_are_loops_and_vmap(x64):
-    chain, arm = load_chain("planar3"), plain_arm("planar3")
-    flat = random_motion(chain, 6)
-    mapped = jax.jit(jax.vmap(everything, (None, 0, 0, 0, 0, None)))(arm, *flat, DOWN)
-    for shape in ((), (2, 3)):
-        count = int(np.prod(shape))
-        said = everything(arm, *(x[:count].reshape(*shape, 3) for x in flat), DOWN)
-        for name, value in said.items():
-            want = np.asarray(mapped[name])[:count].reshape(*shape, *mapped[name].shape[1:])
-            assert value.shape == want.shape
-            np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-12)
-
-
-def test_inertial_parameters_and_gravity_batch_and_broadcast(x64):
-    """Plants on one axis, states on another: every pair, and the gradient of what is shared is summed over it."""
-    chain, arm = load_chain("planar3"), plain_arm("planar3")
-    q, qd, qdd, tau = random_motion(chain, 3)
-    factor = np.array([0.5, 1.0, 2.0, 3.0])
-    heavy = {name: factor.reshape(4, 1, *[1] * np.ndim(getattr(arm, name))) * getattr(arm, name) for name in LEAVES}
-    pulls = DOWN * np.array([1.0, 0.5, 0.0])[:, None]
-    said = everything(replace(arm, **heavy), q, qd, qdd, tau, pulls)
-    for i, j in np.ndindex(4, 3):
-        one = replace(arm, **{name: factor[i] * getattr(arm, name) for name in LEAVES})
-        alone = everything(one, q[j], qd[j], qdd[j], tau[j], pulls[j])
-        for name in ("forward", "inverse"):
-            np.testing.assert_allclose(said[name][i, j], alone[name], rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(np.broadcast_to(said["mass_matrix"], (4, 3, 3, 3))[i, j], alone["mass_matrix"])
-    d_arm, d_q, _, d_tau, d_pull = gradients(replace(arm, **heavy), q, qd, tau, pulls, np.ones((4, 3, 3)))
-    assert (d_q.shape, d_tau.shape, d_pull.shape) == (q.shape, tau.shape, pulls.shape)
-    assert d_arm.mass.shape == heavy["mass"].shape
-    inverse = np.linalg.inv(np.broadcast_to(np.asarray(said["mass_matrix"]), (4, 3, 3, 3)))
-    np.testing.assert_allclose(d_tau, inverse.sum(axis=(0, -2)), rtol=1e-9)
-
-
-LEAVES = ("mass", "first_moment", "inertia")
 
 
 def test_free_motion_keeps_its_energy(x64):

@@ -85,14 +85,16 @@ def _physics(arm, config, params, state, command, M, g, pulses):
         q = q + config.physics_dt * qd
         # statistics, not part of the motion: no gradient, so that training does not pay for them
         share = jnp.minimum(jnp.abs(jax.lax.stop_gradient(tau)) / arm.effort, 1.0)
-        saturation += jnp.mean(share >= 1.0, axis=-1, dtype=q.dtype) / config.substeps
-        load += jnp.mean(share**2, axis=-1, dtype=q.dtype) / config.substeps
+        saturation += jnp.mean(share >= 1.0, axis=-1, dtype=q.dtype)
+        load += jnp.mean(share**2, axis=-1, dtype=q.dtype)
         limit = limit | jnp.any((q < arm.lower) | (q > arm.upper), axis=-1)
         return (q, qd, applied.astype(q.dtype), saturation, load, limit), None
 
     zero = jnp.zeros(state.q.shape[:-1], state.q.dtype)
     start = (state.q, state.qd, jnp.zeros_like(state.q), zero, zero, zero > 0)
-    return jax.lax.scan(substep, start, jnp.arange(config.substeps, dtype=state.q.dtype))[0]
+    ticks = jnp.arange(config.substeps, dtype=state.q.dtype)
+    q, qd, applied, saturation, load, limit = jax.lax.scan(substep, start, ticks)[0]
+    return q, qd, applied, saturation / config.substeps, load / config.substeps, limit
 
 
 def _external_torque(arm, params, q, count, physics_dt):

@@ -23,6 +23,7 @@ from armctl.motion.sampling import random_configuration, random_reference
 from armctl.plant import fleet
 from armctl.plant.scenario import PRESETS, Scenario, plant_params, sample_scenario, stack_params
 from armctl.plant.servo import ServoConfig
+from armctl.registration import env_ids
 from armctl.urdf import Chain, load_chain
 
 ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
@@ -33,10 +34,8 @@ def make_twin_vec(id: str, n: int, **kwargs) -> "TwinVectorEnv":
 
     Raises UsageError for an id that is not one of armctl's.
     """
-    registration = import_module("armctl.registration")
-    registration.register_all()
-    if id not in registration.env_ids():
-        raise UsageError(f"Unknown environment {id!r}; choose one of {', '.join(registration.env_ids())}.")
+    if id not in env_ids():
+        raise UsageError(f"Unknown environment {id!r}; choose one of {', '.join(env_ids())}.")
     spec = gym.spec(id)
     task = "track" if str(spec.entry_point).endswith("TrackEnv") else "reach"
     if task == "reach":
@@ -102,7 +101,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
 
     def _make_spaces(self, preview: int) -> None:
         self.single_action_space = Box(-1.0, 1.0, self.action_scale.shape, np.float32)
-        wide = lambda size: Box(-np.inf, np.inf, (size,), np.float64)  # noqa: E731
+        bound = import_module("armctl.envs.base").BOUND
+        wide = lambda size: Box(-bound, bound, (size,), np.float64)  # noqa: E731
         width = 2 * self.chain.n + 9 + 6 * (preview + 1)
         self.single_observation_space = Dict(
             {"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)}

@@ -1,0 +1,165 @@
+"""The vector environment of twin arms is the PyBullet environment, many at a time."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from armctl.envs.reach import Held, ReachEnv
+from armctl.envs.track import TrackEnv
+from armctl.envs.vector import make_vec
+from armctl.errors import UsageError
+from armctl.motion.sampling import random_reference
+from armctl.plant.scenario import Scenario
+from armctl.urdf import load_chain
+
+SCENARIO = Scenario(payload_mass=0.5, viscous=0.3, latency=1, position_noise=1e-4, velocity_noise=1e-3, seed=5)
+
+
+def assert_same(bullet, twin, index, tolerance=1e-4):
+    """One arm's observation and info on either side; a quaternion may change sign where its w is about zero."""
+    for key, value in bullet[0].items():
+        seen = twin[0][key][index]
+        if key != "observation" and np.dot(seen[3:], value[3:]) < 0:
+            seen = np.concatenate([seen[:3], -seen[3:]])
+        np.testing.assert_allclose(seen, value, atol=tolerance, err_msg=key)
+    info, batch = bullet[-1], twin[-1]
+    assert set(batch) == {*info, *(f"_{key}" for key in info)}
+    for key in set(info) - {"reward_terms"}:
+        np.testing.assert_allclose(batch[key][index], info[key], atol=tolerance, err_msg=key)
+    for key, value in info["reward_terms"].items():
+        np.testing.assert_allclose(batch["reward_terms"][key][index], value, atol=tolerance, err_msg=key)
+
+
+def follow(bullet, twin, steps, rng, amplitude):
+    """Step both with the same actions and compare every step."""
+    for _ in range(steps):
+        action = amplitude * rng.uniform(-1, 1, bullet.action_space.shape).astype(np.float32)
+        one = bullet.step(action)
+        many = twin.step(np.tile(action, (twin.num_envs, 1)))
+        assert_same(one, many, 1)
+        np.testing.assert_allclose(many[1][1], one[1], atol=1e-4)
+        assert (many[2][1], many[3][1]) == (one[2], one[3])
+    return many
+
+
+def test_tracking_matches_pybullet_step_for_step_and_restarts_in_the_next_step():
+    chain = load_chain("planar3")
+    reference = random_reference(chain, np.random.default_rng(0), dt=0.01, duration=0.4)
+    bullet = TrackEnv("planar3", scenario=SCENARIO, reference=reference)
+    twin = make_vec("armctl/Planar3Track-v0", 3, backend="twin", scenario=SCENARIO, reference=reference)
+    first, again = bullet.reset(seed=0), twin.reset(seed=0)
+    assert_same(first, again, 1)
+    last = follow(bullet, twin, 40, np.random.default_rng(1), 0.2)
+    assert last[3].all()
+    restarted = twin.step(np.ones(twin.action_space.shape, np.float32))
+    assert not restarted[1].any()
+    assert not restarted[3].any()
+    assert_same(bullet.reset(), restarted, 1)
+    bullet.close()
+    twin.close()
+
+
+def test_reaching_matches_pybullet_step_for_step():
+    bullet = ReachEnv("planar3", control="position", reward="sparse", preview=1)
+    twin = make_vec(
+        "armctl/Planar3Reach-v0", 2, backend="twin", control="position", reward="sparse", preview=1, bank_size=4, seed=3
+    )
+    (observation, _), _ = twin.reset(seed=0), bullet.reset(seed=0)
+    goal = observation["desired_goal"][1]
+    bullet.targets = Held((goal[:3].tolist(), goal[3:].tolist()))
+    follow(bullet, twin, 25, np.random.default_rng(1), 0.5)
+    bullet.close()
+
+
+@pytest.fixture(scope="module")
+def torque_arms():
+    env = make_vec("armctl/Planar3Track-v0", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
+    yield env
+    env.close()
+
+
+def test_obeys_the_vector_interface(torque_arms):
+    env = torque_arms
+    single = TrackEnv("planar3", control="torque")
+    assert env.single_action_space == single.action_space
+    assert env.single_observation_space == single.observation_space
+    assert env.observation_space == batch_space(single.observation_space, 5)
+    np.testing.assert_array_equal(env.action_scale, single.action_scale)
+    single.close()
+    assert isinstance(env, gym.vector.VectorEnv)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    observation, _ = env.reset(seed=1)
+    assert env.observation_space.contains(observation)
+    env.action_space.seed(0)
+    observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation)
+    assert (reward.shape, reward.dtype) == ((5,), np.float64)
+    assert terminated.dtype == truncated.dtype == bool
+    assert not terminated.any()
+
+
+def test_same_seed_same_rollout_and_arms_differ(torque_arms):
+    env, rollouts = torque_arms, []
+    for seed in (7, 7, 8):
+        rows = [env.reset(seed=seed)[0]["observation"]]
+        env.action_space.seed(0)
+        rows += [env.step(env.action_space.sample())[0]["observation"] for _ in range(5)]
+        rollouts.append(np.array(rows))
+    np.testing.assert_array_equal(rollouts[0], rollouts[1])
+    assert np.abs(rollouts[0] - rollouts[2]).max() > 1e-3
+    assert np.ptp(rollouts[0][0], axis=0).max() > 1e-3
+
+
+def test_full_torque_stays_finite_and_inside_the_joint_limits(torque_arms):
+    env, chain = torque_arms, torque_arms.chain
+    env.reset(seed=0)
+    for k in range(150):
+        push = np.sign(np.sin(0.1 * k)) * np.ones(env.action_space.shape, np.float32)
+        observation, reward, _, _, info = env.step(push)
+        q = observation["observation"][:, :3]
+        assert np.isfinite(observation["observation"]).all()
+        assert np.isfinite(reward).all()
+    assert (q > chain.lower - 0.1).all()
+    assert (q < chain.upper + 0.1).all()
+    assert info["torque_saturation"].max() == 1.0
+
+
+def test_relabelled_rewards_are_those_of_the_step(torque_arms):
+    env = torque_arms
+    env.reset(seed=0)
+    observation, reward, _, _, info = env.step(0.1 * np.ones((5, 3), np.float32))
+    infos = [{"reward_terms": {k: v[i] for k, v in info["reward_terms"].items() if k[0] != "_"}} for i in range(5)]
+    again = env.compute_reward(observation["achieved_goal"], observation["desired_goal"], infos)
+    np.testing.assert_allclose(again, reward, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"motor": "bullet"}, "backend"),
+        ({"render_mode": "rgb_array"}, "backend"),
+        ({"control": "telepathy"}, "torque"),
+        ({"reward": "love"}, "dense"),
+        ({"scenario": "mars"}, "payload"),
+        ({"scenario": 3}, "payload"),
+        ({"preview": -1}, "0 or more"),
+        ({"bank_size": 0}, "at least 1"),
+    ],
+)
+def test_bad_options_are_named(options, said):
+    with pytest.raises(UsageError, match=said):
+        make_vec("armctl/Planar3Track-v0", 2, backend="twin", **{"bank_size": 1, **options})
+
+
+def test_bad_ids_and_actions_are_named(torque_arms):
+    with pytest.raises(UsageError, match="PandaTrack"):
+        make_vec("armctl/PandaDance-v0", 2, backend="twin")
+    torque_arms.reset(seed=0)
+    with pytest.raises(UsageError, match="arm 2"):
+        torque_arms.step(np.where(np.arange(5)[:, None] == 2, np.nan, np.zeros((5, 3))))
+    with pytest.raises(UsageError, match="shape"):
+        torque_arms.step(np.zeros((5, 4)))
+    with pytest.raises(UsageError, match="make_vec"):
+        torque_arms.reset(options={"scenario": Scenario()})
