@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }
+INTERRUPTED = 130
 RESUME = "the same command with --resume continues the run."
 AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench"), RESUME)
 AFTER_INTERRUPT["demo"] = "the same command with --overwrite starts anew."
@@ -36,7 +37,17 @@ AFTER_INTERRUPT["demo"] = "the same command with --overwrite starts anew."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. argv: its words, those of the process if absent. Returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words), _name(words))
+    status = guarded(lambda: _run(words), _name(words))
+    if argv is None and status == INTERRUPTED:
+        _leave_at_once()
+    return status
+
+
+def _leave_at_once() -> None:
+    """End the process without tearing it down: after Ctrl-C within a compilation JAX crashes there."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def guarded(work: Callable[[], int], command: str = "") -> int:
@@ -50,7 +61,7 @@ def guarded(work: Callable[[], int], command: str = "") -> int:
             raise
         return _fail(f"'{error.filename}' cannot be used: {error.strerror}.", 2)
     except KeyboardInterrupt:
-        return _fail(f"interrupted; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", 130)
+        return _fail(f"interrupted; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", INTERRUPTED)
     except RuntimeError as error:
         if type(error).__name__ != "NonFiniteError":  # imported by name only: it lives next to JAX
             raise
