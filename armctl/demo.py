@@ -8,16 +8,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.report import write_report
 from armctl.bench.run import describe_tuning, run_bench
+from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
 from armctl.learn.bptt import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.reference import Reference
 from armctl.plant.parity import torque_parity
+from armctl.plant.scenario import sample_scenario
 from armctl.urdf import Chain, load_chain
 
 CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
@@ -50,6 +54,13 @@ class DemoConfig:
     flow: FlowConfig = field(default_factory=FlowConfig)
     """The generator."""
 
+    def __post_init__(self):
+        for name in ("corpus", "episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
+        if self.difficulty is not None and not 0 < self.difficulty <= 1:
+            raise UsageError(f"difficulty is {self.difficulty}; give a number in (0, 1].")
+
 
 class Clock:
     """Progress lines with the time since the start, on standard error, and the seconds each part took."""
@@ -77,20 +88,25 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
     references and the bench. Raises UsageError for a folder that exists.
     """
     clock, chain = Clock(), load_chain(config.robot)
+    sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
     out = store.create_run(out, config, overwrite=overwrite)
     corpus = clock.timed("build_corpus", build_corpus, chain, config.corpus, config.seed)
     training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
-    with ThreadPoolExecutor(max(1, min(2, os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(_workers()) as pool:
         jobs: dict[str, Future] = {"tracker": pool.submit(_tune, "tracker", config, training, out, clock)}
         jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
         for name in CONTROLLERS[1:]:
             jobs[name] = pool.submit(_tune, name, config, training, out, clock)
-        results = {name: job.result() for name, job in jobs.items()}
+        try:
+            results = {name: job.result() for name, job in jobs.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     generated, stats = results.pop("generator")
     suites = {"generated": generated, "held-out": _short(references(corpus, chain, "test"))[: config.episodes]}
-    bench = BenchConfig(robot=config.robot, seed=config.seed, lockstep=2 * config.episodes, jobs=_bench_jobs())
+    bench = BenchConfig(robot=config.robot, seed=config.seed, lockstep=2 * config.episodes, jobs=_workers())
     records = {name: describe_tuning(out / name) for name in CONTROLLERS}
     clock.say(f"bench in PyBullet: {len(CONTROLLERS)} controllers x {sum(map(len, suites.values()))} episodes")
     summary = clock.timed(
@@ -100,7 +116,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
     return _finish(config, out, clock, summary, parity, stats)
 
 
-def _bench_jobs() -> int:
+def _workers() -> int:
     return max(1, min(2, os.cpu_count() or 1))
 
 

@@ -16,7 +16,8 @@ Table = dict[str, list[Row]]
 def write_summary(
     folder: Path, controllers: list[str], given: dict[str, dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
-    """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions, times."""
+    """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions,
+    machine, times."""
     table = read_table(folder, controllers)
     record = store.read_json(folder / "config.json")
     summary = {
@@ -25,6 +26,7 @@ def write_summary(
         "given": given,
         "config": record["config"],
         "versions": record["versions"],
+        "machine": store.machine(),
         "seeds": record["seeds"],
         "wall_seconds": {"bench": seconds},
     }

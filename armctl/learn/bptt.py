@@ -146,6 +146,7 @@ def train(
     controller then holds the last good parameters.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
+    nnx.update(controller, learner.params)
     step = make_update(controller, setting, task, config)
     while int(learner.update) < config.updates:
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """Tune or train one controller into a run folder: data, training with checkpoints, parameters, summary."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -96,11 +97,12 @@ def tune(
     controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
     setting = make_setting(arm, controller.control, task, config)
-    out = store.create_run(out, _Record(**_shallow(config), robot_name=chain.name), overwrite=overwrite, resume=resume)
+    record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references))
+    out = store.create_run(out, record, overwrite=overwrite, resume=resume)
     learner = begin(controller, setting, task, config.train)
     if resume and (out / "learner.npz").exists():
         learner = restore(learner, store.load_arrays(out / "learner.npz"))
-    started, last = time.perf_counter(), {}
+    started, last = time.perf_counter(), _last_row(out)
 
     def on_chunk(learner: Learner, row: dict) -> None:
         last.update(row)
@@ -109,9 +111,10 @@ def tune(
         if progress is not None:
             progress(row)
 
-    status = "finished"
+    status = "interrupted"
     try:
         train(controller, setting, task, config.train, learner, on_chunk)
+        status = "finished"
     except NonFiniteError as error:
         status = str(error)
         raise
@@ -123,11 +126,26 @@ def tune(
     return controller
 
 
+def _last_row(out: Path) -> dict:
+    """The last row of metrics of a run that is resumed; empty for a new one."""
+    rows = store.read_rows(out / "metrics.csv") or [{}]
+    return {name: float(value) for name, value in rows[-1].items()}
+
+
+def fingerprint(references: list[Reference]) -> str:
+    """Checksum of the training references, so that a run is not resumed with others."""
+    digest = hashlib.sha256()
+    for reference in references:
+        digest.update(np.ascontiguousarray(reference.q).tobytes())
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class _Record(TuneConfig):
-    """What config.json holds: the settings and the name of the arm they were used on."""
+    """What config.json holds: the settings, and the arm and references they were used on."""
 
     robot_name: str = ""
+    data: str = ""
 
 
 def _shallow(config: TuneConfig) -> dict:

@@ -19,7 +19,8 @@ from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 
 CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
-SMALL = bptt.TrainConfig(updates=8, batch=4, horizon=6, chunk=4)
+# one size for all, so that one compiled program serves every test
+SMALL = bptt.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1, patience=20)
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +117,9 @@ def test_gradient_through_the_twin_is_that_of_finite_differences_of_pybullet():
 
 def test_tuning_lowers_the_error_and_is_reproducible(references, tmp_path):
     rows = []
-    settings = config(train=bptt.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1))
-    one = tune.tune(settings, references, tmp_path / "one", progress=rows.append)
+    one = tune.tune(config(), references, tmp_path / "one", progress=rows.append)
     assert rows[-1]["position_rms_mm"] < 0.8 * rows[0]["position_rms_mm"]
-    two = tune.tune(settings, references, tmp_path / "two")
+    two = tune.tune(config(), references, tmp_path / "two")
     for name, value in base.parameters(one).items():
         np.testing.assert_array_equal(value, base.parameters(two)[name])
     loaded = controllers.load(tmp_path / "one", ARM)
@@ -154,9 +154,8 @@ def test_non_finite_updates_stop_training_and_keep_the_last_good_parameters(refe
     controller = controllers.make("computed_torque", ARM)
     before = base.parameters(controller)
     setting = tune.make_setting(ARM, "torque", task, config())
-    train = bptt.TrainConfig(updates=12, batch=4, horizon=6, chunk=4, patience=8)
-    with pytest.raises(bptt.NonFiniteError, match="update 8"):
-        bptt.train(controller, setting, broken, train)
+    with pytest.raises(bptt.NonFiniteError, match="update 20"):
+        bptt.train(controller, setting, broken, SMALL)
     for name, value in base.parameters(controller).items():
         np.testing.assert_array_equal(value, before[name])
 
