@@ -15,7 +15,7 @@ def torque_parity(chain: Chain, scenario: Scenario | None = None, steps: int = 1
     """Largest difference between twin (float64) and PyBullet under random torques that keep the arm inside its limits.
 
     chain: the arm; scenario: the true plant, nominal when None; steps: control steps of 5 physics steps of 2 ms.
-    Returns max_joint_error_rad, max_joint_velocity_error_rad_s, the number of physics steps and the largest motion, rad.
+    Returns max_joint_error_rad, max_joint_velocity_error_rad_s, the number of physics steps and largest motion, rad.
     """
     scenario = scenario or Scenario()
     config = ServoConfig(control="torque")
