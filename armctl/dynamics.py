@@ -54,7 +54,7 @@ def inverse_dynamics(arm: Arm, q, qd, qdd, gravity=GRAVITY):
     def inward(carry, x):
         force, moment = sf.add(carry[0], x["force"]), sf.add(carry[1], x["moment"])
         tau = moment[2] if "flag" not in x else x["flag"] * force[2] + (1 - x["flag"]) * moment[2]
-        return _wrench_to_parent(force, moment, *sf.frame(x)), tau
+        return sf.wrench_to_parent(force, moment, *sf.frame(x)), tau
 
     _, tau = sf.scan(inward, (zero, zero), {**xs, "force": force, "moment": moment}, reverse=True)
     return sf.joint_minor(tau)
@@ -78,11 +78,6 @@ def _newton_euler(w, dw, a, x):
     force = sf.add(sf.scale(a, m), sf.add(sf.cross(dw, h), sf.cross(w, sf.cross(w, h))))
     moment = sf.add(sf.mul(inertia, dw), sf.add(sf.cross(w, sf.mul(inertia, w)), sf.cross(h, a)))
     return force, moment
-
-
-def _wrench_to_parent(force, moment, R, p):
-    force = sf.mul(R, force)
-    return force, sf.add(sf.mul(R, moment), sf.cross(p, force))
 
 
 def gravity(arm: Arm, q, gravity=GRAVITY):
@@ -198,17 +193,13 @@ def _articulate(carry, x, one):
         D, load = r * D + f * M[2][2], r * load + f * force[2]
     u, Dinv = x["tau"] - load, 1 / D
     k_n, k_f = sf.scale(U_n, -Dinv), sf.scale(U_f, -Dinv)
-    J, H, M = sf.madd(J, _outer(k_n, U_n)), sf.madd(H, _outer(k_n, U_f)), sf.madd(M, _outer(k_f, U_f))
+    J, H, M = sf.madd(J, sf.outer(k_n, U_n)), sf.madd(H, sf.outer(k_n, U_f)), sf.madd(M, sf.outer(k_f, U_f))
     c_n, c_f = x["c_ang"], x["c_lin"]
     moment = sf.add(moment, sf.add(sf.add(sf.mul(J, c_n), sf.mul(H, c_f)), sf.scale(k_n, -u)))
     force = sf.add(force, sf.add(sf.add(sf.mul_t(H, c_n), sf.mul(M, c_f)), sf.scale(k_f, -u)))
     R, p = sf.frame(x)
     inertia = _inertia_to_parent(J, H, M, R, p)
-    return (*inertia, *_wrench_to_parent(force, moment, R, p)), ({"U_n": U_n, "U_f": U_f, "Dinv": Dinv}, u)
-
-
-def _outer(a, b):
-    return tuple(tuple(x * y for y in b) for x in a)
+    return (*inertia, *sf.wrench_to_parent(force, moment, R, p)), ({"U_n": U_n, "U_f": U_f, "Dinv": Dinv}, u)
 
 
 def _inertia_to_parent(J, H, M, R, p):
@@ -252,7 +243,7 @@ def _solve(arm, factors, b):
         u = x["b"] - load
         force = sf.add(force, sf.scale(x["U_f"], u * x["Dinv"]))
         moment = sf.add(moment, sf.scale(x["U_n"], u * x["Dinv"]))
-        return _wrench_to_parent(force, moment, *sf.frame(x)), u
+        return sf.wrench_to_parent(force, moment, *sf.frame(x)), u
 
     _, u = sf.scan(inward, (zero, zero), {**xs, "b": sf.joint_major(b)}, reverse=True)
     return _accelerations(factors, {}, u, zero, zero)

@@ -90,6 +90,17 @@ def cross_mat(p: Vec, A: Mat) -> Mat:
     return transpose(tuple(cross(p, col) for col in transpose(A)))
 
 
+def outer(a: Vec, b: Vec) -> Mat:
+    """a b'."""
+    return tuple(tuple(x * y for y in b) for x in a)
+
+
+def wrench_to_parent(force: Vec, moment: Vec, R: Mat, p: Vec) -> tuple[Vec, Vec]:
+    """A link's wrench about its origin, in the parent frame about the parent's. R, p: the link in the parent."""
+    force = mul(R, force)
+    return force, add(mul(R, moment), cross(p, force))
+
+
 def promote(arm, x):
     """An input as an array of the type the computation runs in: that of the input and the arm's arrays together."""
     return jnp.asarray(x, jnp.result_type(x, arm.mass))
