@@ -28,7 +28,7 @@ setup: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "armctl needs Python 3.11 (PyBullet has no wheels for later ones), but '$(PYTHON)' is" \
-	    "$$("$(PYTHON)" --version 2>&1 || true): install it, or name it with make PYTHON=/path/to/python3.11." >&2; exit 2; }
+	    "$$("$(PYTHON)" --version 2>&1 | head -n 1): install it, or name it with make PYTHON=/path/to/python3.11." >&2; exit 2; }
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
