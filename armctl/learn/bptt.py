@@ -14,7 +14,7 @@ from flax import nnx
 from armctl.controllers.base import Controller, Gain
 from armctl.errors import UsageError
 from armctl.learn import rollout
-from armctl.learn.losses import Objective
+from armctl.learn.losses import Objective, pose_score
 from armctl.learn.rollout import Episodes, Setting, Task
 
 
@@ -57,6 +57,8 @@ class Learner(NamedTuple):
     episodes: Episodes
     key: Any
     update: Any
+    best: Any  # parameters after the chunk of updates with the lowest score
+    score: Any  # that score, mm
 
 
 class NonFiniteError(RuntimeError):
@@ -93,7 +95,8 @@ def begin(controller: Controller, setting: Setting, task: Task, config: TrainCon
     key = jax.random.key(config.seed)
     key, k = jax.random.split(key)
     episodes = rollout.start(setting, task, controller, k, config.batch, config.horizon)
-    return Learner(params, optimiser(config).init(params), episodes, key, jnp.zeros((), jnp.int32))
+    opt = optimiser(config).init(params)
+    return Learner(params, opt, episodes, key, jnp.zeros((), jnp.int32), params, jnp.asarray(jnp.inf))
 
 
 def make_update(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
@@ -120,15 +123,24 @@ def make_update(controller: Controller, setting: Setting, task: Task, config: Tr
         params = optax.apply_updates(learner.params, changes)
         metrics = {
             "loss": loss,
+            "score": pose_score(config.objective, errors, after.alive),
             "position_rms_mm": 1e3 * jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[0], 0.0))),
             "orientation_rms_deg": jnp.degrees(jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[1], 0.0)))),
             "diverged": jnp.mean(~after.alive),
             "gradient_norm": optax.tree.norm(grads),
             "non_finite": opt.notfinite_count,
         }
-        return Learner(params, opt, after, key, learner.update + 1), metrics
+        moved = {"params": params, "optimiser": opt, "episodes": after, "key": key, "update": learner.update + 1}
+        return learner._replace(**moved), metrics
 
-    return jax.jit(lambda learner: jax.lax.scan(update, learner, length=config.chunk))
+    def chunk(learner: Learner):
+        after, metrics = jax.lax.scan(update, learner, length=config.chunk)
+        score = jnp.mean(metrics["score"])
+        better = score < learner.score
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), after.params, learner.best)
+        return after._replace(best=best, score=jnp.where(better, score, learner.score)), metrics
+
+    return jax.jit(chunk)
 
 
 def train(
@@ -139,14 +151,17 @@ def train(
     learner: Learner | None = None,
     on_chunk: Callable[[Learner, dict], None] | None = None,
 ) -> Learner:
-    """Tune a controller's parameters by the gradient through twin rollouts and leave the result in the controller.
+    """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
+
+    The best are those after the chunk of updates with the lowest score, a pose error of fixed width: gains tuned up to
+    the edge of stability make the last ones no better than others.
 
     learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
     every chunk (progress, checkpoints). Raises NonFiniteError after `patience` non-finite updates in a row; the
-    controller then holds the last good parameters.
+    controller then holds the best parameters until then.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
-    nnx.update(controller, learner.params)
+    nnx.update(controller, learner.best)
     step = make_update(controller, setting, task, config)
     while int(learner.update) < config.updates:
         started = time.perf_counter()
@@ -154,7 +169,7 @@ def train(
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])
         row = {"update": int(learner.update), **row, "seconds": time.perf_counter() - started}
-        nnx.update(controller, learner.params)
+        nnx.update(controller, learner.best)
         if on_chunk is not None:
             on_chunk(learner, row)
         if row["non_finite"] >= config.patience:

@@ -45,6 +45,18 @@ def tracking_errors(arm: Arm, q, p_target, R_target):
     return position, chord
 
 
+def pose_score(objective: Objective, errors, alive):
+    """Pose error of a window at the final Charbonnier width, by which parameters of different updates are compared.
+
+    errors: squared position (m^2) and chord (rad^2), each (H, B); alive: (B,) bool -> mm. A diverged episode counts
+    300 mm.
+    """
+    position, chord = errors
+    delta = objective.delta_end
+    pose = charbonnier(1e6 * position, delta) + charbonnier(1e6 * objective.metre_per_radian**2 * chord, delta)
+    return jnp.mean(jnp.where(alive & jnp.isfinite(pose), pose, 300.0))
+
+
 def step_loss(objective: Objective, arm: Arm, scale, delta, state, command, previous, target):
     """Loss of one control step.
 
