@@ -17,6 +17,7 @@ from armctl.bench.summary import Row, column
 from armctl.bench.theme import figure, page, section
 
 PATHS = 3
+WATCHABLE = 2.5  # s
 NOTES = {
     "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
     "Paired comparison": "The highlighted controller minus the other one on the same episode; negative means better.",
@@ -197,10 +198,14 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
 
 
 def _median_episode(table: dict[str, list[Row]], names: list[str]) -> int | None:
-    """Return the episode nearest the median of all ``names``, so that the animation flatters none of them."""
+    """Return the episode nearest the median of all ``names``, so that the animation flatters none of them.
+
+    It is chosen among those long enough to watch, where there are any.
+    """
     usable = [i for i in range(len(table[names[0]])) if not any(table[name][i]["failure"] for name in names)]
     if not usable:
         return None
+    usable = [i for i in usable if float(table[names[0]][i]["duration_s"]) >= WATCHABLE] or usable
     logs = np.stack([np.log(np.maximum(column(table[name], "position_rmse_mm"), 1e-9)) for name in names])[:, usable]
     return usable[int(np.argmin(np.abs(logs - np.median(logs, axis=1, keepdims=True)).sum(axis=0)))]
 
