@@ -38,19 +38,21 @@ def features(reference: Reference, chain) -> np.ndarray:
     singular_values = np.linalg.svd(J[..., :3, :], compute_uv=False)
     tip_speed = np.linalg.norm(reference.twist[:, :3], axis=-1)
     tip_acceleration = np.linalg.norm(reference.accel[:, :3], axis=-1)
-    return np.array([
-        np.log(max(reference.duration, 1e-3)),
-        speed.max(),
-        _rms(speed),
-        acceleration.max(),
-        _rms(acceleration),
-        np.abs(torque / chain.effort).max(),
-        _rms(inertial / chain.effort),
-        np.log(tip_speed.max() + 1e-3),
-        np.log(_rms(tip_acceleration) + 1e-2),
-        np.log(tip_speed.sum() * reference.dt + 1e-3),
-        singular_values[..., -1].min(),
-    ])
+    return np.array(
+        [
+            np.log(max(reference.duration, 1e-3)),
+            speed.max(),
+            _rms(speed),
+            acceleration.max(),
+            _rms(acceleration),
+            np.abs(torque / chain.effort).max(),
+            _rms(inertial / chain.effort),
+            np.log(tip_speed.max() + 1e-3),
+            np.log(_rms(tip_acceleration) + 1e-2),
+            np.log(tip_speed.sum() * reference.dt + 1e-3),
+            singular_values[..., -1].min(),
+        ]
+    )
 
 
 def _rms(x: np.ndarray) -> float:

@@ -106,9 +106,7 @@ def sample(
 
 
 @jax.jit
-def transport(
-    model: FlowModel, noise: jax.Array, condition: jax.Array, guidance: Guidance | None = None
-) -> jax.Array:
+def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance: Guidance | None = None) -> jax.Array:
     """Carry noise (B, D) along the flow to samples (B, D) in data units; `lax.scan` over the integration steps."""
     steps = model.config.sampler_steps
     field = _guided_field(model, condition, guidance)

@@ -26,7 +26,7 @@ def _values(knots, degree, s):
     span = np.minimum(np.searchsorted(knots, s, side="right") - 1, last_span)
     basis = (np.arange(len(knots) - 1) == span[:, None]).astype(float)
     for p in range(1, degree + 1):
-        left, right = knots[:-p - 1], knots[p + 1:]
+        left, right = knots[: -p - 1], knots[p + 1 :]
         rise = np.divide(1.0, knots[p:-1] - left, where=knots[p:-1] > left, out=np.zeros(len(left)))
         fall = np.divide(1.0, right - knots[1:-p], where=right > knots[1:-p], out=np.zeros(len(left)))
         basis = (s[:, None] - left) * rise * basis[:, :-1] + (right - s[:, None]) * fall * basis[:, 1:]
@@ -37,7 +37,7 @@ def _basis(count, s, derivative):
     knots = np.concatenate([np.zeros(DEGREE), np.linspace(0.0, 1.0, count - DEGREE + 1), np.ones(DEGREE)])
     difference = np.eye(count)
     for p in range(DEGREE, DEGREE - derivative, -1):
-        step = p / (knots[p + 1:-1] - knots[1:-p - 1])
+        step = p / (knots[p + 1 : -1] - knots[1 : -p - 1])
         difference = step[:, None] * np.diff(difference, axis=0)
         knots = knots[1:-1]
     return _values(knots, DEGREE - derivative, s) @ difference
