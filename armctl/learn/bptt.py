@@ -96,7 +96,7 @@ def begin(controller: Controller, setting: Setting, task: Task, config: TrainCon
     key, k = jax.random.split(key)
     episodes = rollout.start(setting, task, controller, k, config.batch, config.horizon)
     opt = optimiser(config).init(params)
-    return Learner(params, opt, episodes, key, jnp.zeros((), jnp.int32), params, jnp.asarray(jnp.inf))
+    return Learner(params, opt, episodes, key, jnp.zeros((), jnp.int32), params, jnp.full((), jnp.inf, jnp.float32))
 
 
 def make_update(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
