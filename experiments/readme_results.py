@@ -27,6 +27,8 @@ class Args:
     """Run folder of `make demo`."""
     env_speed: Path = Path("runs/env_speed")
     """Folder of env_speed.py."""
+    ablation: Path = Path("runs/ablation")
+    """Folder of ablation.py."""
     readme: Path = Path("README.md")
     """File whose marked blocks are rewritten."""
 
@@ -89,7 +91,20 @@ def env_speed_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])
 
 
-BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {"demo": demo_block, "env_speed": env_speed_block}
+def ablation_block(summary: dict[str, Any]) -> str:
+    """Position error of each controller on each preset of the plant."""
+    presets = summary["position_rmse_mm"]
+    names = list(next(iter(presets.values())))
+    rows = [[f"`{name}`", *(interval(row[name], 3) for row in presets.values())] for name in names]
+    head = ["position RMSE, mm", *(f"`{preset}`" for preset in presets)]
+    return "\n\n".join([table(head, rows), source("python experiments/ablation.py", summary)])
+
+
+BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "demo": demo_block,
+    "env_speed": env_speed_block,
+    "ablation": ablation_block,
+}
 
 
 def replace_block(text: str, name: str, content: str) -> str:

@@ -25,10 +25,22 @@ def armctl_command(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "armctl.cli", *words], capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("snippet", blocks("```python"))
-def test_snippet_runs(snippet, capsys):
+def run(snippet: str, capsys) -> str:
+    """What a snippet prints."""
     exec(compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
-    plant, twin = re.findall(r"([\d.]+) mm", capsys.readouterr().out)
+    return capsys.readouterr().out
+
+
+def test_first_snippet_runs(capsys):
+    first, _ = blocks("```python")
+    printed = run(first, capsys)
+    assert 0 < float(re.findall(r"([\d.]+) mm", printed)[0]) < 5
+    assert "(7, 7)" in printed
+
+
+def test_second_snippet_finds_plant_and_twin_alike(capsys):
+    _, second = blocks("```python")
+    plant, twin = re.findall(r"([\d.]+) mm", run(second, capsys))
     assert plant == twin
 
 
