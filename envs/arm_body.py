@@ -43,7 +43,8 @@ class ArmBody:
     def load(self, chain: Chain, gravity=rigid.GRAVITY) -> None:
         """Empty the world and put this arm into it, at rest at its home configuration."""
         client = {"physicsClientId": self.client}
-        p.resetSimulation(**client)
+        # one arm that touches nothing: the brute-force broadphase is the fastest
+        p.resetSimulation(p.RESET_USE_SIMPLE_BROADPHASE, **client)
         steps = self.substeps
         p.setPhysicsEngineParameter(
             fixedTimeStep=self.physics_dt * steps, numSubSteps=steps if steps > 1 else 0, **client
@@ -57,6 +58,8 @@ class ArmBody:
         for link in range(-1, chain.n):
             # Bullet would also clamp joint velocities to 100 rad/s without a word
             off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": 1e9}
+            if self._shape is None:  # links without shapes are still boxes of this size to the broadphase
+                off["collisionMargin"] = 0
             p.changeDynamics(self.id, link, **off, **client)
             p.setCollisionFilterGroupMask(self.id, link, 0, 0, **client)
         self.reset(chain.home, np.zeros(chain.n))
@@ -80,10 +83,10 @@ class ArmBody:
         q, qd, _, _ = zip(*self._states(), strict=True)
         return np.array(q), np.array(qd)
 
-    def driven_state(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-        """True joint state with what Bullet reports as torque of its motors in the last step: q, qd (n,), n numbers."""
+    def driven_state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True joint state with what Bullet reports as torque of its motors in the last step: q, qd, torque (n,)."""
         q, qd, _, torque = zip(*self._states(), strict=True)
-        return np.array(q), np.array(qd), torque
+        return np.array(q), np.array(qd), np.array(torque)
 
     def apply_wrench(self, force, moment) -> None:
         """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""

@@ -1,6 +1,7 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class ArmEnv(gym.Env):
         self.plant = Plant(self.chain, self.config, motor)
         self._touching = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
-        self._limits = list(zip(self.chain.lower.tolist(), self.chain.upper.tolist(), strict=True))
+        self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
         self.targets: Any = ()
         self._over = "Call reset() before step()."
 
@@ -84,6 +85,7 @@ class ArmEnv(gym.Env):
         if options:
             raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
         self.plant.reset(self.scenario, q, qd)
+        self._touching.reset()
         self._last_action, self._over = 0.0 * self.action_scale, ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
@@ -137,8 +139,8 @@ class ArmEnv(gym.Env):
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
-        beyond = max(max(low - x, x - high) for x, (low, high) in zip(plant.q.tolist(), self._limits, strict=True))
-        beyond = max(0.0, beyond)
+        q = plant.q.tolist()
+        beyond = max(0.0, *map(sub, self._lower, q), *map(sub, q, self._upper))
         touching = self._touching(plant.q)
         terms = rewards.goal_terms(self.reward, position, angle)
         terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)

@@ -22,8 +22,9 @@ class BulletMotors:
     def __init__(self, body: ArmBody, config: ServoConfig):
         chain, self._body, self._config = body.chain, body, config
         self._position, self._dt = config.control == "position", config.control_dt
-        self._prepared = 0
-        self._effort, self._reach = chain.effort.tolist(), chain.velocity / config.position_gain
+        self._prepared, self._count = 0, config.substeps
+        self._effort, self._reach = chain.effort, chain.velocity / config.position_gain
+        self._back = -self._reach
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
@@ -32,8 +33,10 @@ class BulletMotors:
             return
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._forces = (self._body.chain.effort * params.strength / self._config.substeps).tolist()
-        with quiet():  # the direct solver reaches the commanded velocity exactly, and sooner than 50 sweeps
+        self._forces = (self._body.chain.effort * params.strength / self._count).tolist()
+        # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
+        # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
+        with quiet():
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
             )
@@ -57,16 +60,17 @@ class BulletMotors:
         if push is not None:
             push(0)
         if self._position:
-            target = q + np.minimum(np.maximum(goal - q, -self._reach), self._reach)
+            target = q + np.minimum(np.maximum(goal - q, self._back), self._reach)
             self._drive(targetPositions=target.tolist())
         else:
             velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
             self._drive(targetVelocities=velocity.tolist())
         self._body.step()
         q, qd, torque = self._body.driven_state()
-        count = self._config.substeps
-        self.torque = np.array(torque) * count
-        share = [abs(t) * count / e for t, e in zip(torque, self._effort, strict=True)]
-        self.saturation = sum(x >= 1.0 for x in share) / len(share)
-        self.load = sum(x * x for x in share) / len(share)
+        self.torque = torque * self._count
+        share = self.torque / self._effort
+        square = float(share.dot(share))
+        self.load = square / share.size
+        # the sum of squares is below 1 unless a motor reaches its limit or many are near
+        self.saturation = 0.0 if square < 1.0 else float((np.abs(share) >= 1.0).sum()) / share.size
         return q, qd

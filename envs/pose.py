@@ -4,7 +4,7 @@ The same formulas as geometry.py; at this size plain floats are an order of magn
 at every control step. Quaternions are xyzw and unit.
 """
 
-from math import atan2, sqrt
+from math import atan2, hypot, sqrt
 
 
 def quat_multiply(a, b):
@@ -42,8 +42,12 @@ def inverse(position, quat):
 
 def rotation_error(quat_target, quat):
     """World-frame rotation vector (3), rad, that turns quat into quat_target; its norm is the angle between them."""
-    x, y, z, w = quat
-    x, y, z, w = quat_multiply(quat_target, (-x, -y, -z, w))
+    ax, ay, az, aw = quat_target
+    bx, by, bz, bw = quat
+    x = ax * bw - aw * bx - ay * bz + az * by  # quat_target times the conjugate of quat
+    y = ay * bw - aw * by - az * bx + ax * bz
+    z = az * bw - aw * bz - ax * by + ay * bx
+    w = aw * bw + ax * bx + ay * by + az * bz
     if w < 0:
         x, y, z, w = -x, -y, -z, -w
     s = sqrt(x * x + y * y + z * z)
@@ -66,4 +70,4 @@ def first_columns(quat):
 
 def norm(v):
     """Euclidean length of v (3)."""
-    return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+    return hypot(*v)

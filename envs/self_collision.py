@@ -8,8 +8,8 @@ from armctl.envs.arm_body import ArmBody
 from armctl.motion.sampling import joint_box
 from armctl.urdf import Chain, spheres
 
-REACH = 0.4
-"""Distances are measured up to here, m."""
+REACH = 2.0
+"""Distances are measured up to here, m: the farther a pair is known to be apart, the later it is looked at again."""
 SAMPLES, MARGIN = 400, 0.03
 """A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
 
@@ -18,9 +18,9 @@ class SelfCollision:
     """Says whether an arm touches itself.
 
     A pair of links at clearance d, last measured at configuration q0, cannot touch at q while the levers times
-    |q - q0| of the joints between them stay below d; only then is the distance measured again. Left out are pairs of
-    neighbouring links, pairs whose shapes touch at the home configuration, and pairs that never come near one another
-    in random configurations.
+    |q - q0| of the joints between them stay below d; only then is the distance measured again (conservative
+    advancement). Left out are pairs of neighbouring links, pairs whose shapes touch at the home configuration, and
+    pairs that never come near one another in random configurations.
     """
 
     def __init__(self, body: ArmBody):
@@ -29,15 +29,22 @@ class SelfCollision:
         self._pairs, self._levers = collision_pairs(body.chain)
         self._clearance = np.full(len(self._pairs), -1.0)
         self._where = np.zeros_like(self._levers)
+        self(body.chain.home)
+        self._home = self._clearance.copy()
+
+    def reset(self) -> None:
+        """Start from what is known of the home configuration, where most episodes begin."""
+        self._clearance[:], self._where[:] = self._home, self._body.chain.home
 
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
-        near = (np.abs(q - self._where) * self._levers).sum(axis=1) >= self._clearance
-        if not near.any():
+        near = np.vecdot(np.abs(q - self._where), self._levers) >= self._clearance
+        near = near.nonzero()[0].tolist()
+        if not near:
             return False
         self._body.place(q, self._still)
         hit = False
-        for k in near.nonzero()[0].tolist():
+        for k in near:
             distance = self._body.distance(*self._pairs[k], REACH)
             hit |= distance <= 0
             self._clearance[k] = distance
@@ -63,15 +70,36 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
 
 
 def _levers(chain: Chain, base: int, link: int) -> np.ndarray:
-    """Upper bounds (n,) on how far any point of `link` moves relative to `base` per unit of each joint, m."""
+    """Upper bounds (n,) on how much the distance of two links changes per unit of each joint between them, m.
+
+    A joint turns one link about its axis as seen from the other, so that the distance changes by no more than the
+    angle times the farthest reach from the axis, of either link: the smaller reach counts.
+    """
     owner, center, radius = spheres(chain)
-    own = np.array(owner) == link
-    reach = float(np.max(np.linalg.norm(center[own], axis=-1) + radius[own]))
+    first = chain.T_parent_joint[base + 1]
+    ends = []
+    for own, joints in ((link, range(link, base, -1)), (base, range(base + 1, link + 1))):
+        mine = np.array(owner) == own
+        points = center[mine] if own == link else (center[mine] - first[:3, 3]) @ first[:3, :3]
+        ends.append(_reaches(chain, joints, points, radius[mine]))
+    return np.minimum(*ends)
+
+
+def _reaches(chain: Chain, joints: range, center, radius) -> np.ndarray:
+    """How far spheres reach from the axis of each of the joints (n,), m, or 1 for a sliding joint, whatever the others.
+
+    joints: one after the other, beginning at the link of the spheres; center (S, 3) m in the frame of the first.
+    """
     levers = np.zeros(chain.n)
-    for joint in range(link, base, -1):
+    lever = np.max(np.linalg.norm(center[:, :2], axis=-1) + radius)  # axes are z axes
+    reach = np.max(np.linalg.norm(center, axis=-1) + radius)
+    for joint in joints:
         sliding = chain.joint_types[joint] == "prismatic"
+        levers[joint] = 1.0 if sliding else lever
         if sliding:
-            reach += float(np.max(np.abs([chain.lower[joint], chain.upper[joint]])))
-        levers[joint] = 1.0 if sliding else reach
-        reach += float(np.linalg.norm(chain.T_parent_joint[joint, :3, 3]))
+            reach += np.max(np.abs([chain.lower[joint], chain.upper[joint]]))
+        outer = max(joint, joint + joints.step)  # the frame that leads from this joint to the next
+        if outer < chain.n:
+            reach += np.linalg.norm(chain.T_parent_joint[outer, :3, 3])
+        lever = reach
     return levers

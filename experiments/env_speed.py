@@ -1,9 +1,10 @@
 """Environment steps per second in one process, paired with panda-gym's PandaReach.
 
 All environments run 20 physics steps of 2 ms per control step under random actions, take turns block by block in one
-run, and are reset when an episode of 50 steps ends, so that load on the machine falls on all alike. Besides our lean
-Panda, PyBullet's own Panda URDF runs in our environment: the ratio of the two is the model's share of the gain, the
-rest is the code's.
+run, and are reset when an episode of 50 steps ends, so that load on the machine falls on all alike. All are made by
+gym.make and wear the same wrappers (checker, order, time limit). Ratios are medians over the blocks, of CPU time (which
+other programs disturb least) and of wall time. Besides our lean Panda, PyBullet's own Panda URDF runs in our
+environment: the ratio of the two is the model's share of the gain, the rest is the code's.
 
     python experiments/env_speed.py            # prints the table, writes runs/env_speed/summary.json
 """
@@ -32,6 +33,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "torque": {"control": "torque"},
 }
 EPISODE = 50
+SUFFIXES = ("_cpu", "")
+"""Of the figures by CPU time and by wall time."""
 
 
 @dataclass
@@ -75,15 +78,31 @@ def make_envs(args: Args) -> dict[str, gym.Env]:
     return envs
 
 
-def measure_block(env: gym.Env, actions: list) -> float:
-    """Seconds per step of one block, resets included."""
-    env.reset(seed=0)
-    start = time.perf_counter()
+def measure_block(env: gym.Env, actions: list) -> tuple[float, float]:
+    """CPU and wall seconds per step of one block, resets included."""
+    env.reset()
+    cpu, wall = time.process_time(), time.perf_counter()
     for action in actions:
         _, _, terminated, truncated, _ = env.step(action)
         if terminated or truncated:
             env.reset()
-    return (time.perf_counter() - start) / len(actions)
+    return (time.process_time() - cpu) / len(actions), (time.perf_counter() - wall) / len(actions)
+
+
+def make_rows(seconds: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, float]]:
+    """Figures of every environment from its blocks, and its ratios to the block of panda-gym of the same round."""
+    base = seconds.get("panda-gym PandaReach")
+    rows = {}
+    for name, blocks in seconds.items():
+        row = {}
+        for k, suffix in enumerate(SUFFIXES):
+            times = [block[k] for block in blocks]
+            row[f"steps_per_second{suffix}"] = 1 / statistics.median(times)
+            row[f"fastest_block{suffix}"] = 1 / min(times)
+            if base:
+                row[f"times_panda_gym{suffix}"] = statistics.median(b[k] / t for b, t in zip(base, times, strict=True))
+        rows[name] = row
+    return rows
 
 
 def main(args: Args) -> None:
@@ -92,25 +111,24 @@ def main(args: Args) -> None:
     actions = {}
     for name, env in envs.items():
         env.action_space.seed(0)
+        env.reset(seed=0)
         actions[name] = [env.action_space.sample() for _ in range(args.block)]
         measure_block(env, actions[name])
-    seconds: dict[str, list[float]] = {name: [] for name in envs}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in envs}
     for _ in range(args.repeats):
         for name, env in envs.items():
             seconds[name].append(measure_block(env, actions[name]))
-    base = seconds.get("panda-gym PandaReach")
-    rows = {}
-    for name, times in seconds.items():
-        row = {"steps_per_second": 1 / statistics.median(times), "fastest_block": 1 / min(times)}
-        if base:
-            row["times_panda_gym"] = statistics.median(b / t for b, t in zip(base, times, strict=True))
-        rows[name] = row
-        ratio = f"{row['times_panda_gym']:6.2f} x" if base else ""
-        print(f"{name:58s} {row['steps_per_second']:8.0f} steps/s {ratio}")
+    rows = make_rows(seconds)
+    for name, row in rows.items():
+        figures = [f"{name:52s} {row['steps_per_second']:6.0f} steps/s"]
+        for clock, suffix in zip(("CPU", "wall"), SUFFIXES, strict=True):
+            if args.panda_gym:
+                figures.append(f"{row[f'times_panda_gym{suffix}']:5.2f} x {clock}")
+        print("  ".join(figures))
     for env in envs.values():
         env.close()
     args.out.mkdir(parents=True, exist_ok=True)
-    packages = ("armctl", "pybullet", "gymnasium", "numpy", *(("panda-gym",) if base else ()))
+    packages = ("armctl", "pybullet", "gymnasium", "numpy", *(("panda-gym",) if args.panda_gym else ()))
     summary = {
         "rows": rows,
         "physics_dt_s": 0.002,

@@ -1,6 +1,8 @@
 """The scalar pose formulas agree with geometry.py; self-collision agrees with checking every pair."""
 
+import gymnasium as gym
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +10,7 @@ from armctl import geometry
 from armctl.envs import pose, reward
 from armctl.envs.arm_body import ArmBody
 from armctl.envs.self_collision import REACH, SelfCollision, collision_pairs
+from armctl.motion.sampling import joint_box
 from armctl.urdf import load_chain
 
 seeds = st.integers(0, 2**32 - 1)
@@ -48,3 +51,34 @@ def test_skipping_pairs_changes_no_answer():
         assert answers[-1] == any(body.distance(*pair, REACH) <= 0 for pair in pairs)
     assert 0 < sum(answers) < 400
     body.close()
+
+
+@pytest.mark.parametrize("robot", ["panda", "ur5e", "gen3", "planar3"])
+def test_levers_bound_how_distances_change(robot):
+    chain = load_chain(robot)
+    body, still = ArmBody(chain, collisions=True), np.zeros(chain.n)
+    pairs, levers = collision_pairs(chain)
+    rng, rows = np.random.default_rng(3), []
+    for _ in range(60):
+        q = rng.uniform(*joint_box(chain, 0.0))
+        turned = q + rng.normal(size=chain.n) * rng.uniform(0, 1) * (rng.uniform(size=chain.n) < 0.4)
+        for at in (q, turned):
+            body.place(at, still)
+            rows.append([body.distance(*pair, REACH) for pair in pairs])
+        change = np.abs(np.subtract(rows[-1], rows[-2]))
+        clear = np.minimum(rows[-1], rows[-2]) > 0  # a depth is no distance
+        assert np.all((change <= levers @ np.abs(turned - q) + 1e-4) | ~clear)
+    body.close()
+
+
+def test_batches_of_targets_depend_on_the_seed_alone():
+    env = gym.make("armctl/Planar3Reach-v0")
+    runs = []
+    for warm_up in (3, 0):
+        for _ in range(warm_up):
+            env.reset(seed=8)
+        goals = [env.reset(seed=1)[0]["desired_goal"]]
+        runs.append(goals + [env.reset()[0]["desired_goal"] for _ in range(40)])
+    np.testing.assert_array_equal(*runs)
+    assert len({goal.tobytes() for goal in runs[0]}) == 41
+    env.close()
