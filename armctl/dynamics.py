@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from armctl import scanform as sf
 from armctl.arm import Arm
+from armctl.typing import Array, Gravity, Joint
 
 GRAVITY = (0.0, 0.0, -9.81)
 
@@ -29,7 +31,7 @@ def _lift(gravity):
     return tuple(-jnp.asarray(gravity)[..., i] for i in range(3))
 
 
-def inverse_dynamics(arm: Arm, q, qd, qdd, gravity=GRAVITY):
+def inverse_dynamics(arm: Arm, q: Joint, qd: Joint, qdd: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
     """Joint torque for a motion, by recursive Newton-Euler (Luh, Walker, Paul 1980).
 
     q, qd, qdd: (..., n) rad, rad/s, rad/s^2; gravity: (..., 3) m/s^2 -> tau (..., n) N m. Friction is not included.
@@ -80,13 +82,13 @@ def _newton_euler(w, dw, a, x):
     return force, moment
 
 
-def gravity(arm: Arm, q, gravity=GRAVITY):
+def gravity(arm: Arm, q: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
     """Torque that holds the arm still against gravity. q: (..., n) rad -> (..., n) N m."""
     zero = jnp.zeros(jnp.shape(q)[-1])
     return inverse_dynamics(arm, q, zero, zero, gravity)
 
 
-def mass_matrix(arm: Arm, q):
+def mass_matrix(arm: Arm, q: Joint) -> Float[Array, "*batch n n"]:
     """Joint-space inertia by composite rigid bodies. q: (..., n) rad -> (..., n, n) kg m^2 (kg where prismatic).
 
     Column j is what inverse dynamics asks for a unit acceleration of joint j alone (Walker & Orin 1982).
@@ -108,7 +110,7 @@ def _one_more_axis(arm: Arm) -> Arm:
     )
 
 
-def forward_dynamics(arm: Arm, q, qd, tau, gravity=GRAVITY):
+def forward_dynamics(arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
     """Joint acceleration under a torque, by the articulated-body algorithm (Featherstone 1983).
 
     q, qd, tau: (..., n) rad, rad/s, N m; gravity: (..., 3) m/s^2 -> qdd (..., n) rad/s^2. Friction is not included.
@@ -169,9 +171,8 @@ def _articulated(arm, q, qd, tau, gravity):
     start = (zero_mat, zero_mat, zero_mat, zero, zero)
     _, (factors, u) = sf.scan(lambda carry, x: _articulate(carry, x, one), start, xs, reverse=True)
     factors = {**factors, "frames": frames}
-    bias = {"c_ang": c_ang, "c_lin": c_lin}
     lift = tuple(jnp.broadcast_to(x, batch) for x in g)
-    return _accelerations(factors, bias, u, lift, zero), factors
+    return _accelerations(factors, {"c_ang": c_ang, "c_lin": c_lin}, u, lift, zero), factors
 
 
 def _articulate(carry, x, one):

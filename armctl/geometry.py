@@ -4,16 +4,16 @@ Quaternions are xyzw, unit, with non-negative w on output. Poses are (..., 7): p
 Functions use the array namespace of their input, so NumPy stays NumPy and JAX traces.
 """
 
-from typing import Any
+from jaxtyping import Float
 
-Array = Any
+from armctl.typing import Array
 
 
 def _stack(xp, parts, axis=-1):
     return xp.stack(xp.broadcast_arrays(*parts), axis=axis)
 
 
-def skew(v: Array) -> Array:
+def skew(v: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
     """Cross-product matrix. v: (..., 3) -> (..., 3, 3) with skew(v) @ u = v x u."""
     xp = v.__array_namespace__()
     x, y, z = v[..., 0], v[..., 1], v[..., 2]
@@ -22,7 +22,7 @@ def skew(v: Array) -> Array:
     return xp.stack(rows, axis=-2)
 
 
-def quat_to_matrix(quat: Array) -> Array:
+def quat_to_matrix(quat: Float[Array, "*batch 4"]) -> Float[Array, "*batch 3 3"]:
     """Rotation matrix of a quaternion. quat: (..., 4) xyzw, any non-zero norm -> (..., 3, 3)."""
     xp = quat.__array_namespace__()
     quat = quat / xp.sqrt(xp.sum(quat * quat, axis=-1, keepdims=True))
@@ -35,7 +35,7 @@ def quat_to_matrix(quat: Array) -> Array:
     return xp.stack(rows, axis=-2)
 
 
-def matrix_to_quat(R: Array) -> Array:
+def matrix_to_quat(R: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 4"]:
     """Quaternion of a rotation matrix. R: (..., 3, 3) -> (..., 4) xyzw, w >= 0.
 
     Picks the best conditioned of the four classical formulas (Shepperd 1978), so it is accurate at every angle.
@@ -60,7 +60,7 @@ def matrix_to_quat(R: Array) -> Array:
     return xp.where(quat[..., 3:] < 0, -quat, quat)
 
 
-def rotation_exp(w: Array) -> Array:
+def rotation_exp(w: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
     """Rotation matrix of a rotation vector. w: (..., 3) rad -> (..., 3, 3) (Rodrigues, smooth at zero)."""
     xp = w.__array_namespace__()
     square = xp.sum(w * w, axis=-1)[..., None, None]
@@ -73,7 +73,7 @@ def rotation_exp(w: Array) -> Array:
     return xp.eye(3, dtype=w.dtype) + a * K + b * (K @ K)
 
 
-def rotation_log(R: Array) -> Array:
+def rotation_log(R: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3"]:
     """Rotation vector of a rotation matrix. R: (..., 3, 3) -> (..., 3) rad, norm <= pi.
 
     Value and gradient are finite at the identity; at exactly pi the axis sign is arbitrary, as it must be.
@@ -89,12 +89,14 @@ def rotation_log(R: Array) -> Array:
     return scale * v
 
 
-def rotation_error_vector(R_target: Array, R: Array) -> Array:
+def rotation_error_vector(
+    R_target: Float[Array, "*#batch 3 3"], R: Float[Array, "*#batch 3 3"]
+) -> Float[Array, "*batch 3"]:
     """World-frame rotation vector that turns R into R_target. (..., 3, 3) x 2 -> (..., 3) rad."""
     return rotation_log(R_target @ R.swapaxes(-1, -2))
 
 
-def chordal_error(R_target: Array, R: Array) -> Array:
+def chordal_error(R_target: Float[Array, "*#batch 3 3"], R: Float[Array, "*#batch 3 3"]) -> Float[Array, "*batch 3"]:
     """World-frame orientation error, sin(angle) * axis (Luh, Walker, Paul 1980). (..., 3, 3) x 2 -> (..., 3).
 
     Cheap and smooth everywhere; agrees with rotation_error_vector to third order.
@@ -105,7 +107,7 @@ def chordal_error(R_target: Array, R: Array) -> Array:
     return 0.5 * _stack(xp, off)
 
 
-def orientation_angle(R_a: Array, R_b: Array) -> Array:
+def orientation_angle(R_a: Float[Array, "*#batch 3 3"], R_b: Float[Array, "*#batch 3 3"]) -> Float[Array, "*batch"]:
     """Geodesic angle between two rotations. (..., 3, 3) x 2 -> (...) rad in [0, pi]."""
     quat = matrix_to_quat(R_a @ R_b.swapaxes(-1, -2))
     xp = quat.__array_namespace__()
@@ -115,7 +117,7 @@ def orientation_angle(R_a: Array, R_b: Array) -> Array:
     return xp.where(zero, 0.0, 2 * xp.atan2(s, quat[..., 3]))
 
 
-def pose_to_matrix(pose: Array) -> Array:
+def pose_to_matrix(pose: Float[Array, "*batch 7"]) -> Float[Array, "*batch 4 4"]:
     """Homogeneous transform of a pose. pose: (..., 7) m + xyzw -> (..., 4, 4)."""
     xp = pose.__array_namespace__()
     top = xp.concatenate([quat_to_matrix(pose[..., 3:]), pose[..., :3, None]], axis=-1)
@@ -123,7 +125,7 @@ def pose_to_matrix(pose: Array) -> Array:
     return xp.concatenate([top, bottom], axis=-2)
 
 
-def matrix_to_pose(T: Array) -> Array:
+def matrix_to_pose(T: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 7"]:
     """Pose of a homogeneous transform. T: (..., 4, 4) -> (..., 7) m + xyzw."""
     xp = T.__array_namespace__()
     return xp.concatenate([T[..., :3, 3], matrix_to_quat(T[..., :3, :3])], axis=-1)

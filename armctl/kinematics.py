@@ -1,9 +1,11 @@
 """Forward kinematics and Jacobian of an Arm, batched over leading axes and differentiable."""
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from armctl import scanform as sf
 from armctl.arm import Arm
+from armctl.typing import Array, Joint
 
 
 def _poses(arm: Arm, q):
@@ -39,17 +41,17 @@ def _homogeneous(R, p):
     return jnp.stack([*rows, jnp.stack([zero, zero, zero, one], axis=-1)], axis=-2)
 
 
-def forward_kinematics(arm: Arm, q):
+def forward_kinematics(arm: Arm, q: Joint) -> Float[Array, "*batch 4 4"]:
     """World pose of the tip. q: (..., n) rad -> T_world_tip (..., 4, 4)."""
     return _homogeneous(*_tip(arm, *_poses(arm, q)))
 
 
-def link_poses(arm: Arm, q):
+def link_poses(arm: Arm, q: Joint) -> Float[Array, "*batch n 4 4"]:
     """World poses of the link frames. q: (..., n) rad -> T_world_link (..., n, 4, 4)."""
     return jnp.moveaxis(_homogeneous(*_poses(arm, q)), 0, -3)
 
 
-def pose_and_jacobian(arm: Arm, q):
+def pose_and_jacobian(arm: Arm, q: Joint) -> tuple[Float[Array, "*batch 4 4"], Float[Array, "*batch 6 n"]]:
     """Tip pose and geometric Jacobian from one pass. q: (..., n) -> T_world_tip (..., 4, 4), J (..., 6, n).
 
     Jacobian rows are linear then angular, world frame, at the tip.
@@ -67,6 +69,6 @@ def pose_and_jacobian(arm: Arm, q):
     return _homogeneous(R_tip, p_tip), J
 
 
-def jacobian(arm: Arm, q):
+def jacobian(arm: Arm, q: Joint) -> Float[Array, "*batch 6 n"]:
     """Geometric Jacobian at the tip, world frame, rows linear then angular. q: (..., n) rad -> (..., 6, n)."""
     return pose_and_jacobian(arm, q)[1]

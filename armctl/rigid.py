@@ -5,13 +5,15 @@ Configurations q are (..., n) rad (m for prismatic joints); batch axes lead.
 """
 
 import numpy as np
+from jaxtyping import Float
 
+from armctl.typing import Gravity
 from armctl.urdf import Chain
 
 GRAVITY = (0.0, 0.0, -9.81)
 
 
-def link_poses(chain: Chain, q: np.ndarray) -> np.ndarray:
+def link_poses(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n 4 4"]:
     """World poses of the link frames. q: (..., n) -> T_world_link (..., n, 4, 4)."""
     q = np.asarray(q, dtype=float)
     T = np.broadcast_to(np.eye(4), (*q.shape[:-1], 4, 4))
@@ -28,7 +30,7 @@ def link_poses(chain: Chain, q: np.ndarray) -> np.ndarray:
     return poses
 
 
-def forward_kinematics(chain: Chain, q: np.ndarray) -> np.ndarray:
+def forward_kinematics(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch 4 4"]:
     """World pose of the tip. q: (..., n) -> T_world_tip (..., 4, 4)."""
     return link_poses(chain, q)[..., -1, :, :] @ chain.T_last_tip
 
@@ -42,14 +44,20 @@ def _point_jacobian(chain: Chain, poses: np.ndarray, point: np.ndarray) -> np.nd
     return np.concatenate([linear, angular], axis=-1).swapaxes(-1, -2)
 
 
-def jacobian(chain: Chain, q: np.ndarray) -> np.ndarray:
+def jacobian(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch 6 n"]:
     """Geometric Jacobian at the tip, world frame, rows linear then angular. q: (..., n) -> (..., 6, n)."""
     poses = link_poses(chain, q)
     tip = poses[..., -1, :, :] @ chain.T_last_tip
     return _point_jacobian(chain, poses, tip[..., :3, 3])
 
 
-def inverse_dynamics(chain: Chain, q, qd, qdd, gravity=GRAVITY) -> np.ndarray:
+def inverse_dynamics(
+    chain: Chain,
+    q: Float[np.ndarray, "*batch n"],
+    qd: Float[np.ndarray, "*#batch n"],
+    qdd: Float[np.ndarray, "*#batch n"],
+    gravity: Gravity = GRAVITY,
+) -> Float[np.ndarray, "*batch n"]:
     """Joint forces for a motion, by recursive Newton-Euler in the world frame (Luh, Walker, Paul 1980).
 
     q, qd, qdd: (..., n); gravity: (3,) m/s^2 -> tau (..., n) N m (N for prismatic joints).
@@ -94,7 +102,9 @@ def _project(chain, z, p, forces, moments) -> np.ndarray:
     return tau
 
 
-def mass_and_gravity(chain: Chain, q: np.ndarray, gravity=GRAVITY) -> tuple[np.ndarray, np.ndarray]:
+def mass_and_gravity(
+    chain: Chain, q: Float[np.ndarray, "*batch n"], gravity: Gravity = GRAVITY
+) -> tuple[Float[np.ndarray, "*batch n n"], Float[np.ndarray, "*batch n"]]:
     """Joint-space inertia and gravity torque together. q: (..., n) -> M (..., n, n) kg m^2, g (..., n) N m.
 
     M = sum_i m_i Jv_i' Jv_i + Jw_i' I_i Jw_i over the links' centres of mass.
@@ -123,11 +133,13 @@ def _cross(a, b):
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
 
 
-def mass_matrix(chain: Chain, q: np.ndarray) -> np.ndarray:
+def mass_matrix(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n n"]:
     """Joint-space inertia. q: (..., n) -> (..., n, n) kg m^2."""
     return mass_and_gravity(chain, q)[0]
 
 
-def gravity(chain: Chain, q: np.ndarray, gravity=GRAVITY) -> np.ndarray:
+def gravity(
+    chain: Chain, q: Float[np.ndarray, "*batch n"], gravity: Gravity = GRAVITY
+) -> Float[np.ndarray, "*batch n"]:
     """Torque that holds the arm still against gravity. q: (..., n) -> (..., n) N m."""
     return mass_and_gravity(chain, q, gravity)[1]

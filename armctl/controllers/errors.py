@@ -1,27 +1,27 @@
 """Tip pose and twist errors as the task-space controllers use them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from armctl.arm import Arm
 from armctl.geometry import chordal_error
 from armctl.kinematics import pose_and_jacobian
 from armctl.plant.observe import Measurement, Window
 from armctl.plant.servo import matvec
-
-Array = Any
+from armctl.typing import Array, Scalar
 
 
 class TipState(NamedTuple):
     """Where the tip is relative to the reference's present sample, world frame, linear then angular."""
 
-    J: Array  # (..., 6, n)
-    Jdot_qd: Array  # (..., 6) acceleration that the joint velocities alone produce
-    error: Array  # (..., 6) m, sin-of-angle rad
-    twist_error: Array  # (..., 6) m/s, rad/s
-    position: Array  # (..., 3) m
+    J: Float[Array, "*batch 6 n"]
+    Jdot_qd: Float[Array, "*batch 6"]  # acceleration that the joint velocities alone produce
+    error: Float[Array, "*batch 6"]  # m, sin-of-angle rad
+    twist_error: Float[Array, "*batch 6"]  # m/s, rad/s
+    position: Float[Array, "*batch 3"]  # m
 
 
 def tip_state(arm: Arm, m: Measurement, w: Window) -> TipState:
@@ -37,7 +37,7 @@ def tip_state(arm: Arm, m: Measurement, w: Window) -> TipState:
     return TipState(J, matvec(dJ, m.qd), error, w.twist[..., 0, :] - matvec(J, m.qd), p)
 
 
-def damped_inverse(J, damping: float = 0.1):
+def damped_inverse(J: Float[Array, "*batch 6 n"], damping: Scalar = 0.1) -> Float[Array, "*batch n 6"]:
     """Damped pseudo-inverse J' (J J' + damping^2 I)^-1. (..., 6, n) -> (..., n, 6) (Wampler 1986)."""
     Jt = J.swapaxes(-1, -2)
     A = J @ Jt + damping**2 * jnp.eye(J.shape[-2], dtype=J.dtype)

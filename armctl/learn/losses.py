@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from armctl.arm import Arm
 from armctl.kinematics import forward_kinematics
+from armctl.typing import Array, Joint, Scalar
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,17 @@ class Objective:
     """Weight of the squared deviation from the reference posture, 1/rad^2."""
 
 
-def charbonnier(square, delta):
+def charbonnier(square: Float[Array, "*batch"], delta: Scalar) -> Float[Array, "*batch"]:
     """sqrt(e^2 + delta^2) - delta, from e^2: smooth at zero, linear far away."""
     return jnp.sqrt(square + delta**2) - delta
 
 
-def tracking_errors(arm: Arm, q, p_target, R_target):
+def tracking_errors(
+    arm: Arm,
+    q: Joint,
+    p_target: Float[Array, "*#batch 3"],
+    R_target: Float[Array, "*#batch 3 3"],
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Squared tip errors, position (m^2) and chordal (4 sin^2(angle / 2), rad^2).
 
     q: (..., n), p_target: (..., 3), R_target: (..., 3, 3) -> (...), (...).
@@ -45,7 +52,9 @@ def tracking_errors(arm: Arm, q, p_target, R_target):
     return position, chord
 
 
-def pose_score(objective: Objective, errors, alive):
+def pose_score(
+    objective: Objective, errors: tuple[Float[Array, "H B"], Float[Array, "H B"]], alive: Bool[Array, "B"]
+) -> Float[Array, ""]:
     """Pose error of a window at the final Charbonnier width, by which parameters of different updates are compared.
 
     errors: squared position (m^2) and chord (rad^2), each (H, B); alive: (B,) bool -> mm. A diverged episode counts
@@ -57,7 +66,16 @@ def pose_score(objective: Objective, errors, alive):
     return jnp.mean(jnp.where(alive & jnp.isfinite(pose), pose, 300.0))
 
 
-def step_loss(objective: Objective, arm: Arm, scale, delta, state, command, previous, target):
+def step_loss(
+    objective: Objective,
+    arm: Arm,
+    scale: Float[Array, "m"],
+    delta: Scalar,
+    state: tuple[Float[Array, "*batch n"], Float[Array, "*batch n"]],
+    command: Float[Array, "*batch m"],
+    previous: Float[Array, "*batch m"],
+    target: tuple[Float[Array, "*batch n"], Float[Array, "*batch 3"], Float[Array, "*batch 3 3"]],
+) -> tuple[Float[Array, "*batch"], tuple[Float[Array, "*batch"], Float[Array, "*batch"]]]:
     """Loss of one control step.
 
     scale: (n,) command at full effort; delta: Charbonnier width, mm; state: (q, qd) reached; command, previous:

@@ -1,11 +1,14 @@
 """Distance of an arm from itself and from the floor, by spheres that cover its shapes: Chain in NumPy, Arm in JAX."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from armctl import rigid
+from armctl.typing import Array, Joint
 from armctl.urdf import Chain, sphere_pairs, spheres
 
 FLOOR = 0.0  # m, height of the ground plane under the base frame
@@ -13,12 +16,12 @@ MARGIN = 0.02  # m kept free by everything that is sampled here
 
 
 class Spheres(NamedTuple):
-    """Covering spheres: link (S,) index, center (S, 3) m in the link frame, radius (S,) m, pairs (P, 2) kept apart."""
+    """Covering spheres of an arm."""
 
-    link: np.ndarray
-    center: np.ndarray
-    radius: np.ndarray
-    pairs: np.ndarray
+    link: Int[np.ndarray, "S"]  # index of the link that each rides on, -1 for the base
+    center: Float[Array, "S 3"]  # m, in the link frame
+    radius: Float[Array, "S"]  # m
+    pairs: Int[np.ndarray, "P 2"]  # that must stay apart
 
 
 @lru_cache(maxsize=32)
@@ -36,7 +39,7 @@ def _model(arm) -> tuple[Spheres, np.ndarray, Any]:
     return Spheres(np.array(arm.sphere_link, int), arm.sphere_center, arm.sphere_radius, pairs), arm.home, kinematics
 
 
-def sphere_centers(arm, q):
+def sphere_centers(arm, q: Joint) -> Float[Array, "*batch S 3"]:
     """World centres of the covering spheres. arm: Chain (NumPy) or Arm (JAX); q (..., n) rad -> (..., S, 3) m."""
     model, _, kinematics = _model(arm)
     if len(model.link) == 0:
@@ -59,7 +62,7 @@ def _pair_distances(model, centers):
     return xp.sqrt(x * x + y * y + z * z + 1e-12) - (radius[first] + radius[second])
 
 
-def pair_distances(arm, q):
+def pair_distances(arm, q: Joint) -> Float[Array, "*batch P"]:
     """Signed gap of every sphere pair that must stay apart. q (..., n) rad -> (..., P) m, negative in collision."""
     return _pair_distances(_model(arm)[0], sphere_centers(arm, q))
 
@@ -72,13 +75,13 @@ def _floor_distances(arm, model, home, centers):
     return xp.where(bound, centers[..., 2] - radius - FLOOR, xp.inf)
 
 
-def floor_distances(arm, q):
+def floor_distances(arm, q: Joint) -> Float[Array, "*batch S"]:
     """Height of every sphere above the floor, inf for those on the floor at home. q (..., n) rad -> (..., S) m."""
     model, home, _ = _model(arm)
     return _floor_distances(arm, model, home, sphere_centers(arm, q))
 
 
-def clearance(arm, q):
+def clearance(arm, q: Joint) -> Float[Array, "*batch"]:
     """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if none can touch."""
     model, home, _ = _model(arm)
     centers = sphere_centers(arm, q)
@@ -94,7 +97,9 @@ def safe_margin(chain: Chain) -> float:
     return float(min(MARGIN, clearance(chain, chain.home) / 2))
 
 
-def clearance_bounds(chain: Chain, q, pairs, links):
+def clearance_bounds(
+    chain: Chain, q: Float[np.ndarray, "K n"], pairs: Sequence[tuple[int, int]], links: Sequence[int]
+) -> tuple[Float[np.ndarray, "K P"], Float[np.ndarray, "K L"]]:
     """Lower bounds of link distances along q (K, n): pairs [(i, j)] -> (K, P) m, links over the floor -> (K, L) m.
 
     Every link (-1: the base) is wrapped in one ball around its covering spheres; inf where a link has no shape.

@@ -1,31 +1,31 @@
 """What controllers and policies see, stated once for plant and twin on NumPy or JAX arrays."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float32, UInt32
 
 from armctl.geometry import rotation_error_vector
-
-Array = Any
+from armctl.typing import Array
 
 
 class Measurement(NamedTuple):
     """Measured joint state, noise included."""
 
-    q: Array  # (..., n) rad
-    qd: Array  # (..., n) rad/s
+    q: Float[Array, "*batch n"]  # rad
+    qd: Float[Array, "*batch n"]  # rad/s
 
 
 class Window(NamedTuple):
     """The reference from now to `preview` control steps ahead: index 0 is now, index 1 the end of this step."""
 
-    q: Array  # (..., P+1, n) rad
-    qd: Array  # (..., P+1, n) rad/s
-    qdd: Array  # (..., P+1, n) rad/s^2
-    p: Array  # (..., P+1, 3) m, world
-    R: Array  # (..., P+1, 3, 3) world
-    twist: Array  # (..., P+1, 6) m/s, rad/s, world
-    accel: Array  # (..., P+1, 6) m/s^2, rad/s^2, world
+    q: Float[Array, "*batch P+1 n"]  # rad
+    qd: Float[Array, "*batch P+1 n"]  # rad/s
+    qdd: Float[Array, "*batch P+1 n"]  # rad/s^2
+    p: Float[Array, "*batch P+1 3"]  # m, world
+    R: Float[Array, "*batch P+1 3 3"]  # world
+    twist: Float[Array, "*batch P+1 6"]  # m/s, rad/s, world
+    accel: Float[Array, "*batch P+1 6"]  # m/s^2, rad/s^2, world
 
 
 def _hash(x):
@@ -35,7 +35,9 @@ def _hash(x):
     return x ^ (x >> 16)
 
 
-def counter_normal(seed, step, count: int):
+def counter_normal(
+    seed: UInt32[Array, "*#batch"], step: UInt32[Array, "*#batch"], count: int
+) -> Float32[Array, "*batch {count}"]:
     """Standard normal draws that depend only on (seed, step): the same in plant and twin, in any order.
 
     seed, step: (...,) uint32 -> (..., count) by Box-Muller on hashed counters.
@@ -49,7 +51,13 @@ def counter_normal(seed, step, count: int):
     return radius * xp.cos(xp.float32(2 * np.pi) * uniform[..., count:])
 
 
-def measure(q, qd, noise, seed, step) -> Measurement:
+def measure(
+    q: Float[Array, "*batch n"],
+    qd: Float[Array, "*batch n"],
+    noise: Float[Array, "*#batch 2"],
+    seed: UInt32[Array, "*#batch"],
+    step: UInt32[Array, "*#batch"],
+) -> Measurement:
     """Joint state as measured.
 
     q, qd: (..., n); noise: (..., 2) standard deviations (rad, rad/s); seed, step: (...,) uint32.
@@ -59,7 +67,13 @@ def measure(q, qd, noise, seed, step) -> Measurement:
     return Measurement(q + noise[..., :1] * draws[..., :n], qd + noise[..., 1:] * draws[..., n:])
 
 
-def observation_vector(m: Measurement, p_tip, R_tip, p_target, R_target):
+def observation_vector(
+    m: Measurement,
+    p_tip: Float[Array, "*batch 3"],
+    R_tip: Float[Array, "*batch 3 3"],
+    p_target: Float[Array, "*batch samples 3"],
+    R_target: Float[Array, "*batch samples 3 3"],
+) -> Float[Array, "*batch width"]:
     """Flat observation of the Gymnasium environments and of the twin's vector environment.
 
     p_tip: (..., 3), R_tip: (..., 3, 3) of the measured configuration; p_target: (..., P+1, 3),

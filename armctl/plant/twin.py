@@ -5,10 +5,11 @@ multi-body solver takes it with damping off and inertias read from the file. PyB
 modelled: the `limit` flag of a step says when the plant would have met it.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, UInt32
 
 from armctl import dynamics, kinematics
 from armctl.arm import Arm
@@ -16,30 +17,35 @@ from armctl.plant import servo
 from armctl.plant.observe import Measurement, measure
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
-
-Array = Any
+from armctl.typing import Array
 
 
 class TwinState(NamedTuple):
     """State of a batch of twin arms."""
 
-    q: Array  # (..., n) rad
-    qd: Array  # (..., n) rad/s
-    target: Array  # (..., n) rad, the position servo's
-    queue: Array  # (..., L, m) commands under way, newest first; L is the longest latency of the batch
-    step: Array  # (...) uint32 control steps since reset
+    q: Float[Array, "*batch n"]  # rad
+    qd: Float[Array, "*batch n"]  # rad/s
+    target: Float[Array, "*batch n"]  # rad, the position servo's
+    queue: Float[Array, "*batch L m"]  # commands under way, newest first; L is the longest latency of the batch
+    step: UInt32[Array, "*batch"]  # control steps since reset
 
 
 class TwinInfo(NamedTuple):
     """What one control step did."""
 
-    torque: Array  # (..., n) N m delivered by the motors in the last physics step
-    saturation: Array  # (...) share of joints and physics steps for which the servo asked for the effort limit or more
-    load: Array  # (...) mean square of the torque asked for (saturated) over the effort limit
-    limit: Array  # (...) bool, a joint left its range: from here PyBullet's limit constraint is not followed
+    torque: Float[Array, "*batch n"]  # N m delivered by the motors in the last physics step
+    saturation: Float[Array, "*batch"]  # share of joints and physics steps that were asked the effort limit or more
+    load: Float[Array, "*batch"]  # mean square of the torque asked for (saturated) over the effort limit
+    limit: Bool[Array, "*batch"]  # a joint left its range: from here PyBullet's limit constraint is not followed
 
 
-def reset(arm: Arm, config: ServoConfig, q, qd=None, max_latency: int = 0) -> TwinState:
+def reset(
+    arm: Arm,
+    config: ServoConfig,
+    q: Float[Array, "*batch n"],
+    qd: Float[Array, "*batch n"] | None = None,
+    max_latency: int = 0,
+) -> TwinState:
     """State at rest on q, or moving with qd. q, qd: (..., n); max_latency: control steps the queue must hold."""
     q = jnp.asarray(q, jnp.result_type(q, jnp.float32))
     neutral = servo.neutral_command(config.control, dynamics.gravity(arm, q))
@@ -49,7 +55,13 @@ def reset(arm: Arm, config: ServoConfig, q, qd=None, max_latency: int = 0) -> Tw
 
 
 def step(
-    arm: Arm, config: ServoConfig, params: PlantParams, state: TwinState, command, *, pulses: bool = True
+    arm: Arm,
+    config: ServoConfig,
+    params: PlantParams,
+    state: TwinState,
+    command: Float[Array, "*batch m"],
+    *,
+    pulses: bool = True,
 ) -> tuple[TwinState, TwinInfo]:
     """Hold a command for one control step.
 
