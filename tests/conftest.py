@@ -1,7 +1,14 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests; while tests run, the shapes in the library's signatures are checked at every call."""
 
-import jax
-import pytest
+from jaxtyping import install_import_hook
+
+CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "plant.twin", "plant.observe", "controllers.errors")
+CHECKED += ("motion.collision", "learn.losses")
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as for mypy
+install_import_hook([f"armctl.{name}" for name in CHECKED], CHECKER)  # before anything imports them
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {"armctl": ROOT / "armctl", "armctl.envs": ROOT / "envs", "armctl.assets": ROOT / "assets"}
 HEAVY = ("jax", "flax", "optax")
 LAYERS = (
-    {"errors", "geometry", "store", "registration"},
+    {"errors", "typing", "geometry", "store", "registration"},
     {"urdf"},
     {"arm", "rigid", "scanform", "plant.scenario"},  # an Arm takes the parameters of a true plant
     {"kinematics", "dynamics"},
