@@ -22,12 +22,12 @@ def load_csv(path, chain: Chain, dt: float | None = None) -> Reference:
     not increase, a joint outside its limits, or a pose out of reach (with time, point and by how much it is missed).
     """
     path = Path(path)
-    header, table = _read(path)
+    header, table, lines = _read(path)
     joints = ("t", *(f"q{i + 1}" for i in range(chain.n)))
     times = table[:, 0]
     if (np.diff(times) <= 0).any():
-        row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 3
-        raise UsageError(f"reference '{path}': time does not increase at line {row}")
+        row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
+        raise UsageError(f"reference '{path}': time does not increase at line {lines[row]}")
     if header == joints:
         q = table[:, 1:]
         _check_limits(path, chain, times, q)
@@ -41,10 +41,12 @@ def load_csv(path, chain: Chain, dt: float | None = None) -> Reference:
 
 
 def _read(path):
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    header = tuple(name.strip() for name in lines[0].split(",")) if lines else ()
+    """Header, numbers (K, columns) and line number of each row; blank lines and a byte-order mark are skipped."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    header = tuple(name.strip() for name in lines[0][1].split(",")) if lines else ()
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in lines[1:]:
         try:
             row = [float(x) for x in line.split(",")]
         except ValueError:
@@ -54,7 +56,7 @@ def _read(path):
         rows.append(row)
     if len(rows) < 2:
         raise UsageError(f"reference '{path}' has {len(rows)} samples: give a header and at least 2 lines")
-    return header, np.array(rows)
+    return header, np.array(rows), [number for number, _ in lines[1:]]
 
 
 def _check_limits(path, chain, times, q):

@@ -154,13 +154,26 @@ def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
     except Exception as error:
         raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz of armctl or a .csv") from error
     _check_joints(chain, reference.q, reference.name)
+    _check_fields(reference, path)
     _check_tip(chain, reference, path)
     return reference if dt is None else reference.resampled(chain, dt)
 
 
+def _check_fields(reference, path):
+    """Raise UsageError where the step, the facts or an array of a file cannot be those of a reference."""
+    if not (0 < reference.dt < np.inf and isinstance(reference.meta, dict)):
+        raise UsageError(f"reference '{path}' has dt = {reference.dt} s or no meta data: write it with save_reference")
+    widths = {"qd": reference.q.shape[1], "qdd": reference.q.shape[1], "pose": 7, "twist": 6, "accel": 6}
+    for key, width in widths.items():
+        array = getattr(reference, key)
+        if array.shape != (len(reference.q), width) or not np.isfinite(array).all():
+            shape = (len(reference.q), width)
+            raise UsageError(f"reference '{path}': '{key}' is not {shape} finite numbers: write it with save_reference")
+
+
 def _check_tip(chain, reference, path):
-    tip = rigid.forward_kinematics(chain, reference.q[0])[:3, 3]
-    if np.abs(tip - reference.pose[0, :3]).max() > 1e-6:
+    tip = rigid.forward_kinematics(chain, reference.q)[:, :3, 3]
+    if np.abs(tip - reference.pose[:, :3]).max() > 1e-6:
         raise UsageError(f"reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}")
 
 

@@ -119,6 +119,8 @@ BAD_FILES = {
     f"{HEADER}\n0{ROW}\n1,9,-0.8,0,-2.3,0,1.5,0.8": r"q1 = 9\.000 at t = 1\.000 s is outside",
     f"{HEADER}\n0{ROW}": "at least 2",
     "": "at least 2",
+    f"{HEADER}\n\n0{ROW}\n\n1,0,0": "line 5 needs 8 finite numbers",
+    f"{HEADER}\n\n1{ROW}\n\n1{ROW}": "does not increase at line 5",
     "t,x,y,z,qx,qy,qz,qw\n0,.4,0,.4,0,0,0,2\n1,.4,0,.4,0,0,0,2": "norm 2.000",
 }
 
@@ -145,6 +147,36 @@ def test_bad_archives_are_refused(panda, motion, tmp_path):
         load_reference(tmp_path / "a.npz", load_chain("planar3"))
     with pytest.raises(UsageError, match="not finite at sample 1"):
         Reference.from_joints(panda, DT, np.full((3, 7), [[0.0], [np.nan], [0.0]]))
+
+
+@pytest.mark.parametrize("key", ["qd", "qdd", "pose", "twist", "accel"])
+def test_archives_with_damaged_arrays_are_refused(panda, motion, tmp_path, key):
+    with np.load(save_reference(motion, tmp_path / "a.npz")) as data:
+        arrays = dict(data)
+    hurt = arrays[key].copy()
+    hurt[3] = np.nan
+    for damage in ({key: hurt}, {key: arrays[key][:5]}):
+        np.savez(tmp_path / "b.npz", **{**arrays, **damage})
+        with pytest.raises(UsageError, match=rf"b\.npz'.*'{key}' is not"):
+            load_reference(tmp_path / "b.npz", panda)
+
+
+def test_archives_with_a_bad_step_or_poses_of_another_motion_are_refused(panda, motion, tmp_path):
+    with np.load(save_reference(motion, tmp_path / "a.npz")) as data:
+        arrays = dict(data)
+    for dt in (0.0, -0.01, np.nan):
+        np.savez(tmp_path / "b.npz", **{**arrays, "dt": dt})
+        with pytest.raises(UsageError, match=r"b\.npz' has dt = "):
+            load_reference(tmp_path / "b.npz", panda, DT)
+    np.savez(tmp_path / "b.npz", **{**arrays, "q": arrays["q"] + np.linspace(0, 1, len(arrays["q"]))[:, None]})
+    with pytest.raises(UsageError, match="its poses are not those of panda"):
+        load_reference(tmp_path / "b.npz", panda)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(panda, motion, tmp_path):
+    path = write_csv(tmp_path / "a.csv", HEADER, np.column_stack([times(motion), motion.q]))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    np.testing.assert_allclose(load_reference(path, panda).q, motion.q, atol=1e-9)
 
 
 def test_a_suite_is_every_reference_of_a_folder_in_order(panda, motion, tmp_path):
