@@ -1,7 +1,7 @@
 """Scenario: everything in which the true plant differs from the nominal arm, honoured identically by plant and twin."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from armctl.errors import UsageError
 from armctl.urdf import Chain
 
 PAYLOAD_RADIUS = 0.05
+SIZES = {"payload_com": 3, "wrench": 6}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,18 @@ class Scenario:
     """Seed of the observation noise."""
 
     def __post_init__(self):
-        for name in ("payload_mass", "position_noise", "velocity_noise", "wrench_duration", "latency"):
+        for name in (field.name for field in fields(self)):
+            value = np.asarray(getattr(self, name), dtype=float)
+            if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
+                size = f" of {SIZES[name]}" if name in SIZES else ""
+                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give finite numbers{size}.")
+            if value.ndim:  # arrays and lists become tuples, so that scenarios can be compared
+                object.__setattr__(self, name, tuple(value.tolist()))
+        for name in ("latency", "seed"):
+            if getattr(self, name) != int(getattr(self, name)):
+                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give a whole number.")
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for name in ("payload_mass", "position_noise", "velocity_noise", "wrench_duration", "latency", "seed"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"Scenario.{name} is {getattr(self, name)}; it must be at least 0.")
         for name in ("inertia_scale", "actuator_strength"):

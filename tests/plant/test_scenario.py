@@ -35,11 +35,23 @@ from tests.robots import ROBOTS, random_motion, worst
         ("actuator_strength", 0.0),
         ("viscous", -0.1),
         ("coulomb", (0.0, -0.1, 0.0)),
+        ("payload_com", (0.0, 0.0)),
+        ("wrench", (1.0, 2.0, 3.0)),
+        ("wrench", (0.0, float("nan"), 0.0, 0.0, 0.0, 0.0)),
+        ("gravity_tilt", float("inf")),
+        ("latency", 1.5),
+        ("seed", -1),
     ],
 )
 def test_impossible_values_are_named(field, value):
     with pytest.raises(UsageError, match=field):
         Scenario(**{field: value})
+
+
+def test_arrays_and_tuples_make_the_same_scenario():
+    assert Scenario(payload_com=np.array([0.0, 0.1, 0.0]), latency=np.int64(2)) == Scenario(
+        payload_com=(0.0, 0.1, 0.0), latency=2
+    )
 
 
 def test_tuples_must_fit_the_joints():
