@@ -34,7 +34,7 @@ class ServoConfig:
         if self.control not in CONTROLS:
             raise UsageError(f"Unknown control mode {self.control!r}; choose one of {', '.join(CONTROLS)}.")
         ratio = self.control_dt / self.physics_dt if self.physics_dt > 0 else 0.0
-        if ratio < 1 or abs(ratio - round(ratio)) > 1e-6:
+        if not 1 <= ratio < float("inf") or abs(ratio - round(ratio)) > 1e-6:
             raise UsageError(
                 f"control_dt {self.control_dt} s is not a whole number of physics steps of {self.physics_dt} s; "
                 f"choose a multiple."

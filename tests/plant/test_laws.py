@@ -15,6 +15,15 @@ from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 from tests.robots import random_motion
 
+# --- servo settings -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("control_dt", [0.0, -0.01, 0.0123, float("nan"), float("inf")])
+def test_steps_that_do_not_fit_are_named(control_dt):
+    with pytest.raises(UsageError, match="not a whole number of physics steps"):
+        ServoConfig(control_dt=control_dt)
+
+
 # --- servo ----------------------------------------------------------------------------------------------------------
 
 
