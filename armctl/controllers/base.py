@@ -34,9 +34,13 @@ class Controller(nnx.Module):
     """Control mode of the plant that the command is for."""
     information = "nominal model, measured joint state, reference window"
     """What the controller is given; stands in every record of the bench."""
+    least_preview = 1
+    """Control steps of look-ahead without which it would read past the end of its window."""
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         """arm: nominal; control_dt: s a command is held; preview: control steps of look-ahead; seed: of the weights."""
+        if preview < self.least_preview:
+            raise UsageError(f"preview is {preview}; {type(self).__name__} needs at least {self.least_preview}.")
         self.arm = nnx.data(arm)
         self.control_dt = control_dt
         self.preview = preview
@@ -115,5 +119,8 @@ def load(folder: str | Path, arm: Arm) -> Controller:
     config = store.read_json(folder / "config.json")["config"]
     if config.get("robot_name", arm.name) != arm.name:
         raise UsageError(f"{folder} was trained for {config['robot_name']}, not {arm.name}; choose the same robot.")
-    controller = make(config["controller"], arm, config["control_dt"], config["preview"])
+    try:
+        controller = make(config["controller"], arm, config["control_dt"], config["preview"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{folder / 'config.json'} is damaged ({error}); train again.") from None
     return with_parameters(controller, store.load_arrays(folder / "params.npz"))

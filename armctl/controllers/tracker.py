@@ -40,6 +40,7 @@ class StructuredTracker(OperationalSpaceIntegral):
     """State prediction + operational-space prior + residual feed-through + bounded gated network (2 x 128)."""
 
     information = "nominal model, measured joint state, reference window, own past commands"
+    least_preview = 2  # it reads up to a step ahead of where it predicts itself, and one step on
     BOUND = 0.5  # of the effort limit
     WIDTH = 128
 

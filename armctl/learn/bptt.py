@@ -35,7 +35,7 @@ class TrainConfig:
     clip: float = 1.0
     """Global norm at which gradients are clipped."""
     chunk: int = 25
-    """Updates per compiled call, which is also how often progress is logged."""
+    """Updates per compiled call, which is also how often progress is logged; updates are a multiple of it."""
     patience: int = 50
     """Consecutive non-finite updates after which training stops with the last good parameters."""
     seed: int = 0
@@ -47,6 +47,8 @@ class TrainConfig:
         for name in ("updates", "batch", "horizon", "chunk"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
+        if self.updates % min(self.chunk, self.updates):
+            raise UsageError(f"updates is {self.updates}, no multiple of chunk, {self.chunk}; choose one that is.")
 
 
 class Learner(NamedTuple):
@@ -134,7 +136,7 @@ def make_update(controller: Controller, setting: Setting, task: Task, config: Tr
         return learner._replace(**moved), metrics
 
     def chunk(learner: Learner):
-        after, metrics = jax.lax.scan(update, learner, length=config.chunk)
+        after, metrics = jax.lax.scan(update, learner, length=min(config.chunk, config.updates))
         score = jnp.mean(metrics["score"])
         better = score < learner.score
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), after.params, learner.best)

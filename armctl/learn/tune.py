@@ -50,6 +50,11 @@ class TuneConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     """Budget and objective."""
 
+    def __post_init__(self):
+        for name in ("references", "plants"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
+
 
 def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> Task:
     """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario preset, float32."""
@@ -58,7 +63,7 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> 
     if samples < config.train.horizon + 2:
         raise UsageError(
             f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control "
-            f"steps; lower train.horizon or give longer references."
+            f"steps; lower train.horizon, raise seconds ({config.seconds:g}) or give longer references."
         )
     plants = [plant_params(chain, sample_scenario(config.scenario, chain, rng)) for _ in range(config.plants)]
     task = Task(stack_references(references, samples), stack_params(plants))

@@ -12,6 +12,7 @@ from armctl import dynamics, kinematics
 from armctl.arm import load_arm
 from armctl.controllers import CONTROLLERS, base, load, make
 from armctl.controllers.errors import tip_state
+from armctl.controllers.preview import ahead
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
 from armctl.plant import twin
@@ -114,6 +115,18 @@ def test_unknown_names_and_folders_are_refused(tmp_path):
         make("telepathy", load_arm("planar3"))
     with pytest.raises(UsageError):
         load(tmp_path / "nowhere", load_arm("planar3"))
+
+
+@every
+def test_a_preview_shorter_than_what_is_read_is_refused(name):
+    """Read past its end, a window would give samples of weight less than one without a word."""
+    arm = load_arm("planar3")
+    least = make(name, arm).least_preview
+    with pytest.raises(UsageError, match=f"preview is {least - 1}"):
+        make(name, arm, preview=least - 1)
+    ones = Window(*(np.ones_like(x[:, : least + 1]) for x in situation()[1]))
+    for x in ahead(ones, least - 1.0):
+        np.testing.assert_allclose(x, 1.0, rtol=1e-6)
 
 
 def at_rest_on_target(arm, q):

@@ -115,6 +115,15 @@ def test_gradient_through_the_twin_is_that_of_finite_differences_of_pybullet():
     assert np.linalg.norm(gradient - finite) < 1e-3 * np.linalg.norm(finite)
 
 
+def test_a_budget_is_spent_exactly_or_refused():
+    for updates, chunk in ((40, 20), (5, 20), (20, 20)):
+        assert bptt.TrainConfig(updates=updates, chunk=chunk).updates == updates
+    with pytest.raises(UsageError, match="updates is 30, no multiple of chunk, 20"):
+        bptt.TrainConfig(updates=30, chunk=20)
+    with pytest.raises(UsageError, match="plants is 0"):
+        config(plants=0)
+
+
 def test_tuning_lowers_the_error_and_is_reproducible(references, tmp_path):
     rows = []
     one = tune.tune(config(), references, tmp_path / "one", progress=rows.append)
