@@ -127,6 +127,8 @@ def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
     old = path.read_bytes() if path.exists() else b""
     whole = old[: old.rfind(b"\n") + 1]
     columns = next(csv.reader([whole.decode().splitlines()[0]])) if whole else list(rows[0])
+    if set(columns) != set(rows[0]):
+        raise UsageError(f"'{path}' has other columns than this run writes; restore it or run again with --overwrite.")
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if not whole:

@@ -77,6 +77,16 @@ def test_torn_last_row_is_dropped(tmp_path):
     assert [row["loss"] for row in store.read_rows(path)] == ["0.5", "0.25", "0.125"]
 
 
+def test_rows_for_other_columns_are_refused_and_nothing_is_lost(tmp_path):
+    path = tmp_path / "rows.csv"
+    store.append_rows(path, [{"a": 1, "b": 2}])
+    before = path.read_bytes()
+    for row in ({"a": 1, "c": 2}, {"a": 1}):
+        with pytest.raises(UsageError, match="other columns"):
+            store.append_rows(path, [row])
+    assert path.read_bytes() == before
+
+
 def test_arrays_round_trip_and_corruption_is_named(tmp_path):
     path = tmp_path / "params.npz"
     store.save_arrays(path, {"layer/kernel": np.eye(3), "step": 4})

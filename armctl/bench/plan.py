@@ -11,7 +11,10 @@ import numpy as np
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
 from armctl.plant.scenario import Scenario, sample_scenario
+from armctl.plant.servo import ServoConfig
 from armctl.urdf import Chain
+
+HOLD = 60.0  # s; the longest hold that is still about settling
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ def make_tasks(
         raise UsageError(
             f"draws={config.draws}, lockstep={config.lockstep} and jobs={config.jobs} must all be at least 1."
         )
+    if not 0 <= config.hold <= HOLD:
+        raise UsageError(f"hold is {config.hold} s; give 0 to {HOLD:g} s.")
+    ServoConfig(physics_dt=config.physics_dt, control_dt=config.control_dt)  # refuses steps that do not fit
     if not any(len(references) for references in suites.values()) or not len(scenarios):
         raise UsageError(
             "A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty."

@@ -84,7 +84,7 @@ def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> st
             axes.fill_between(time, low, high, color=tint[name], alpha=0.12, lw=0)
             axes.plot(time, middle, color=tint[name], lw=_width(name), label=label(name))
             drawn.append(np.clip(middle[5:], 1e-3, None))
-        spread = np.concatenate(drawn)
+        spread = np.concatenate([*drawn, [] if any(map(len, drawn)) else [1.0]])  # all may have failed at once
         _log_axis(axes, "y", spread)
         axes.set_ylim(spread.min() / 2, spread.max() * 2.5)
         axes.set(xlabel="time, s", ylabel=ylabel, xlim=(0, None))

@@ -141,6 +141,8 @@ def _paths(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
         # A failed episode is cut short, so the reference is taken from the longest record.
         reference = max((tracks[name][index].reference[:, :3] for name in names), key=len)
         drawn = {name: tracks[name][index].pose[:, :3] for name in names if not table[name][index]["failure"]}
+        if not drawn:
+            continue
         title = f"{row['suite']}: {row['reference']}" if row["suite"] != row["reference"] else row["reference"]
         picture, factor = plots.path(reference, drawn, names, focus, f"{index}")
         episode = f"Scenario {escape(row['scenario'])}, draw {int(row['draw'])}"

@@ -110,6 +110,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
         raise UsageError(
             f"'{folder}' is not a tuned controller (no 'train' in its config.json); name a folder of 'armctl tune'."
         )
+    if not {"updates", "batch", "horizon"} <= set(train) or "scenario" not in config:
+        raise UsageError(f"'{folder}/config.json' is damaged: it lacks the tuning budget; train again.")
     size = f"{train['updates']} updates × {train['batch']} episodes × {train['horizon']} steps"
     budget = f"{size}, scenario {config['scenario']}"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())

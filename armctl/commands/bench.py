@@ -156,7 +156,7 @@ def run_report(argv: Sequence[str], prog: str) -> int:
     """`armctl report`; returns the exit status."""
     arguments = parse(ReportArguments, argv, prog)
     summary = store.read_json(arguments.folder / "summary.json")
-    if not isinstance(summary, dict) or "controllers" not in summary:
+    if not isinstance(summary, dict) or not {"controllers", "comparison", "config"} <= set(summary):
         raise UsageError(f"'{arguments.folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
     from armctl.bench.report import write_report
 

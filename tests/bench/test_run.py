@@ -117,12 +117,15 @@ def test_existing_folder_is_refused_and_unharmed(finished):
         ({"scenarios": []}, "at least one reference and one scenario"),
         ({"scenarios": ["paylod"]}, "paylod"),
         ({"controllers": {}}, "at least one controller"),
+        ({"config": BenchConfig(robot="planar3", hold=-1.0)}, "hold is -1"),
+        ({"config": BenchConfig(robot="planar3", physics_dt=-1.0)}, "physics steps of -1"),
+        ({"config": BenchConfig(robot="planar3", control_dt=0.0123)}, "control_dt 0.0123"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, message):
-    arguments = {"controllers": controllers(), "suites": SUITES, "scenarios": SCENARIOS} | change
+    arguments = {"config": CONFIG, "controllers": controllers(), "suites": SUITES, "scenarios": SCENARIOS} | change
     with pytest.raises(UsageError, match=message):
-        run.run_bench(CONFIG, **arguments, out=tmp_path / "run", progress=False)
+        run.run_bench(**arguments, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -201,12 +204,22 @@ def test_numbers_are_written_with_so_many_digits():
     ]
 
 
+def test_a_report_of_nothing_but_failures_is_written(tmp_path):
+    broken = {"broken": Follow(5.0, poison=-1)}
+    run.run_bench(CONFIG, broken, SUITES, SCENARIOS, tmp_path / "run", progress=False)
+    assert "broken" in write_report(tmp_path / "run", animation=False).read_text()
+
+
 def test_tuning_is_described_from_its_run_folder(tmp_path):
     train = {"updates": 5, "batch": 8, "horizon": 16, "objective": {"effort": 0.01}}
     store.write_json(tmp_path / "config.json", {"config": {"train": train, "scenario": "payload"}})
     told = run.describe_tuning(tmp_path)
     assert told["tuning_budget"] == "5 updates × 8 episodes × 16 steps, scenario payload"
     assert "effort 0.01" in told["objective"]
+    for broken in ({"train": {}, "scenario": "payload"}, {"train": train}):
+        store.write_json(tmp_path / "config.json", {"config": broken})
+        with pytest.raises(UsageError, match="damaged"):
+            run.describe_tuning(tmp_path)
     store.write_json(tmp_path / "config.json", {"config": {}})
     with pytest.raises(UsageError, match="not a tuned controller"):
         run.describe_tuning(tmp_path)
