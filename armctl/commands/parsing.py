@@ -27,11 +27,24 @@ def parse(arguments: type[T], argv: Sequence[str], prog: str) -> T:
     helped = not {"-h", "--help"}.isdisjoint(argv)
     try:
         with contextlib.redirect_stderr(message), contextlib.nullcontext() if helped else _columns(WIDE):
-            return tyro.cli(arguments, args=list(argv), prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+            given = tyro.cli(arguments, args=list(argv), prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as leaving:
         if not leaving.code:
             raise
         raise UsageError(f"{sentence(message.getvalue())}; see '{prog} --help'.") from None
+    _check_numbers(given)
+    return given
+
+
+def _check_numbers(given: Any) -> None:
+    """Raise UsageError for what no command that has such a flag can use."""
+    seed, limit, control_dt = (getattr(given, name, None) for name in ("seed", "limit", "control_dt"))
+    if seed is not None and seed < 0:
+        raise UsageError(f"--seed is {seed}; give 0 or more.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}; give at least 1, or leave it out for all.")
+    if control_dt is not None and not 0 < control_dt <= 1:
+        raise UsageError(f"--control-dt is {control_dt:g}; it must lie in (0, 1] s.")
 
 
 def sentence(box: str) -> str:

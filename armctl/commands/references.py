@@ -70,8 +70,6 @@ def _check(arguments: SampleArguments) -> None:
         raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
     if arguments.difficulty is not None and not 0 < arguments.difficulty <= 1:
         raise UsageError(f"--difficulty is {arguments.difficulty:g}; it must lie in (0, 1].")
-    if not 0 < arguments.control_dt <= 1:
-        raise UsageError(f"--control-dt is {arguments.control_dt:g}; it must lie in (0, 1] s.")
     if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
         raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
 
