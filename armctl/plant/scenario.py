@@ -49,7 +49,10 @@ class Scenario:
 
     def __post_init__(self):
         for name in (field.name for field in fields(self)):
-            value = np.asarray(getattr(self, name), dtype=float)
+            try:
+                value = np.asarray(getattr(self, name), dtype=float)
+            except (TypeError, ValueError):
+                value = np.array(np.nan)
             if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
                 size = f" of {SIZES[name]}" if name in SIZES else ""
                 raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give finite numbers{size}.")

@@ -91,6 +91,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self._make_spaces(preview)
         rng = np.random.default_rng(seed)
         if task == "reach":
+            if reference is not None:
+                raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
             goals = reach_goals(self.chain, rng, bank_size, steps)
         else:
             references = self._references(reference, rng, bank_size, duration)

@@ -40,6 +40,7 @@ from tests.robots import ROBOTS, random_motion, worst
         ("wrench", (0.0, float("nan"), 0.0, 0.0, 0.0, 0.0)),
         ("gravity_tilt", float("inf")),
         ("latency", 1.5),
+        ("payload_mass", "2 kg"),
         ("seed", -1),
     ],
 )

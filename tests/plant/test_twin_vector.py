@@ -154,6 +154,8 @@ def test_bad_options_are_named(options, said):
 
 
 def test_bad_ids_and_actions_are_named(torque_arms):
+    with pytest.raises(UsageError, match="takes no reference"):
+        make_vec("armctl/Planar3Reach-v0", 2, backend="twin", bank_size=1, reference="mine.npz")
     with pytest.raises(UsageError, match="PandaTrack"):
         make_vec("armctl/PandaDance-v0", 2, backend="twin")
     torque_arms.reset(seed=0)
