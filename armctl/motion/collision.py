@@ -30,7 +30,7 @@ def _chain_spheres(chain: Chain) -> Spheres:
     return Spheres(link, center, radius, np.array(sphere_pairs(chain), int).reshape(-1, 2))
 
 
-def _model(arm) -> tuple[Spheres, np.ndarray, Any]:
+def _model(arm) -> tuple[Spheres, Array, Any]:
     if isinstance(arm, Chain):
         return _chain_spheres(arm), arm.home, rigid
     from armctl import kinematics
