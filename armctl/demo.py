@@ -30,8 +30,8 @@ WEAKNESSES = (
     "One arm, one payload preset and one seed of training: the intervals are over episodes, not over trainings.",
     "The tracker is trained on the payload preset it is tested on; other disturbances need the stress presets.",
     "On a plant without delay or sensor noise (preset payload_ideal) gains tuned to the edge of stability come close.",
-    "Most of the tracker's advantage is its structure (prediction, residual feed-through); experiments/ablation.py shows "
-    "how little the network adds within this budget.",
+    "Most of the tracker's advantage is its structure (prediction, residual feed-through); experiments/ablation.py "
+    "shows how little the network adds within this budget.",
 )
 
 
