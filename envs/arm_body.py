@@ -119,7 +119,7 @@ class ArmBody:
             self.client = -1
 
     def __del__(self):
-        if getattr(self, "_client", -1) >= 0 and p is not None and p.isConnected(self.client):
+        if getattr(self, "client", -1) >= 0 and p is not None and p.isConnected(self.client):
             self.close()
 
 

@@ -1,13 +1,12 @@
 """What the tracker's advantage is made of, and where it ends.
 
-Trains, on each plant preset, operational space + integral, the tracker with its network switched off (state prediction
-and residual feed-through remain: a tuned disturbance observer) and the full tracker, all with one budget, and runs them
-in PyBullet on held-out references of the corpus. Writes runs/ablation/.
+Trains, on each plant preset, operational space + integral, the disturbance observer (the tracker without its network)
+and the tracker, all with one budget, and runs them in PyBullet on held-out references. Writes runs/ablation/.
 
     python experiments/ablation.py
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -48,17 +47,12 @@ def main(args: Args) -> None:
     corpus = build_corpus(chain, 1500, args.seed)
     training = references(corpus, chain, "train", limit=TuneConfig.references)
     held_out = [r for r in references(corpus, chain, "test") if r.duration <= 5.0][: args.episodes]
-    full = TrainConfig(updates=args.updates, batch=64, horizon=32)
-    variants = {
-        "operational_space_integral": ("operational_space_integral", full),
-        "tracker_without_network": ("tracker", replace(full, learning_rate=0.0)),
-        "tracker": ("tracker", full),
-    }
+    train = TrainConfig(updates=args.updates, batch=64, horizon=32, seed=args.seed)
     table = {}
     for preset in args.presets:
         trained = {}
-        for name, (controller, train) in variants.items():
-            config = TuneConfig(args.robot, controller, preset, seed=args.seed, train=train)
+        for name in ("operational_space_integral", "disturbance_observer", "tracker"):
+            config = TuneConfig(args.robot, name, preset, seed=args.seed, train=train)
             trained[name] = tune(config, training, out / preset / name)
             print(f"{preset}: {name} trained", flush=True)
         bench = BenchConfig(robot=args.robot, seed=args.seed, lockstep=args.episodes)

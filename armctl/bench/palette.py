@@ -11,8 +11,7 @@ CLASSICAL = {
     "operational_space": "#E69F00",
     "computed_torque": "#009E73",
     "diff_ik": "#CC79A7",
-    "bullet_ik": "#8C6D31",
-    "mpc": "#7A5195",
+    "disturbance_observer": "#8C6D31",
 }
 SPARE = ("#4D4D4D", "#999933", "#882255", "#44AA99")
 INK, MUTED, GRID, REFERENCE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5"
@@ -23,8 +22,7 @@ LABELS = {
     "operational_space_integral": "Operational space + integral",
     "computed_torque": "Computed torque",
     "diff_ik": "Differential IK",
-    "bullet_ik": "PyBullet IK",
-    "mpc": "Sampling MPC",
+    "disturbance_observer": "Disturbance observer",
 }
 
 

@@ -26,7 +26,7 @@ DETAILS = (
     "action_us",
 )
 SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5deg")
-CLASSICAL = ("diff_ik", "computed_torque", "operational_space", "bullet_ik", "mpc")
+CLASSICAL = ("diff_ik", "computed_torque", "operational_space", "disturbance_observer")
 Row = dict[str, Any]
 
 

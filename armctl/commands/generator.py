@@ -36,6 +36,8 @@ class GeneratorArguments(GeneratorConfig):
     """Replace an existing run; the old one is kept until the new one is complete."""
     resume: bool = False
     """Keep a finished run with the same settings; an unfinished one wrote nothing and starts anew."""
+    audit: bool = False
+    """Also audit the generator against the corpus (about a minute); the block goes into summary.json."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -50,8 +52,10 @@ def run(argv: Sequence[str], prog: str) -> int:
         store.create_run(out, config, resume=True)
     else:
         write(train(config, chain), config, out, arguments.overwrite)
+    if arguments.audit:
+        audit(config, chain, out)
     row = {"robot": chain.name, **store.read_json(out / "summary.json"), "folder": str(out)}
-    show(row, table([row]), arguments.json)
+    show(row, table([{name: value for name, value in row.items() if name != "audit"}]), arguments.json)
     return 0
 
 
@@ -71,6 +75,17 @@ def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
     say(f"making {config.motions} motions of {chain.name}")
     return build_corpus(chain, config.motions, config.seed)
+
+
+def audit(config: GeneratorConfig, chain: Chain, out: Path) -> None:
+    """Add the audit block of the model in a run folder to its summary.json and show it on standard error."""
+    from armctl.generator import audit as audits
+    from armctl.generator import load_model
+
+    say("auditing the generator against its corpus")
+    block = audits.audit_generator(load_model(out), corpus(config, chain), chain, seed=config.seed)
+    store.write_json(out / "summary.json", {**store.read_json(out / "summary.json"), "audit": block})
+    say(audits.table(block))
 
 
 def _advance(progress, row: dict) -> None:

@@ -22,6 +22,7 @@ CONTROLLERS = {
     "computed_torque": "armctl.controllers.computed_torque:ComputedTorque",
     "operational_space": "armctl.controllers.operational_space:OperationalSpace",
     "operational_space_integral": "armctl.controllers.operational_space:OperationalSpaceIntegral",
+    "disturbance_observer": "armctl.controllers.disturbance_observer:DisturbanceObserver",
     "tracker": "armctl.controllers.tracker:StructuredTracker",
     "tracker_mlp": "armctl.controllers.tracker_mlp:MLPTracker",
 }

@@ -46,7 +46,7 @@ def _plant_rollout(chain, config, scenario, steps, seed):
     try:
         plant.reset(scenario, chain.home, np.zeros(chain.n))
         for _ in range(steps):
-            wanted = rng.uniform(-6, 6, chain.n) - 8 * (plant.q - chain.home) - 2 * plant.qd
+            wanted = rng.uniform(-20, 20, chain.n) - 2 * (plant.q - chain.home) - 0.5 * plant.qd
             tau = rigid.inverse_dynamics(chain, plant.q, plant.qd, wanted)
             commands.append(np.clip(tau, -chain.effort, chain.effort))
             plant.step(commands[-1])

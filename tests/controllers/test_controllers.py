@@ -156,8 +156,8 @@ def test_the_network_is_exactly_zero_where_its_signals_are(x64):
     tip = jax.jit(tip_state)(tracker.arm, m, w)
     nothing = tip._replace(error=0 * tip.error, twist_error=0 * tip.twist_error)
     still = np.zeros((3, 6)), tracker.init_carry((3,)).residual
-    assert not np.asarray(tracker._network(m, w, nothing, *still)).any()
-    assert np.asarray(tracker._network(m, w, tip, *still)).any()
+    assert not np.asarray(tracker.correction(m, w, nothing, *still)).any()
+    assert np.asarray(tracker.correction(m, w, tip, *still)).any()
 
 
 @pytest.mark.parametrize("name", ["diff_ik", "computed_torque", "operational_space_integral"])

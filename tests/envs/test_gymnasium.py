@@ -1,5 +1,6 @@
 """The environments as Gymnasium sees them."""
 
+import gc
 import subprocess
 import sys
 import warnings
@@ -78,6 +79,18 @@ def test_a_hundred_environments_leak_no_client():
         env.close()
         env.unwrapped.close()
     assert connected() == before
+
+
+def test_a_dropped_arm_frees_its_client():
+    from armctl.envs.arm_body import ArmBody
+    from armctl.urdf import load_chain
+
+    body = ArmBody(load_chain("planar3"))
+    client = body.client
+    assert p.isConnected(client)
+    del body
+    gc.collect()
+    assert not p.isConnected(client)
 
 
 @pytest.mark.parametrize("reward", REWARDS)
