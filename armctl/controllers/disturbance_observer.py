@@ -2,7 +2,7 @@
 
 The prediction residual, the torque that the nominal model cannot account for since the last measurement, is fed through
 to the command (a disturbance observer in residual form); it stands for the payload, friction and model errors alike. A
-learnt delay of up to one control step says which past command was acting, and the state is predicted over it (Smith 1957).
+learnt delay of up to one control step says which past command was acting; the state is predicted over it (Smith 1957).
 """
 
 from typing import Any, NamedTuple
