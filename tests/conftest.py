@@ -1,5 +1,7 @@
 """Fixtures shared by all tests; while tests run, the shapes in the library's signatures are checked at every call."""
 
+from pathlib import Path
+
 from jaxtyping import install_import_hook
 
 CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "plant.twin", "plant.observe", "controllers.errors")
@@ -16,3 +18,15 @@ def x64():
     """Run a test in double precision."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def urdf(tmp_path):
+    """Write URDF text to a file and return its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "robot.urdf"
+        path.write_text(text)
+        return path
+
+    return write

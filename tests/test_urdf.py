@@ -10,53 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armctl import rigid
-from armctl.errors import UsageError
-from armctl.urdf import find_robot, load_chain, read_urdf, sphere_pairs, spheres, write_urdf
+from armctl.urdf import load_chain, read_urdf, sphere_pairs, spheres, write_urdf
 from armctl.urdf_inertia import is_physical, repaired
 from tests.engines import assert_equals_pinocchio, assert_equals_pybullet
+from tests.urdf_text import LIMIT, inertial, joint, links, robot, vec
 
 DATA = Path(pybullet_data.getDataPath())
 ARRAYS = ("T_parent_joint", "T_last_tip", "mass", "com", "inertia", "lower", "upper")
 ARRAYS += ("velocity", "acceleration", "jerk", "effort", "home")
-
-
-def vec(values) -> str:
-    return " ".join(repr(float(v)) for v in values)
-
-
-def inertial(mass=1.0, moments=(0.02, 0.03, 0.04), xyz=(0, 0, 0), rpy=(0, 0, 0)) -> str:
-    xx, yy, zz = map(float, moments)
-    return (
-        f'<inertial><origin xyz="{vec(xyz)}" rpy="{vec(rpy)}"/><mass value="{float(mass)!r}"/>'
-        f'<inertia ixx="{xx!r}" iyy="{yy!r}" izz="{zz!r}" ixy="0" ixz="0" iyz="0"/></inertial>'
-    )
-
-
-LIMIT = '<limit lower="-1" upper="2" velocity="3" effort="4"/>'
-
-
-def joint(name, parent, child, kind="revolute", limit=LIMIT, extra="") -> str:
-    return f'<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/>{limit}{extra}</joint>'
-
-
-def links(*names, **inertials) -> str:
-    return "".join(f'<link name="{n}">{inertials.get(n, inertial())}</link>' for n in names)
-
-
-def robot(*parts: str) -> str:
-    return f'<robot name="r">{"".join(parts)}</robot>'
-
-
-@pytest.fixture
-def urdf(tmp_path):
-    """Write URDF text to a file and return its path."""
-
-    def write(text: str) -> Path:
-        path = tmp_path / "robot.urdf"
-        path.write_text(text)
-        return path
-
-    return write
 
 
 # --- agreement with two independent engines -------------------------------------------------------------------------
@@ -188,80 +149,6 @@ def test_repair_gives_a_physical_inertia_and_leaves_physical_ones_alone(moments)
     low, mid, high = sorted(moments)
     if low + mid > high * 1.001:
         np.testing.assert_allclose(repaired(inertia), inertia, rtol=1e-2)
-
-
-# --- bad input ------------------------------------------------------------------------------------------------------
-
-TWO = links("base", "a")
-BAD = {
-    "not XML": ("<robot", "not readable XML"),
-    "not a robot": ("<sdf/>", "root element is <sdf>"),
-    "xacro": ('<robot xmlns:xacro="http://ros.org/wiki/xacro"><xacro:x/></robot>', "xacro template"),
-    "no links": (robot(), "defines no links"),
-    "no moving joint": (robot(TWO, joint("j", "base", "a", "fixed", "")), "no chain to a tip"),
-    "undefined link": (robot(TWO, joint("j", "base", "b")), "child link 'b'"),
-    "unknown type": (robot(TWO, joint("j", "base", "a", "screw")), "unknown type 'screw'"),
-    "two parents": (robot(links("base", "a", "b"), joint("j", "base", "b"), joint("k", "a", "b")), "loop"),
-    "cycle": (robot(TWO, joint("j", "base", "a"), joint("k", "a", "base")), "loop"),
-    "no limits": (robot(TWO, joint("j", "base", "a", limit="")), "'j' has no lower and upper limit"),
-    "no velocity": (robot(TWO, joint("j", "base", "a", "continuous", limit="")), "'j' has no velocity limit"),
-    "empty range": (
-        robot(TWO, joint("j", "base", "a", limit='<limit lower="1" upper="1" velocity="1" effort="1"/>')),
-        "empty range",
-    ),
-    "zero effort": (
-        robot(TWO, joint("j", "base", "a", limit='<limit lower="0" upper="1" velocity="1" effort="0"/>')),
-        "effort limit 0",
-    ),
-    "not a number": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 0 up"/>')), "not numeric"),
-    "not finite": (robot(TWO, joint("j", "base", "a", extra='<origin xyz="0 0 nan"/>')), "finite"),
-    "wrong count": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 1"/>')), "expected 3"),
-    "zero axis": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 0 0"/>')), "zero axis"),
-    "planar": (robot(TWO, joint("j", "base", "a", "planar")), "'j' is planar"),
-    "floating": (robot(TWO, joint("j", "base", "a", "floating")), "'j' is floating"),
-    "mimic": (
-        robot(links("base", "a", "b"), joint("j", "base", "a", extra='<mimic joint="k"/>'), joint("k", "a", "b")),
-        "mimics 'k'",
-    ),
-    "no mass": (robot(links("base", "a", a=""), joint("j", "base", "a")), "no mass"),
-    "no inertia": (robot(links("base", "a", a=inertial(1.0, (0, 0, 0))), joint("j", "base", "a")), "inertia of zero"),
-    "negative mass": (robot(links("base", "a", a=inertial(-1.0)), joint("j", "base", "a")), "negative mass"),
-    "negative inertia": (
-        robot(links("base", "a", a=inertial(1.0, (-0.1, 0.1, 0.1))), joint("j", "base", "a")),
-        "non-physical principal inertias",
-    ),
-    "bad home": (robot('<armctl home="5"/>', TWO, joint("j", "base", "a")), "outside the joint limits"),
-    "short home": (robot('<armctl home=""/>', TWO, joint("j", "base", "a")), "expected 1"),
-    "bad shape": (
-        robot('<link name="base"><visual><geometry><sphere radius="-1"/></geometry></visual></link>')[:-8]
-        + links("a")
-        + joint("j", "base", "a")
-        + "</robot>",
-        "above zero",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "said"), BAD.values(), ids=BAD.keys())
-def test_a_bad_file_is_named_in_one_sentence(text, said, urdf):
-    with pytest.raises(UsageError) as error:
-        read_urdf(urdf(text))
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_unknown_names_list_the_candidates(urdf):
-    path = urdf(robot(links("base", "a", "b"), joint("j", "base", "a"), joint("m", "a", "b", "fixed", "")))
-    with pytest.raises(UsageError, match=r"no link 'hand' .* candidates: a, b"):
-        read_urdf(path, tip="hand")
-    with pytest.raises(UsageError, match="no chain to the tip 'base'"):
-        read_urdf(path, tip="base")
-    with pytest.raises(UsageError, match=r"Unknown robot 'pandda'; choose one of .*panda"):
-        find_robot("pandda")
-    with pytest.raises(UsageError, match=r"no URDF file 'gone\.urdf'"):
-        find_robot("gone.urdf")
-    with pytest.raises(UsageError, match="There is no file"):
-        read_urdf("gone.urdf")
 
 
 # --- spheres --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,141 @@
+"""The commands themselves: results that are whole, runs that resume, a start that imports nothing heavy."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import armctl.envs  # noqa: F401  (registers the environments)
+from armctl import cli, store
+from tests.cli.cases import BENCH, SMALL, TUNE, content, refused
+
+
+def test_a_bench_of_a_tuned_run_ends_in_a_report(capsys, made, tmp_path):
+    argv = [*BENCH, "--controllers", f"computed_torque,better={made / 'tuned'}", "--suite", str(made / "motions")]
+    assert cli.main([*argv, "--out", "bench", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert set(summary["controllers"]) == {"computed_torque", "better"}
+    assert summary["controllers"]["better"]["episodes"] == 2
+    assert "2 updates" in summary["given"]["better"]["tuning_budget"]
+    assert (tmp_path / summary["report"]).read_text().startswith("<!")
+    assert {"config.json", "episodes.csv", "summary.json", "report.html"} <= {
+        p.name for p in (tmp_path / "bench").iterdir()
+    }
+    assert cli.main(["report", "bench", "--no-animation"]) == 0
+    out, _ = capsys.readouterr()
+    assert "better" in out
+    assert "report.html" in out
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
+    """Stopped by Ctrl-C after the first of two chunks, then resumed."""
+    from armctl.commands import training
+
+    def stop(progress, row):
+        raise KeyboardInterrupt
+
+    argv = [*TUNE, "--data", str(made / "motions"), "--out", "run"]
+    monkeypatch.setattr(training, "advance", stop)
+    assert cli.main(argv) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert [row["update"] for row in store.read_rows(tmp_path / "run" / "metrics.csv")] == ["1"]
+    assert cli.main([*argv, "--resume"]) == 0
+    assert [row["update"] for row in store.read_rows(tmp_path / "run" / "metrics.csv")] == ["1", "2"]
+    once, twice = (store.load_arrays(folder / "params.npz") for folder in (made / "tuned", tmp_path / "run"))
+    assert once.keys() == twice.keys()
+    for name in once:
+        np.testing.assert_array_equal(once[name], twice[name])
+
+
+def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
+    from armctl.commands import references
+
+    monkeypatch.setattr(references, "SMALL", SMALL)
+    argv = ["sample", "--robot", "planar3", "--count", "2", "--difficulty", "0.5", "--out", "found"]
+    assert cli.main([*argv, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "training a small one" in err
+    summary = json.loads(out)
+    assert summary["eta"] == {"min": 0.5, "median": 0.5, "max": 0.5}
+    assert len(list((tmp_path / "found").glob("*.npz"))) == 2
+    assert cli.main(["suite", "found", "--robot", "planar3", "--out", "copy"]) == 0
+    assert cli.main(["suite", "found", "--robot", "planar3", "--out", "copy", "--overwrite", "--limit", "1"]) == 0
+    assert len(list((tmp_path / "copy").glob("*.npz"))) == 1
+
+
+def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
+    argv = ["train", "generator", "--robot", "planar3", "--out", "flow", "--json"]
+    argv += [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+    assert cli.main(argv) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["steps"] == SMALL["steps"]
+    files = content(tmp_path / "flow")
+    assert {"config.json", "metrics.csv", "params.npz", "summary.json"} == set(files)
+    assert store.read_config(tmp_path / "flow")["robot"] == "planar3"
+    assert cli.main([*argv, "--resume"]) == 0
+    assert files["params.npz"] == content(tmp_path / "flow")["params.npz"]
+    capsys.readouterr()
+    refused(capsys, [*argv, "--resume", "--seed", "1"], "seed=0, not 1")
+
+
+def test_robots_and_doctor(capsys):
+    assert cli.main(["robots", "--json"]) == 0
+    arms = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"panda", "iiwa14", "ur5e", "xarm6", "gen3", "planar3"} <= set(arms)
+    assert all(row["source"] and row["reach_m"] > 0 and row["payload_range_kg"] > 0 for row in arms.values())
+    assert cli.main(["doctor", "--robot", "planar3", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["ok"]
+    assert {"pybullet", "jax", "cache folder", "twin parity"} <= {row["check"] for row in result["checks"]}
+
+
+def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
+    from armctl.commands import doctor
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "file" / "below"))
+    kept = {name: doctor.CHECKS[name] for name in ("python", "cache folder")}
+    monkeypatch.setattr(doctor, "CHECKS", kept)
+    assert cli.main(["doctor", "--robot", "planar3"]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ["import armctl", "from armctl import cli; cli.main(['--help'])"])
+def test_starting_up_imports_nothing_heavy(code):
+    heavy = ["jax", "flax", "pybullet", "matplotlib", "scipy"]
+    check = f"import sys; print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", f"{code}; {check}"], capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_the_program_itself_ends_with_the_exit_status():
+    argv = [sys.executable, "-m", "armctl.cli", "robots"]
+    done = subprocess.run([*argv, "--jsn"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "armctl: Unrecognized options: --jsn (perhaps --json); see 'armctl robots --help'.\n"
+    done = subprocess.run([*argv, "--json"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)
+
+
+def test_the_compilation_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
+    import os
+
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    cli.set_compilation_cache()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "xdg" / "armctl" / "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    cli.set_compilation_cache()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_explains_itself(capsys, name):
+    assert cli.main([*name.split(), "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"usage: armctl {name}")
+    assert err == ""

@@ -1,0 +1,155 @@
+"""The command line on wrong input: one sentence, exit status 2, and nothing harmed."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import armctl.envs  # noqa: F401  (registers the environments)
+from armctl import cli, store
+from tests.cli.cases import BENCH, TUNE, content, refused
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["tun"], ["tun", "tune"]),
+        (["train", "tracer"], ["tracer", "tracker"]),
+        (["robots", "--jsn"], ["--jsn", "--json"]),
+        (["sample", "--count", "many"], ["--count", "many"]),
+        (["bench", "--control-dt"], ["--control-dt"]),
+        (["tune"], ["CONTROLLER"]),
+        (["report"], ["DIR"]),
+        (["doctor", "--robot", "pandaa"], ["pandaa", "planar3"]),
+        (["suite", "shapes", "--robot", "no/such.urdf"], ["no/such.urdf"]),
+        (["tune", "computed_torq", "--robot", "planar3"], ["computed_torq", "computed_torque"]),
+        (["tune", "diff_ik", "--robot", "planar3", "--scenario", "storm"], ["storm", "payload"]),
+        (["tune", "diff_ik", "--robot", "planar3", "--train.updates", "0"], ["updates is 0"]),
+        (["tune", "diff_ik", "--robot", "planar3", "--references", "0"], ["references is 0"]),
+        (["tune", "diff_ik", "--robot", "planar3", "--resume", "--overwrite"], ["--resume", "--overwrite"]),
+        (["tune", "diff_ik", "--robot", "planar3", "--data", "nowhere"], ["nowhere"]),
+        (["train", "generator", "--robot", "planar3", "--motions", "0"], ["motions is 0"]),
+        (["train", "generator", "--robot", "planar3", "--sampler", "rk4"], ["rk4", "heun"]),
+        ([*BENCH, "--controllers", "computed_torq"], ["computed_torq", "computed_torque"]),
+        ([*BENCH, "--controllers", "diff_ik,diff_ik"], ["diff_ik,diff_ik"]),
+        ([*BENCH, "--controllers", "diff_ik", "--suite", "shape"], ["shape", "iso9283"]),
+        (["bench", "--robot", "planar3", "--scenarios", "storm"], ["storm", "payload"]),
+        (["suite", "shape", "--robot", "planar3"], ["shape", "iso9283"]),
+        (["suite", "generated", "--robot", "planar3"], ["generated", "armctl sample"]),
+        (["sample", "--robot", "planar3", "--difficulty", "1.5"], ["1.5", "(0, 1]"]),
+        (["sample", "--robot", "planar3", "--family", "zigzag"], ["zigzag", "figure_eight"]),
+        (["sample", "--robot", "planar3", "--count", "0"], ["--count is 0"]),
+        (["sample", "--robot", "planar3", "--generator", "nowhere"], ["nowhere"]),
+        (["sample", "--robot", "planar3", "--control-dt", "nan"], ["--control-dt is nan"]),
+        ([*BENCH, "--seed", "-1"], ["--seed is -1"]),
+        ([*BENCH, "--limit", "-3"], ["--limit is -3"]),
+        ([*BENCH, "--control-dt", "0.0123"], ["control_dt 0.0123"]),
+        ([*TUNE, "--seed", "-1"], ["--seed is -1"]),
+        ([*TUNE, "--control-dt", "0"], ["--control-dt is 0"]),
+        ([*TUNE, "--preview", "0"], ["preview is 0"]),
+        (["suite", "corpus", "--robot", "planar3", "--limit", "0"], ["--limit is 0"]),
+        (["suite", "corpus", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
+        (["report", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_wrong_words_are_one_sentence_and_write_nothing(capsys, tmp_path, argv, words):
+    refused(capsys, argv, *words)
+    assert content(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not a reference", ["bad.csv"]),
+        ("t,q1,q2,q3\n0,0,0,0\n0.1,0,nan,0\n", ["bad.csv", "line 3"]),
+        ("t,q1,q2,q3\n0,0,0,0\n0.1,0,9,0\n", ["bad.csv", "q2 = 9.000 at t = 0.100 s", "limits"]),
+        (
+            "t,x,y,z,qx,qy,qz,qw\n0,0.5,0,0.5,0,0,0,1\n0.5,3,0,0.5,0,0,0,1\n",
+            ["bad.csv", "leaves the workspace of planar3 at t = "],
+        ),
+    ],
+)
+def test_unusable_references_are_named(capsys, tmp_path, text, words):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.csv").write_text(text)
+    before = content(tmp_path)
+    refused(capsys, [*BENCH, "--controllers", "computed_torque", "--suite", "mine"], *words)
+    refused(capsys, [*TUNE, "--data", "mine"], *words)
+    refused(capsys, ["suite", "mine", "--robot", "planar3", "--out", "copy"], *words)
+    assert content(tmp_path) == before
+
+
+def test_a_corrupt_reference_file_is_named(capsys, made, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "cut.npz").write_bytes((made / "motions" / "far.npz").read_bytes()[:200])
+    refused(capsys, [*BENCH, "--controllers", "computed_torque", "--suite", "mine"], "cut.npz")
+
+
+def test_an_existing_folder_is_refused_and_unharmed(capsys, made, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "thesis.txt").write_text("years of work")
+    before = content(tmp_path), content(made)
+    for out in (made / "tuned", tmp_path / "kept"):
+        refused(capsys, [*TUNE, "--data", made / "motions", "--out", out], out, "already exists", "--resume")
+        refused(capsys, [*BENCH, "--suite", made / "motions", "--out", out], out, "already exists", "--resume")
+        refused(capsys, ["train", "generator", "--robot", "planar3", "--out", out], out, "already exists")
+        refused(capsys, ["sample", "--robot", "planar3", "--out", out], out, "already exists", "--overwrite")
+        refused(capsys, ["suite", "shapes", "--robot", "planar3", "--out", out], out, "already exists", "--overwrite")
+    for words in ([*TUNE], [*BENCH], ["sample", "--robot", "planar3"], ["train", "generator", "--robot", "planar3"]):
+        refused(capsys, [*words, "--out", tmp_path / "kept", "--overwrite"], "left alone")
+    refused(capsys, [*TUNE, "--out", tmp_path / "kept" / "thesis.txt"], "is a file")
+    other = [*TUNE, "--data", made / "motions", "--out", made / "tuned", "--resume", "--seed", "5"]
+    refused(capsys, other, "seed=0, not 5")
+    assert (content(tmp_path), content(made)) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("params.npz", lambda data: data[: len(data) // 2]),
+        ("params.npz", lambda data: b""),
+        ("config.json", lambda data: data[: len(data) // 2]),
+        ("config.json", lambda data: b"{}"),
+    ],
+)
+def test_a_corrupt_checkpoint_is_refused(capsys, made, tmp_path, file, damage):
+    run = tmp_path / "run"
+    run.mkdir()
+    for path in (made / "tuned").iterdir():
+        (run / path.name).write_bytes(path.read_bytes())
+    (run / file).write_bytes(damage((run / file).read_bytes()))
+    before = content(tmp_path)
+    refused(capsys, [*BENCH, "--controllers", "run", "--suite", made / "motions", "--out", "out"], "run")
+    refused(capsys, ["sample", "--robot", "planar3", "--generator", "run", "--out", "out"], "run")
+    assert content(tmp_path) == before
+
+
+def test_parameters_that_are_not_finite_are_refused(capsys, made, tmp_path):
+    for path in (made / "tuned").iterdir():
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
+    arrays = store.load_arrays(tmp_path / "run" / "params.npz")
+    store.save_arrays(tmp_path / "run" / "params.npz", {name: value * np.nan for name, value in arrays.items()})
+    refused(capsys, [*BENCH, "--controllers", "run", "--suite", made / "motions"], "run", "not finite")
+
+
+def test_a_run_of_another_arm_is_refused(capsys, made):
+    argv = ["bench", "--robot", "ur5e", "--controllers", made / "tuned", "--suite", made / "motions"]
+    refused(capsys, argv, "planar3", "ur5e")
+
+
+def test_an_action_that_is_not_finite_is_one_sentence(capsys):
+    env = gym.make("armctl/Planar3Reach-v0")
+    env.reset(seed=0)
+    assert cli.guarded(lambda: env.step(np.full(3, np.nan))) == 2
+    env.close()
+    assert capsys.readouterr().err == "armctl: Entry 0 of the action is nan; give finite numbers in [-1, 1].\n"
+
+
+def test_ctrl_c_says_how_to_go_on(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    assert cli.guarded(interrupted, "bench") == 130
+    assert "--resume" in capsys.readouterr().err
+    assert cli.guarded(interrupted, "sample") == 130
+    assert "nothing was written" in capsys.readouterr().err
