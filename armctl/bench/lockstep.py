@@ -11,6 +11,7 @@ from flax import nnx
 
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
+from armctl.plant.bank import stack_references
 from armctl.plant.observe import Measurement, Window
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import Chain
@@ -155,20 +156,7 @@ def _samples(config: BenchConfig, task: Task) -> int:
 
 
 def _windows(tasks: list[Task], samples: int, size: int) -> Window:
-    """Stack whole references, continued by their last sample, as float32 arrays (size, samples, ...)."""
-    from armctl.geometry import quat_to_matrix
-
-    def stack(pick: Callable[[Any], np.ndarray]) -> Any:
-        rows = [pick(task.reference)[np.minimum(np.arange(samples), len(task.reference.q) - 1)] for task in tasks]
-        rows += rows[:1] * (size - len(rows))
-        return jnp.asarray(np.stack(rows), jnp.float32)
-
-    return Window(
-        q=stack(lambda r: r.q),
-        qd=stack(lambda r: r.qd),
-        qdd=stack(lambda r: r.qdd),
-        p=stack(lambda r: r.pose[:, :3]),
-        R=stack(lambda r: quat_to_matrix(r.pose[:, 3:])),
-        twist=stack(lambda r: r.twist),
-        accel=stack(lambda r: r.accel),
-    )
+    """Whole references as float32 arrays (size, samples, ...), each held at rest after its end as in training."""
+    references = [task.reference for task in tasks]
+    bank = stack_references(references + references[:1] * (size - len(tasks)), samples)
+    return Window(*(jnp.asarray(x, jnp.float32) for x in bank.samples))

@@ -8,8 +8,6 @@ from armctl.errors import UsageError
 from armctl.motion.reference import Reference, load_suite_dir
 from armctl.urdf import Chain
 
-SHAPES = ("circle", "square", "figure_eight", "helix")
-ISO = ("iso_poses", "iso_line", "iso_rectangle", "iso_circle")
 PROPOSED = 16  # references asked of a generator where no limit is given
 NAMES = ("shapes", "iso9283", "corpus", "generated")
 
@@ -39,9 +37,9 @@ def load_suite(
         UsageError: unknown suite, or one with no usable reference.
     """
     if name in ("shapes", "iso9283"):
-        from armctl.motion.shapes import make_shape
+        from armctl.motion.shapes import iso_suite, shape_suite
 
-        return [make_shape(shape, chain, dt) for shape in (SHAPES if name == "shapes" else ISO)]
+        return (shape_suite if name == "shapes" else iso_suite)(chain, dt)
     if name == "corpus":
         return _corpus(chain, corpus, corpus_size, seed, dt, limit)
     if name == "generated":
