@@ -7,7 +7,7 @@ import numpy as np
 from armctl.envs.arm_body import ArmBody
 from armctl.envs.bullet import p, quiet
 from armctl.plant.scenario import PlantParams
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import AT_LIMIT, ServoConfig
 
 
 class BulletMotors:
@@ -23,7 +23,7 @@ class BulletMotors:
         chain, self._body, self._config = body.chain, body, config
         self._position, self._dt = config.control == "position", config.control_dt
         self._prepared, self._count = 0, config.substeps
-        self._effort, self._reach = chain.effort, chain.velocity / config.position_gain
+        self._reach = chain.velocity / config.position_gain
         self._back = -self._reach
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
@@ -33,7 +33,8 @@ class BulletMotors:
             return
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._forces = (self._body.chain.effort * params.strength / self._count).tolist()
+        self._effort = self._body.chain.effort * params.strength
+        self._forces = (self._effort / self._count).tolist()
         # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
         # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
         with quiet():
@@ -71,6 +72,6 @@ class BulletMotors:
         share = self.torque / self._effort
         square = float(share.dot(share))
         self.load = square / share.size
-        # the sum of squares is below 1 unless a motor reaches its limit or many are near
-        self.saturation = 0.0 if square < 1.0 else float((np.abs(share) >= 1.0).sum()) / share.size
+        # the sum of squares is below that of one motor at its limit unless one is there or many are near
+        self.saturation = 0.0 if square < AT_LIMIT**2 else float((np.abs(share) >= AT_LIMIT).sum()) / share.size
         return q, qd

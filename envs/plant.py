@@ -8,13 +8,10 @@ from armctl.envs.arm_body import ArmBody
 from armctl.envs.command import Follower
 from armctl.envs.motors import BulletMotors
 from armctl.envs.servo_drive import ServoDrive
-from armctl.errors import UsageError
 from armctl.plant.observe import Measurement, measure
 from armctl.plant.scenario import Scenario, plant_params, true_chain
-from armctl.plant.servo import ServoConfig, neutral_command, pulse_active
+from armctl.plant.servo import ServoConfig, check_motor, neutral_command, pulse_active
 from armctl.urdf import Chain
-
-MOTORS = ("servo", "bullet")
 
 
 class Plant:
@@ -28,10 +25,7 @@ class Plant:
     """
 
     def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
-        if motor not in MOTORS:
-            raise UsageError(f"Unknown motor {motor!r}; choose one of {', '.join(MOTORS)}.")
-        if motor == "bullet" and config.control == "torque":
-            raise UsageError("control='torque' needs motor='servo': Bullet's motors take velocities and positions.")
+        check_motor(motor, config.control)
         self.chain, self.config = chain, config
         if motor == "bullet":  # such a motor stops at the limits by itself
             self.body = ArmBody(chain, physics_dt=config.physics_dt, substeps=config.substeps, stops=False)

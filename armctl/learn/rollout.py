@@ -89,7 +89,10 @@ def advance(setting: Setting, task: Task, controller, episodes: Episodes, object
         m = twin.measured(plants, episodes.state)
         w = windows(bank, episodes.reference, episodes.step, setting.preview)
         carry, command = controller(episodes.carry, m, w)
-        state, _info = twin.step(setting.arm, setting.servo, plants, episodes.state, command, pulses=setting.pulses)
+        # no stops: the loss keeps joints off their limits, and solving for stops would be compiled into every update
+        state, _info = twin.step(
+            setting.arm, setting.servo, plants, episodes.state, command, pulses=setting.pulses, stops=False
+        )
         target = (w.q[:, 1], w.p[:, 1], w.R[:, 1])
         previous = jnp.where((episodes.state.step == 0)[:, None], command, episodes.command)
         loss, errors = step_loss(objective, setting.arm, scale, delta, (state.q, state.qd), command, previous, target)

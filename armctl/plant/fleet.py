@@ -1,6 +1,7 @@
 """Episodes of many twin arms as pure functions: start, step, observe, reward. `vector.py` is the Gymnasium side."""
 
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from armctl import geometry, kinematics
 from armctl.arm import Arm
 from armctl.motion import collision
-from armctl.plant import twin
+from armctl.plant import bullet_twin, twin
 from armctl.plant.observe import Measurement, observation_vector
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
@@ -37,6 +38,7 @@ class Setup:
 
     arm: Arm
     config: ServoConfig
+    motor: str  # "servo" or "bullet"
     scale: np.ndarray  # (m,) physical value of a full action
     preview: int
     reward: str
@@ -83,10 +85,14 @@ def _choose(mask, a, b):
 
 
 def _move(setup, tasks, fleet, action):
-    """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion."""
+    """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion.
+
+    The stops that twin.step solves for would be paid for in every step in which any arm of the fleet is at a limit.
+    """
     arm, before = setup.arm, fleet.arms
     params = jax.tree.map(lambda x: x[fleet.plant], tasks.plants)
-    arms, info = twin.step(arm, setup.config, params, before, action * setup.scale, pulses=setup.pulses)
+    drive = bullet_twin.step if setup.motor == "bullet" else partial(twin.step, stops=False)
+    arms, info = drive(arm, setup.config, params, before, action * setup.scale, pulses=setup.pulses)
     lost = ~jnp.all(jnp.isfinite(arms.q) & jnp.isfinite(arms.qd), axis=-1)
     q, qd = _choose(lost, before.q, arms.q), _choose(lost, 0 * before.qd, arms.qd)
     outward = jnp.where(q < arm.lower, qd < 0, (q > arm.upper) & (qd > 0))

@@ -22,7 +22,7 @@ from armctl.motion.reference import Reference, load_reference
 from armctl.motion.sampling import random_configuration, random_reference
 from armctl.plant import fleet
 from armctl.plant.scenario import PRESETS, Scenario, plant_params, sample_scenario, stack_params
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import ServoConfig, check_motor
 from armctl.registration import env_ids
 from armctl.urdf import Chain, load_chain
 
@@ -78,12 +78,13 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
 
         The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
-        Raises UsageError for what the twin cannot do: motor="bullet", rendering.
+        Raises UsageError for what the twin cannot do: rendering, motor="bullet" in torque control.
         """
         preview = (4 if task == "track" else 0) if preview is None else preview
-        _check(motor, render_mode, bank_size, preview)
+        _check(motor, control, render_mode, bank_size, preview)
         self.chain, self.dt, self.num_envs = load_chain(robot, tip), control_dt, num_envs
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
+        self._motor = motor
         self._rewards, self.reward = import_module("armctl.envs.reward"), reward
         self._rewards.check_reward(reward)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
@@ -128,6 +129,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         setup = fleet.Setup(
             arm=Arm.from_chain(self.chain).astype(np.float32),
             config=self.config,
+            motor=self._motor,
             scale=self.action_scale.astype(np.float32),
             preview=preview,
             reward=self.reward,
@@ -183,9 +185,10 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         return self._rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
 
 
-def _check(motor, render_mode, bank_size, preview) -> None:
-    if motor != "servo" or render_mode is not None:
-        raise UsageError('The twin has no motor="bullet" and no rendering; use backend="bullet" for either.')
+def _check(motor, control, render_mode, bank_size, preview) -> None:
+    if render_mode is not None:
+        raise UsageError('The twin does not render; use backend="bullet" to see the arm.')
+    check_motor(motor, control)
     if bank_size < 1:
         raise UsageError(f"bank_size is {bank_size}; give at least 1.")
     if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
