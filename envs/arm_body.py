@@ -9,7 +9,7 @@ import numpy as np
 
 from armctl import rigid
 from armctl.envs.bullet import p, quiet
-from armctl.envs.pose import compose, inverse
+from armctl.envs.pose import compose, inverse, quat_rotate
 from armctl.geometry import matrix_to_pose
 from armctl.urdf import Chain, write_urdf
 
@@ -110,6 +110,20 @@ class ArmBody:
         client = {"physicsClientId": self.client}
         M = p.calculateMassMatrix(self.id, q, **client)
         return np.array(M), np.array(p.calculateInverseDynamics(self.id, q, still, still, **client))
+
+    def inverse_dynamics(self, q, qd, qdd) -> np.ndarray:
+        """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""
+        state = [x.tolist() for x in (q, qd, qdd)]
+        return np.array(p.calculateInverseDynamics(self.id, *state, physicsClientId=self.client))
+
+    def jacobian(self, q) -> np.ndarray:
+        """Geometric Jacobian (6, n) at the tip at q (n,) rad, rows linear then angular, world frame."""
+        still, link = [0.0] * len(self.joints), self.joints[-1]
+        # whatever its manual says, PyBullet takes the point from the joint, along the principal axes of inertia
+        x, y, z, w = p.getDynamicsInfo(self.id, link, physicsClientId=self.client)[4]
+        offset = list(quat_rotate((-x, -y, -z, w), self.chain.T_last_tip[:3, 3].tolist()))
+        parts = p.calculateJacobian(self.id, link, offset, q.tolist(), still, still, physicsClientId=self.client)
+        return np.concatenate([np.array(part) for part in parts])
 
     def distance(self, link_a: int, link_b: int, reach: float) -> float:
         """Distance between the collision shapes of two links, m (negative: depth); `reach` if farther than that."""

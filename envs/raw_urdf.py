@@ -57,7 +57,9 @@ def _changed(link: Link, mass: float, principal: np.ndarray) -> list[str]:
 
 def _dynamics(chain: Chain, tree: Tree, body: int, client: int) -> list[str]:
     """The difference that comes of it in the mass matrix and the gravity torque of the arm."""
-    infos = [p.getJointInfo(body, i, physicsClientId=client) for i in range(p.getNumJoints(body, physicsClientId=client))]
+    infos = [
+        p.getJointInfo(body, i, physicsClientId=client) for i in range(p.getNumJoints(body, physicsClientId=client))
+    ]
     moving = [info[1].decode() for info in infos if info[3] > -1]
     if not set(chain.joint_names) <= set(moving):
         return ["PyBullet names the joints differently; the file itself could not be compared."]
