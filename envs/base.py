@@ -1,7 +1,8 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
 from collections.abc import Callable
-from operator import sub
+from math import hypot
+from operator import le, sub
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from armctl.envs import reward as rewards
 from armctl.envs.camera import Camera, require_display
 from armctl.envs.command import action_scale, check_action
 from armctl.envs.plant import Plant
-from armctl.envs.pose import first_columns, norm, rotation_error
+from armctl.envs.pose import first_columns, rotation_error
 from armctl.envs.self_collision import SelfCollision
 from armctl.errors import UsageError
 from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
@@ -119,28 +120,31 @@ class ArmEnv(gym.Env):
     def _observe(self):
         """Observation, with the true errors (m, rad) to the current target."""
         plant, now = self.plant, self.plant.steps
-        q, qd = plant.measure()
-        tip = seen = plant.body.tip()
-        if q is not plant.q:  # sensors with noise: what is seen of the tip follows from the measured joints
+        targets = self.targets[now : now + self.preview + 1]
+        q, qd, tip = plant.q, plant.qd, plant.body.tip()
+        seen = tip
+        if plant.noisy:  # what is seen of the tip follows from the measured joints
+            q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             seen = pose[:3], pose[3:]
         row = [*q.tolist(), *qd.tolist(), *seen[0], *first_columns(seen[1])]
         current = len(row)
-        for position, quat in self.targets[now : now + self.preview + 1]:
-            row += _pose_error(position, quat, *seen)
-        position, quat = self.targets[now]
-        error = row[current : current + 6] if seen is tip else _pose_error(position, quat, *tip)
+        for target in targets:
+            row += _pose_error(target, seen)
+        x, y, z, *turn = row[current : current + 6] if seen is tip else _pose_error(targets[0], tip)
         observation = {
             "observation": np.array(row),
-            "achieved_goal": np.array(tip[0] + tip[1]),
-            "desired_goal": np.array((*position, *quat)),
+            "achieved_goal": np.array([*tip[0], *tip[1]]),
+            "desired_goal": np.array([*targets[0][0], *targets[0][1]]),
         }
-        return observation, (norm(error[:3]), norm(error[3:]))
+        return observation, (hypot(x, y, z), hypot(*turn))
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
         q = plant.q.tolist()
-        beyond = max(0.0, *map(sub, self._lower, q), *map(sub, q, self._upper))
+        beyond = 0.0
+        if not (all(map(le, self._lower, q)) and all(map(le, q, self._upper))):
+            beyond = max(*map(sub, self._lower, q), *map(sub, q, self._upper))
         touching = self._touching(plant.q)
         terms = rewards.goal_terms(self.reward, position, angle)
         terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)
@@ -216,10 +220,10 @@ class ArmEnv(gym.Env):
             self._camera = None
 
 
-def _pose_error(position, quat, tip_position, tip_quat) -> tuple:
-    """Position error (m) and rotation vector (rad) from the tip to a target, 6 numbers, world frame."""
-    x, y, z = position
-    a, b, c = tip_position
+def _pose_error(target, tip) -> tuple:
+    """Position error (m) and rotation vector (rad) from the tip's pose to a target's, 6 numbers, world frame."""
+    (x, y, z), quat = target
+    (a, b, c), tip_quat = tip
     return (x - a, y - b, z - c, *rotation_error(quat, tip_quat))
 
 

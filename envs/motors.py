@@ -1,7 +1,5 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
-from functools import partial
-
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
@@ -20,15 +18,19 @@ class BulletMotors:
     """
 
     def __init__(self, body: ArmBody, config: ServoConfig):
-        chain, self._body, self._config = body.chain, body, config
+        chain, self._body = body.chain, body
         self._position, self._dt = config.control == "position", config.control_dt
         self._prepared, self._count = 0, config.substeps
-        self._effort, self._reach = chain.effort, chain.velocity / config.position_gain
+        self._still, self._ones = [0.0] * chain.n, [1.0] * chain.n
+        self._gains = [config.position_gain * config.physics_dt] * chain.n
+        self._effort, self._share = chain.effort, self._count / chain.effort
+        self._reach = chain.velocity / config.position_gain
         self._back = -self._reach
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
         """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
+        self._reported = np.zeros(len(self._effort))
         if self._prepared == self._body.loads:
             return
         self._prepared = self._body.loads
@@ -40,17 +42,6 @@ class BulletMotors:
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
             )
-        self._drive = self._bind()
-
-    def _bind(self):
-        """The drive call with all that stays the same for an episode."""
-        body, n = self._body, self._body.chain.n
-        drive = partial(p.setJointMotorControlArray, body.id, body.joints, physicsClientId=body.client)
-        if not self._position:
-            return partial(drive, p.VELOCITY_CONTROL, forces=self._forces)
-        gain = self._config.position_gain * self._config.physics_dt
-        gains = {"positionGains": [gain] * n, "velocityGains": [1.0] * n}
-        return partial(drive, p.POSITION_CONTROL, forces=self._forces, **gains)
 
     def step(self, goal: np.ndarray, q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
         """Run one control step towards `goal` (n,) rad/s or rad from q (n,) rad; returns q, qd at its end.
@@ -61,16 +52,24 @@ class BulletMotors:
             push(0)
         if self._position:
             target = q + np.minimum(np.maximum(goal - q, self._back), self._reach)
-            self._drive(targetPositions=target.tolist())
+            self._body.drive(p.POSITION_CONTROL, target.tolist(), self._still, self._forces, self._gains, self._ones)
         else:
             velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
-            self._drive(targetVelocities=velocity.tolist())
+            self._body.drive(p.VELOCITY_CONTROL, self._still, velocity.tolist(), self._forces, self._gains, self._ones)
         self._body.step()
         q, qd, torque = self._body.driven_state()
-        self.torque = torque * self._count
-        share = self.torque / self._effort
+        self._account(torque)
+        return q, qd
+
+    def _account(self, reported: np.ndarray) -> None:
+        self._reported = reported
+        share = reported * self._share
         square = float(share.dot(share))
         self.load = square / share.size
         # the sum of squares is below 1 unless a motor reaches its limit or many are near
-        self.saturation = 0.0 if square < 1.0 else float((np.abs(share) >= 1.0).sum()) / share.size
-        return q, qd
+        self.saturation = 0.0 if square < 0.99 else float((np.abs(self.torque) >= self._effort).sum()) / share.size
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque of the last physics step, (n,) N m."""
+        return self._reported * self._count

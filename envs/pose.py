@@ -4,7 +4,7 @@ The same formulas as geometry.py; at this size plain floats are an order of magn
 at every control step. Quaternions are xyzw and unit.
 """
 
-from math import atan2, hypot, sqrt
+from math import atan2, sqrt
 
 
 def quat_multiply(a, b):
@@ -66,8 +66,3 @@ def first_columns(quat):
         1 - 2 * (x * x + z * z),
         2 * (y * z + x * w),
     )
-
-
-def norm(v):
-    """Euclidean length of v (3)."""
-    return hypot(*v)
