@@ -53,7 +53,7 @@ class ArmBody:
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
         self._states = partial(p.getJointStates, self.id, self.joints, self.client)
-        self._drive = partial(p.setJointMotorControlArray, self.id, self.joints)
+        self._torque_control = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL)
         for link in range(-1, chain.n):
             # Bullet would also clamp joint velocities to 100 rad/s without a word
             off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": 1e9}
@@ -83,18 +83,14 @@ class ArmBody:
         q, qd, _, _ = zip(*self._states())  # noqa: B905 (strict costs a tenth of the reading)
         return np.array(q), np.array(qd)
 
-    def driven_state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True joint state with what Bullet reports as torque of its motors in the last step: q, qd, torque (n,)."""
+    def driven_state(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+        """True joint state q, qd (n,), and what Bullet reports as torque of its motors in the last step, n numbers."""
         q, qd, _, torque = zip(*self._states())  # noqa: B905
-        return np.array(q), np.array(qd), np.array(torque)
-
-    def drive(self, mode: int, positions, velocities, forces, position_gains, velocity_gains) -> None:
-        """Drive the joints, as p.setJointMotorControlArray does; lists of n, also those that the mode ignores."""
-        self._drive(mode, positions, velocities, forces, position_gains, velocity_gains, self.client)
+        return np.array(q), np.array(qd), torque
 
     def set_torque(self, forces: list[float]) -> None:
         """Joint torques (n) of the next step, N m; they last one step."""
-        self._drive(p.TORQUE_CONTROL, forces, forces, forces, forces, forces, self.client)
+        self._torque_control(forces, forces, forces, forces, forces, self.client)  # of which Bullet reads one
 
     def apply_wrench(self, force, moment) -> None:
         """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""

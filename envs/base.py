@@ -1,7 +1,7 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
 from collections.abc import Callable
-from math import hypot
+from math import hypot, inf
 from operator import le, sub
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class ArmEnv(gym.Env):
     """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
 
     Subclasses set `targets`, a sequence of (position, quaternion) pairs of plain numbers, one per control step with
-    `preview` more at its end, in `_start`, and say in `_finished` when an episode is truncated.
+    `preview` more at its end, in `_start`, and `_length`, the control steps after which the episode is truncated.
 
     Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
     q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
@@ -74,6 +74,7 @@ class ArmEnv(gym.Env):
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
         self.targets: Any = ()
+        self._length: float = inf
         self._over = "Call reset() before step()."
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -90,15 +91,12 @@ class ArmEnv(gym.Env):
         self._last_action, self._over = 0.0 * self.action_scale, ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
-        self._draw_window()
+        if self.render_mode == "human":
+            self._show()
         return observation, info
 
     def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
-        raise NotImplementedError
-
-    def _finished(self) -> bool:
-        """Whether the episode is over."""
         raise NotImplementedError
 
     def step(self, action):
@@ -111,8 +109,9 @@ class ArmEnv(gym.Env):
         self._last_action = action
         observation, errors = self._observe()
         info = self._info(errors, float(change.dot(change)) / change.size)
-        self._draw_window()
-        truncated = self._finished()
+        if self.render_mode == "human":
+            self._show()
+        truncated = self.plant.steps >= self._length
         if truncated:
             self._over = "The episode is over: call reset() before the next step()."
         return observation, float(sum(info["reward_terms"].values())), False, truncated, info
@@ -200,10 +199,6 @@ class ArmEnv(gym.Env):
         if self.render_mode != "rgb_array":
             return None
         return self._show().picture()
-
-    def _draw_window(self) -> None:
-        if self.render_mode == "human":
-            self._show()
 
     def _show(self) -> Camera:
         if self._camera is None:

@@ -9,7 +9,6 @@ from armctl.errors import UsageError
 from armctl.plant.servo import TWIST_LIMIT, ServoConfig, joint_velocity_from_twist
 from armctl.urdf import Chain
 
-
 # as arrays, because NumPy would make them so at every call
 LOWEST, HIGHEST = np.array(-1.0), np.array(1.0)
 

@@ -1,5 +1,8 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
+from functools import partial
+from operator import mul
+
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
@@ -21,27 +24,30 @@ class BulletMotors:
         chain, self._body = body.chain, body
         self._position, self._dt = config.control == "position", config.control_dt
         self._prepared, self._count = 0, config.substeps
-        self._still, self._ones = [0.0] * chain.n, [1.0] * chain.n
-        self._gains = [config.position_gain * config.physics_dt] * chain.n
-        self._effort, self._share = chain.effort, self._count / chain.effort
+        self._still, self._gain = [0.0] * chain.n, config.position_gain * config.physics_dt
+        self._effort, self._busy = chain.effort, 0.99 / chain.n
+        self._weights = ((self._count / chain.effort) ** 2 / chain.n).tolist()  # of squares in the load
         self._reach = chain.velocity / config.position_gain
         self._back = -self._reach
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
         """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
-        self._reported = np.zeros(len(self._effort))
+        self._reported = (0.0,) * len(self._effort)
         if self._prepared == self._body.loads:
             return
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._forces = (self._body.chain.effort * params.strength / self._count).tolist()
+        forces = (self._effort * params.strength / self._count).tolist()
         # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
         # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
         with quiet():
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
             )
+        body, mode = self._body, p.POSITION_CONTROL if self._position else p.VELOCITY_CONTROL
+        self._drive = partial(p.setJointMotorControlArray, body.id, body.joints, mode)
+        self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
     def step(self, goal: np.ndarray, q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
         """Run one control step towards `goal` (n,) rad/s or rad from q (n,) rad; returns q, qd at its end.
@@ -52,24 +58,18 @@ class BulletMotors:
             push(0)
         if self._position:
             target = q + np.minimum(np.maximum(goal - q, self._back), self._reach)
-            self._body.drive(p.POSITION_CONTROL, target.tolist(), self._still, self._forces, self._gains, self._ones)
+            self._drive(target.tolist(), self._still, *self._settings)
         else:
             velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
-            self._body.drive(p.VELOCITY_CONTROL, self._still, velocity.tolist(), self._forces, self._gains, self._ones)
+            self._drive(self._still, velocity.tolist(), *self._settings)
         self._body.step()
-        q, qd, torque = self._body.driven_state()
-        self._account(torque)
+        q, qd, self._reported = self._body.driven_state()
+        self.load = sum(map(mul, map(mul, self._reported, self._reported), self._weights))
+        # a motor at its limit shows in the mean square
+        self.saturation = 0.0 if self.load < self._busy else float(np.mean(np.abs(self.torque) >= self._effort))
         return q, qd
-
-    def _account(self, reported: np.ndarray) -> None:
-        self._reported = reported
-        share = reported * self._share
-        square = float(share.dot(share))
-        self.load = square / share.size
-        # the sum of squares is below 1 unless a motor reaches its limit or many are near
-        self.saturation = 0.0 if square < 0.99 else float((np.abs(self.torque) >= self._effort).sum()) / share.size
 
     @property
     def torque(self) -> np.ndarray:
         """Torque of the last physics step, (n,) N m."""
-        return self._reported * self._count
+        return np.array(self._reported) * self._count

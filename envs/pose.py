@@ -29,8 +29,9 @@ def quat_rotate(quat, v):
 
 def compose(p_a, quat_a, p_b, quat_b):
     """T_a T_b as position (3) and quaternion (4)."""
+    a, b, c = p_a
     x, y, z = quat_rotate(quat_a, p_b)
-    return (p_a[0] + x, p_a[1] + y, p_a[2] + z), quat_multiply(quat_a, quat_b)
+    return (a + x, b + y, c + z), quat_multiply(quat_a, quat_b)
 
 
 def inverse(position, quat):

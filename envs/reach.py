@@ -81,9 +81,6 @@ class ReachEnv(ArmEnv):
         self.targets = Held(self.plant.model.tip())
         return self.chain.home, 0.0 * self.chain.home
 
-    def _finished(self) -> bool:
-        return False
-
 
 class Held:
     """A target that never moves, indexed like a list of targets."""
