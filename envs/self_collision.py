@@ -28,7 +28,7 @@ class SelfCollision:
         self._body = body
         self._pairs, self._levers = collision_pairs(body.chain)
         self._clearance = np.full(len(self._pairs), -1.0)
-        self._where, self._turned = np.zeros_like(self._levers), np.zeros_like(self._levers)
+        self._where = np.zeros_like(self._levers)
         self(body.chain.home)
         self._home = self._clearance.copy()
 
@@ -38,8 +38,7 @@ class SelfCollision:
 
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
-        turned = np.abs(np.subtract(q, self._where, self._turned), self._turned)
-        near = (np.vecdot(turned, self._levers) >= self._clearance).tolist()
+        near = (np.vecdot(np.abs(q - self._where), self._levers) >= self._clearance).tolist()
         if True not in near:
             return False
         self._body.place(q)
