@@ -100,8 +100,8 @@ class ArmBody:
 
     def tip(self) -> tuple[tuple, tuple]:
         """Pose of the tip: position (3) m and quaternion xyzw (4), w >= 0, as plain tuples (fast)."""
-        com, turn, *_ = self._last_link()
-        position, quat = compose(com, turn, *self._tip)
+        state = self._last_link()
+        position, quat = compose(state[0], state[1], *self._tip)
         return position, quat if quat[3] >= 0 else tuple(-x for x in quat)
 
     def mass_and_gravity(self, q) -> tuple[np.ndarray, np.ndarray]:
