@@ -16,7 +16,7 @@ TOLERANCE = 1e-6
 
 
 def raw_differences(chain: Chain) -> list[str]:
-    """Sentences on where PyBullet, given the arm's own file, simulates another arm than the chain; none if it is the same.
+    """Sentences on where PyBullet, given the arm's own file, simulates another arm than the chain; none if it does not.
 
     Joints off the chain are held where the chain holds them.
     """
@@ -67,7 +67,8 @@ def _dynamics(chain: Chain, tree: Tree, body: int, client: int) -> list[str]:
     joints = {joint.name: joint for joint in tree.above.values()}
     rest = [0.0 if name in chain.joint_names else frozen_position(joints[name]) for name in moving]
     worst = np.zeros(2)
-    for q in np.random.default_rng(0).uniform(*joint_box(chain, 0.0), (5, chain.n)):
+    low, high = joint_box(chain)
+    for q in np.random.default_rng(0).uniform(low, high, (5, chain.n)):
         whole = np.array(rest)
         whole[columns] = q
         M = np.array(p.calculateMassMatrix(body, whole.tolist(), physicsClientId=client))[np.ix_(columns, columns)]

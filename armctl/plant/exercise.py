@@ -17,7 +17,7 @@ TWIST = np.array([0.05, 0.05, 0.05, 0.1, 0.1, 0.1])
 
 @dataclass(frozen=True)
 class Swing:
-    """Joints that swing from a rest posture into the wider side of their range and back, each at a frequency of its own.
+    """Joints that swing from a posture into the wider side of their range and back, each at a frequency of its own.
 
     q0 (n,) rad, amplitude (n,) rad with a sign, rate (n,) rad/s.
     """

@@ -1,7 +1,6 @@
 """Whether the twin's gradient is PyBullet's, and how fast rollouts amplify what goes into them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from armctl.arm import Arm
 from armctl.plant import twin
 from armctl.plant.exercise import make_swing, policy
 from armctl.plant.parity import Episode, record
-from armctl.plant.scenario import plant_params
+from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import Chain
 
@@ -43,7 +42,7 @@ def gradient_parity(
     from armctl.envs.command import action_scale
 
     swing, scale = make_swing(chain), action_scale(chain, config)
-    episode = record(chain, config, _nominal(), policy(chain, config, swing), steps, q0=swing.q0)
+    episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
     goal = rigid.forward_kinematics(chain, swing.q0 + OFFSET)
     exact = _twin_gradient(chain, episode, goal) * scale
     wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2e-3, 1e-3))
@@ -54,12 +53,6 @@ def gradient_parity(
         "relative_error": float(np.linalg.norm(exact - finite) / size),
         "difference_error": float(np.linalg.norm(narrow - wide) / size),
     }
-
-
-def _nominal():
-    from armctl.plant.scenario import Scenario
-
-    return Scenario()
 
 
 def _twin_gradient(chain: Chain, episode: Episode, goal) -> np.ndarray:
@@ -119,7 +112,8 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
 
         def step(x, target, command):
             start = twin.reset(arm, config, x[: chain.n], x[chain.n :])
-            state, _ = twin.step(arm, config, params, start._replace(target=target), command, pulses=False)
+            start = start._replace(target=target)
+            state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
             return jnp.concatenate([state.q, state.qd])
 
         target = _targets(chain, episode)

@@ -63,8 +63,8 @@ def replay(chain: Chain, episode: Episode, dtype=np.float64) -> tuple[np.ndarray
             return state, (state.q, state.qd)
 
         start = twin.reset(arm, config, episode.q0.astype(dtype), max_latency=episode.scenario.latency)
-        _, states = jax.jit(lambda s, c: jax.lax.scan(step, s, c))(start, episode.commands.astype(dtype))
-    return tuple(np.asarray(x) for x in states)
+        _, (q, qd) = jax.jit(lambda s, c: jax.lax.scan(step, s, c))(start, episode.commands.astype(dtype))
+    return np.asarray(q), np.asarray(qd)
 
 
 def _params(chain: Chain, episode: Episode):
@@ -102,7 +102,8 @@ def state_parity(chain: Chain, count: int = 20, seed: int = 0) -> dict[str, floa
     from armctl.envs.arm_body import ArmBody
 
     rng, n = np.random.default_rng(seed), chain.n
-    q = rng.uniform(*joint_box(chain), (count, n))
+    low, high = joint_box(chain)
+    q = rng.uniform(low, high, (count, n))
     qd = 0.3 * chain.velocity * rng.normal(size=(count, n))
     tau = chain.effort * rng.uniform(-0.3, 0.3, (count, n))
     body = ArmBody(chain, physics_dt=1e-3)
