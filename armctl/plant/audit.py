@@ -1,4 +1,4 @@
-"""The audit of a twin: is it PyBullet's arm, are its gradients PyBullet's gradients, and how far may one roll it out?"""
+"""The audit of a twin: is it PyBullet's arm, are its gradients PyBullet's, and how far may one roll it out?"""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from armctl.plant.servo import CONTROLS, ServoConfig
 from armctl.urdf import Chain
 
 SECONDS = (0.1, 1.0, 5.0)
-DRIVES = tuple((control, "servo") for control in CONTROLS) + (("velocity", "bullet"), ("position", "bullet"))
+DRIVES = (*((control, "servo") for control in CONTROLS), ("velocity", "bullet"), ("position", "bullet"))
 GRADED = ("torque", "velocity")
 """Control modes of which gradients and growth are audited."""
 WINDOW = 20
@@ -67,7 +67,8 @@ def _rollouts(chain: Chain, control: str, motor: str) -> tuple[list[dict[str, An
     config, swing = ServoConfig(control=control), make_swing(chain)
     steps = round(SECONDS[-1] / config.control_dt)
     episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0, motor=motor)
-    grown = growth(chain, episode) if motor == "servo" and control in GRADED else {}
+    finite = bool(np.isfinite(episode.q).all())
+    grown = growth(chain, episode) if finite and motor == "servo" and control in GRADED else {}
     errors = {}
     for dtype in (np.float64, np.float32):
         q, _ = replay(chain, episode, dtype)
@@ -77,6 +78,7 @@ def _rollouts(chain: Chain, control: str, motor: str) -> tuple[list[dict[str, An
         last = round(seconds / config.control_dt)
         row: dict[str, Any] = {"control": control, "motor": motor, "seconds": seconds}
         row["limits_reached"] = bool(np.any((episode.q < chain.lower) | (episode.q > chain.upper), axis=1)[:last].any())
+        row["finite"] = bool(np.isfinite(episode.q[:last]).all())
         row["growth"] = grown.get(last)
         for name, error in errors.items():
             row[f"error_{name}_rad"] = float(error[last - 1])
@@ -106,13 +108,18 @@ def _on_states(states: dict[str, float]) -> str:
 
 def _on_rollouts(found) -> list[str]:
     rows = found["rollouts"]
-    second = [row for row in rows if row["seconds"] == 1.0]
+    second = [row for row in rows if row["seconds"] == 1.0 and row["finite"]]
+    if not second:
+        return ["No rollout stayed finite for 1 s."]
     double, single = (max(row[f"error_{name}_rad"] for row in second) for name in ("float64", "float32"))
     said = [
         f"After 1 s the joints are within {double:.1e} rad of PyBullet in every control mode (float32: {single:.1e})."
     ]
     for row in rows:
         where = f"After {row['seconds']:g} s of {row['control']} control ({row['motor']} motors)"
+        if not row["finite"]:
+            said.append(f"{where} PyBullet's own arm has left all bounds: its links are too light for such a step.")
+            continue
         for name in ERROR_LIMIT:
             error = row[f"error_{name}_rad"]
             if not error <= allowed(row, name):
@@ -132,8 +139,8 @@ def _on_gradients(rows) -> str:
     error = max(row["relative_error"] for row in rows)
     if worst["ok"]:
         return (
-            f"jax.grad through {WINDOW} control steps is PyBullet's own gradient: cosine {worst['cosine']:.7f} with its "
-            f"finite differences, relative error at most {error:.1e}."
+            f"jax.grad through {WINDOW} control steps is PyBullet's own gradient: cosine {worst['cosine']:.7f} with "
+            f"its finite differences, relative error at most {error:.1e}."
         )
     return (
         f"jax.grad in {worst['control']} control disagrees with finite differences of PyBullet (cosine "
@@ -151,7 +158,7 @@ def _on_growth(found) -> list[str]:
         time = 1 / np.log(second)
         said.append(
             f"Under held commands in {control} control a perturbation grows {second:.1e}-fold in 1 s, e-fold every "
-            f"{1e3 * time:.0f} ms: beyond windows of about {5 * time:.1f} s gradients say more about that than about the "
-            "controller, unless it closes the loop."
+            f"{1e3 * time:.0f} ms: beyond windows of about {5 * time:.1f} s gradients say more about that than about "
+            "the controller, unless it closes the loop."
         )
     return said

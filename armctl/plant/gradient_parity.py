@@ -45,7 +45,7 @@ def gradient_parity(
     episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
     goal = rigid.forward_kinematics(chain, swing.q0 + OFFSET)
     exact = _twin_gradient(chain, episode, goal) * scale
-    wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2e-3, 1e-3))
+    wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2e-5, 1e-5))
     finite = (4 * narrow - wide) / 3
     size = np.linalg.norm(finite)
     return {
@@ -58,18 +58,19 @@ def gradient_parity(
 def _twin_gradient(chain: Chain, episode: Episode, goal) -> np.ndarray:
     """Derivative of the loss by the commands (K, m)."""
     config = episode.config
+
+    # the arm is an argument, so that arms of as many joints share what the compiler keeps on disk
+    def loss(commands, arm, params, q0):
+        def step(state, command):
+            state, _ = twin.step(arm, config, params, state, command, pulses=False)
+            return state, kinematics.forward_kinematics(arm, state.q)
+
+        T = jax.lax.scan(step, twin.reset(arm, config, q0), commands)[1]
+        return tracking_loss(T, goal)
+
     with jax.enable_x64(True):
         arm, params = Arm.from_chain(chain), plant_params(chain, episode.scenario)
-
-        def loss(commands):
-            def step(state, command):
-                state, _ = twin.step(arm, config, params, state, command, pulses=False)
-                return state, kinematics.forward_kinematics(arm, state.q)
-
-            T = jax.lax.scan(step, twin.reset(arm, config, episode.q0), commands)[1]
-            return tracking_loss(T, goal)
-
-        return np.asarray(jax.jit(jax.grad(loss))(jnp.asarray(episode.commands)))
+        return np.asarray(jax.jit(jax.grad(loss))(episode.commands, arm, params, episode.q0))
 
 
 def _plant_gradient(chain, episode, goal, scale, h, tick) -> np.ndarray:
@@ -107,17 +108,16 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
     config = episode.config
     q = np.concatenate([episode.q0[None], episode.q[:-1]])
     qd = np.concatenate([0 * episode.q0[None], episode.qd[:-1]])
+
+    def step(x, target, command, arm, params):
+        start = twin.reset(arm, config, x[: chain.n], x[chain.n :])._replace(target=target)
+        state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
+        return jnp.concatenate([state.q, state.qd])
+
     with jax.enable_x64(True):
         arm, params = Arm.from_chain(chain), plant_params(chain, episode.scenario)
-
-        def step(x, target, command):
-            start = twin.reset(arm, config, x[: chain.n], x[chain.n :])
-            start = start._replace(target=target)
-            state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
-            return jnp.concatenate([state.q, state.qd])
-
-        target = _targets(chain, episode)
-        slopes = jax.jit(jax.vmap(jax.jacrev(step)))(np.concatenate([q, qd], axis=1), target, episode.commands)
+        each = jax.jit(jax.vmap(jax.jacrev(step), (0, 0, 0, None, None)))
+        slopes = each(np.concatenate([q, qd], axis=1), _targets(chain, episode), episode.commands, arm, params)
     total, factors = np.eye(2 * chain.n), {}
     for k, slope in enumerate(np.asarray(slopes), start=1):
         total = slope @ total

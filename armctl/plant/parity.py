@@ -54,16 +54,19 @@ def record(
 def replay(chain: Chain, episode: Episode, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Joint states of the twin under the commands of an episode: q (K, n) rad, qd (K, n) rad/s."""
     config, drive = episode.config, bullet_twin.step if episode.motor == "bullet" else twin.step
+    latency, pulses = episode.scenario.latency, any(episode.scenario.wrench)
+
+    def run(arm, params, q0, commands):
+        def step(state, command):
+            state, _ = drive(arm, config, params, state, command, pulses=pulses)
+            return state, (state.q, state.qd)
+
+        return jax.lax.scan(step, twin.reset(arm, config, q0, max_latency=latency), commands)[1]
+
     with jax.enable_x64(dtype == np.float64):
         arm = Arm.from_chain(chain).astype(dtype)
         params = jax.tree.map(lambda x: x.astype(dtype) if x.dtype.kind == "f" else x, _params(chain, episode))
-
-        def step(state, command):
-            state, _ = drive(arm, config, params, state, command, pulses=bool(params.wrench.any()))
-            return state, (state.q, state.qd)
-
-        start = twin.reset(arm, config, episode.q0.astype(dtype), max_latency=episode.scenario.latency)
-        _, (q, qd) = jax.jit(lambda s, c: jax.lax.scan(step, s, c))(start, episode.commands.astype(dtype))
+        q, qd = jax.jit(run)(arm, params, episode.q0.astype(dtype), episode.commands.astype(dtype))
     return np.asarray(q), np.asarray(qd)
 
 

@@ -8,10 +8,10 @@ M and g are the *nominal* model's, sampled once per control step.
 from dataclasses import dataclass
 
 from armctl.errors import UsageError
+from armctl.urdf_friction import FRICTION_VELOCITY
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
 MOTORS = ("servo", "bullet")
-FRICTION_VELOCITY = 0.1
 TWIST_LIMIT = (0.5, 0.5, 0.5, 1.5, 1.5, 1.5)  # m/s, rad/s: full scale of an ee_twist action
 TWIST_DAMPING = 0.05
 AT_LIMIT = 1 - 1e-6
