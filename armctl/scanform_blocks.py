@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 BLOCK = 2048
 FEWEST = 8
-"""Batch elements per block, and the fewest blocks that pay: a much longer batch leaves the cache and takes twice the time
-per element, but cutting also costs, most in a gradient, which stores what it needs of every block."""
+"""Batch elements per block, and the fewest blocks that pay: a much longer batch leaves the cache and takes twice
+the time per element, but cutting also costs, most in a gradient, which stores what it needs of every block."""
 
 
 def in_blocks(f, arm, *args):
