@@ -75,7 +75,7 @@ def _is_zero(tangent) -> bool:
 
 
 def _materialize(tangent):
-    return tangent.instantiate() if _is_zero(tangent) else tangent
+    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
 
 
 def link_poses(arm: Arm, q: Joint) -> Float[Array, "*batch n 4 4"]:

@@ -154,7 +154,7 @@ def zeros(batch, dtype) -> Vec:
 
 def opaque(f):
     """f as one operation to JAX's partial evaluation, which would trace the scans in it again at every level of a
-    nested rollout; for functions of array pytrees. `vmap` of it is that of f."""
+    nested rollout; for functions of array pytrees. `vmap` and reverse derivatives are those of f."""
     whole = jax.custom_batching.custom_vmap(f)
 
     @whole.def_vmap
@@ -162,4 +162,6 @@ def opaque(f):
         out = jax.vmap(f, jax.tree.map(lambda b: 0 if b else None, tuple(batched)), axis_size=size)(*args)
         return out, jax.tree.map(lambda _: True, out)
 
-    return whole
+    derivable = jax.custom_vjp(whole)  # one operation has no derivative that splits into known and unknown
+    derivable.defvjp(lambda *args: jax.vjp(f, *args), lambda pull, cotangent: pull(cotangent))
+    return derivable

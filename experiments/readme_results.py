@@ -1,6 +1,6 @@
 """Write the README's result tables from the run folders that `make demo` and the scripts here leave behind.
 
-    make demo && python experiments/env_speed.py && python experiments/twin_speed.py && python experiments/readme_results.py
+    make demo && for s in env_speed twin_speed ablation readme_results; do python experiments/$s.py; done
 
 Everything between `<!-- results:NAME -->` and `<!-- /results -->` is replaced; a missing run folder leaves its block as
 it is and says so.
@@ -120,8 +120,8 @@ def twin_speed_block(summary: dict[str, Any]) -> str:
     ]
     if seconds:
         facts.append(
-            f"The gradient of a closed loop of 50 control steps of 5 physics steps is compiled in {seconds['cold']:.1f} s, "
-            f"in {seconds['warm']:.1f} s from the persistent cache."
+            "The gradient of a closed loop of 50 control steps of 5 physics steps is compiled in "
+            f"{seconds['cold']:.1f} s, in {seconds['warm']:.1f} s from the persistent cache."
         )
     lines = [table(["function", *peers], rows), " ".join(facts), source("python experiments/twin_speed.py", summary)]
     return "\n\n".join(lines)

@@ -3,8 +3,8 @@
 Every peer's result is compared with ours on the same inputs before its time counts; a peer that computes something
 else ends the program. The peers take turns round by round, so that load on the machine falls on all alike; the ratio to
 ours is the median over the rounds, the throughput that of the best round. Compile times come from processes of their
-own (twin_compile.py), first with an empty persistent cache, then with a full one. JAX functions also run on a GPU if JAX
-has one. Peers are no dependencies of armctl: pip install frax mujoco mujoco-mjx pin; what is missing is left out.
+own (twin_compile.py), first with an empty persistent cache, then with a full one. JAX functions also run on a GPU if
+JAX has one. Peers are no dependencies of armctl: pip install frax mujoco mujoco-mjx pin; what is missing is left out.
 
     python experiments/twin_speed.py     # prints the table, writes runs/twin_speed/summary.json and twin_speed.png
 """
@@ -211,7 +211,8 @@ def draw(rows: dict[str, Any], path: Path, robot: str) -> None:
         axes.set_axisbelow(True)
         axes.tick_params(colors=MUTED, which="both", length=0)
         axes.spines[:].set_visible(False)
-    figure.supxlabel("batch", color=MUTED, fontsize=10)
+    for axes in panels[1]:
+        axes.set_xlabel("batch", color=MUTED, fontsize=10)
     figure.supylabel("states per second", color=MUTED, fontsize=10)
     handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
