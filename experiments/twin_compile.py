@@ -103,11 +103,13 @@ def main(args: Args) -> None:
     target = kinematics.forward_kinematics(arm, chain.home)[:3, 3] + 0.1
     with tempfile.TemporaryDirectory() as folder:
         if args.peer == "armctl":
-            peer, tip = twin_peers.armctl_peer(chain), partial(kinematics.forward_kinematics, arm)
+            peer = twin_peers.armctl_peer(chain)
+            tip: Callable = partial(kinematics.forward_kinematics, arm)
             step = twin_step(arm, chain)
         else:
             peer = twin_peers.frax_peer(chain, Path(folder))
-            tip = lambda q: peer.functions[twin_peers.FK](q, q, q)  # noqa: E731
+            pose = peer.functions[twin_peers.FK]
+            tip = lambda q: pose(q, q, q)  # noqa: E731
             step = frax_step(peer, arm, chain)
     seconds = {name: timed(f, q, q, q)[0] for name, f in peer.functions.items()}
     seconds[ROLLOUT], run = timed(rollout_gradient(step, tip, arm.home), gains, *start, target)

@@ -20,9 +20,9 @@ from armctl.arm import Arm
 from armctl.urdf import Chain
 from armctl.urdf_write import write_urdf
 
-FUNCTIONS = ("forward kinematics", "jacobian", "inverse dynamics", "mass matrix", "forward dynamics")
-FUNCTIONS += ("forward dynamics + VJP",)
-FK, JAC, ID, MASS, FD, VJP = FUNCTIONS
+FK, JAC, ID, MASS = "forward kinematics", "jacobian", "inverse dynamics", "mass matrix"
+FD, VJP = "forward dynamics", "forward dynamics + VJP"
+FUNCTIONS = (FK, JAC, ID, MASS, FD, VJP)
 GRAVITY = 9.81
 
 
@@ -56,7 +56,7 @@ def armctl_peer(chain: Chain) -> Peer:
     """This library."""
     arm = Arm.from_chain(chain)
     forward = partial(dynamics.forward_dynamics, arm)
-    functions = {
+    functions: dict[str, Callable] = {
         FK: lambda q, qd, u: kinematics.forward_kinematics(arm, q),
         JAC: lambda q, qd, u: kinematics.jacobian(arm, q),
         ID: partial(dynamics.inverse_dynamics, arm),
