@@ -61,8 +61,8 @@ def torques(arm: Arm, q, qd, qdd, gravity):
     xs = {**sf.joint_inputs(arm, q), **inertial(arm), "qd": sf.joint_major(qd), "qdd": sf.joint_major(qdd)}
 
     def outward(carry, x):
-        motion = links_in_motion(carry, x)
-        return motion, newton_euler(*motion, x)
+        w, dw, a = links_in_motion(carry, x)
+        return (w, dw, a), newton_euler(w, dw, a, x)
 
     zero = sf.zeros(batch, q.dtype)
     _, (force, moment) = sf.scan(outward, (zero, zero, lift(gravity, batch)), xs)
@@ -93,13 +93,13 @@ def power_gradient(arm: Arm, q, qd, qdd, rate, gravity):
         return start, {**sf.joint_inputs(arm, q), **inertial(arm), **motion}
 
     def outward(carry, x):
-        motion, twist = carry
-        return links_in_motion(motion, x), _twist(*twist, x)
+        motion, (turn, move) = carry
+        return links_in_motion(motion, x), _twist(turn, move, x)
 
     def power(carry, x):
-        motion, (turn, move) = carry = outward(carry, x)
-        force, moment = newton_euler(*motion, x)
-        return carry, sf.dot(force, move) + sf.dot(moment, turn)
+        (w, dw, a), (turn, move) = moved = outward(carry, x)
+        force, moment = newton_euler(w, dw, a, x)
+        return moved, sf.dot(force, move) + sf.dot(moment, turn)
 
     def inward(slope, carry_and_x):
         (_, value), pull = jax.vjp(power, *carry_and_x)
