@@ -28,6 +28,9 @@ class TrainConfig:
     """Episodes under way at a time."""
     horizon: int = 24
     """Control steps per window through which the gradient runs."""
+    segment: int = 0
+    """Control steps between those that are kept for the backward pass, which rolls the rest again: bounds the memory of
+    a long horizon. It divides horizon; 1 keeps least, 0 keeps everything and is fastest."""
     learning_rate: float = 2e-3
     """Peak of Adam's rate for network weights (cosine to a fiftieth)."""
     gain_rate: float = 0.03
@@ -49,6 +52,10 @@ class TrainConfig:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
         if self.updates % min(self.chunk, self.updates):
             raise UsageError(f"updates is {self.updates}, no multiple of chunk, {self.chunk}; choose one that is.")
+        if self.segment < 0 or (self.segment and self.horizon % self.segment):
+            raise UsageError(
+                f"segment is {self.segment}, no divisor of horizon, {self.horizon}; choose one, or 0 to keep everything."
+            )
 
 
 class Learner(NamedTuple):
@@ -110,7 +117,7 @@ def make_update(controller: Controller, setting: Setting, task: Task, config: Tr
     def loss_of(params, episodes, delta):
         module = nnx.merge(graph, params, *rest)
         after, (loss, errors) = rollout.advance(
-            setting, task, module, episodes, config.objective, delta, config.horizon
+            setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
         )
         return jnp.mean(loss), (after, errors)
 
