@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import PartitionSpec
 
 from armctl.controllers.base import Controller
 from armctl.learn import devices as dv
@@ -25,6 +26,38 @@ class NonFiniteError(RuntimeError):
         self.learner = learner
 
 
+def make_gradient(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig, devices: Sequence[jax.Device] | None
+) -> Callable:
+    """Function of (params, episodes, delta): one window -> mean loss, its gradient, episodes after, squared errors.
+
+    Every device rolls its own episodes, and the means over devices are taken once, at the end: left to itself XLA adds
+    the gradient up over devices after every control step of the backward pass.
+    """
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+
+    def loss_of(params, episodes, delta):
+        module = nnx.merge(graph, params, *rest)
+        after, (loss, errors) = rollout.advance(
+            setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
+        )
+        return jnp.mean(loss), (after, errors)
+
+    def here(params, episodes, delta):
+        (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, episodes, delta)
+        return *jax.lax.pmean((loss, grads), dv.AXIS), after, errors
+
+    mesh = dv.shardings(config.batch, devices)[0].mesh
+    cut, whole, rows = PartitionSpec(dv.AXIS), PartitionSpec(), PartitionSpec(None, dv.AXIS)
+    return jax.shard_map(
+        here,
+        mesh=mesh,
+        in_specs=(whole, cut, whole),
+        out_specs=(whole, whole, cut, rows),
+        check_vma=False,
+    )
+
+
 def make_update(
     controller: Controller,
     setting: Setting,
@@ -38,19 +71,12 @@ def make_update(
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     optimise, where = optimiser(config), placement(config, devices)
-
-    def loss_of(params, episodes, delta):
-        module = nnx.merge(graph, params, *rest)
-        after, (loss, errors) = rollout.advance(
-            setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
-        )
-        return jnp.mean(loss), (after, errors)
+    gradient = make_gradient(controller, setting, task, config, devices)
 
     def update(learner: Learner, _):
         module = nnx.merge(graph, learner.params, *rest)
         key, episodes, delta = next_window(module, setting, task, config, learner)
-        gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (after, errors)), grads = gradient(learner.params, episodes, delta)
+        loss, grads, after, errors = gradient(learner.params, episodes, delta)
         changes, opt = optimise.update(grads, learner.optimiser, learner.params)
         params = optax.apply_updates(learner.params, changes)
         metrics = {

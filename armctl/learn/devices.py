@@ -1,7 +1,7 @@
 """Where a training run lives: its batch of episodes is cut over the devices, all else is on every one of them.
 
-The update is written for the whole batch and compiled once for all devices; XLA cuts the rollout and adds the sums over
-devices. Random numbers are drawn by counter (threefry), so that they do not depend on how many devices there are.
+The update is written for the whole batch and compiled once for all devices. Random numbers are drawn by counter
+(threefry), so that they do not depend on how many devices there are.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from armctl.errors import UsageError
+
+AXIS = "episodes"
 
 
 def shardings(batch: int, devices: Sequence[jax.Device] | None = None) -> tuple[NamedSharding, NamedSharding]:
@@ -28,8 +30,8 @@ def shardings(batch: int, devices: Sequence[jax.Device] | None = None) -> tuple[
             f"batch is {batch}, which {count} devices cannot share evenly; choose a multiple of {count}, such as "
             f"{-(-batch // count) * count}, or show JAX fewer devices (CUDA_VISIBLE_DEVICES)."
         )
-    mesh = Mesh(np.asarray(devices), ("episodes",))
-    return NamedSharding(mesh, PartitionSpec("episodes")), NamedSharding(mesh, PartitionSpec())
+    mesh = Mesh(np.asarray(devices), (AXIS,))
+    return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
 
 
 def gathered(x) -> np.ndarray:
