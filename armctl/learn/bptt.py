@@ -13,17 +13,22 @@ from jax.sharding import PartitionSpec
 from armctl.controllers.base import Controller
 from armctl.learn import devices as dv
 from armctl.learn import rollout
+from armctl.learn.breakdown import explain, remedy
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, placement
 from armctl.learn.losses import pose_score
 from armctl.learn.rollout import Setting, Task
+from armctl.plant.finite import Breakdown
 
 
 class NonFiniteError(RuntimeError):
-    """Training met too many non-finite updates in a row; `learner` holds the last good parameters."""
+    """Training met too many non-finite updates in a row.
 
-    def __init__(self, message: str, learner: Learner):
+    `learner` holds the last good parameters; `breakdown` says what broke first, None where it could not be found.
+    """
+
+    def __init__(self, message: str, learner: Learner, breakdown: Breakdown | None = None):
         super().__init__(message)
-        self.learner = learner
+        self.learner, self.breakdown = learner, breakdown
 
 
 def make_gradient(
@@ -64,10 +69,11 @@ def make_update(
     task: Task,
     config: TrainConfig,
     devices: Sequence[jax.Device] | None = None,
+    length: int | None = None,
 ) -> Callable:
     """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each.
 
-    The learner lives on the devices as `placement` says.
+    The learner lives on the devices as `placement` says. length: updates in the chunk, config.chunk when None.
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     optimise, where = optimiser(config), placement(config, devices)
@@ -92,7 +98,7 @@ def make_update(
         return learner._replace(**moved), metrics
 
     def chunk(learner: Learner):
-        after, metrics = jax.lax.scan(update, learner, length=min(config.chunk, config.updates))
+        after, metrics = jax.lax.scan(update, learner, length=length or min(config.chunk, config.updates))
         score = jnp.mean(metrics["score"])
         better = score < learner.score
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), after.params, learner.best)
@@ -125,7 +131,7 @@ def train(
     nnx.update(controller, dv.local(learner.best))
     step = make_update(controller, setting, task, config, devices)
     while int(learner.update) < config.updates:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), learner
         learner, metrics = step(learner)
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])
@@ -134,10 +140,21 @@ def train(
         if on_chunk is not None:
             on_chunk(learner, row)
         if row["non_finite"] >= config.patience:
-            raise NonFiniteError(
-                f"Training of {type(controller).__name__} stopped at update {row['update']}: {row['non_finite']} "
-                f"gradients in a row were not finite; the last good parameters are kept. Lower learning_rate "
-                f"({config.learning_rate}) or horizon ({config.horizon}).",
-                learner,
-            )
+            sound = max(0, len(metrics["non_finite"]) - int(row["non_finite"]))
+            if sound:
+                before, _ = make_update(controller, setting, task, config, devices, sound)(before)
+            raise _broken(controller, setting, task, config, devices, before, learner)
     return learner
+
+
+def _broken(controller, setting, task, config, devices, before: Learner, learner: Learner) -> NonFiniteError:
+    """The error that ends training; before: the learner whose next update was the first that was not finite."""
+    breakdown = explain(controller, setting, task, config, devices, before)
+    count = int(learner.optimiser.notfinite_count)
+    what = f"At update {int(before.update) + 1}: {breakdown} " if breakdown else ""
+    return NonFiniteError(
+        f"Training of {type(controller).__name__} stopped at update {int(learner.update)}: {count} gradients in a row "
+        f"were not finite; the last good parameters are kept. {what}{remedy(setting, config, breakdown)}",
+        learner,
+        breakdown,
+    )

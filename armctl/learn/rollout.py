@@ -42,6 +42,7 @@ class Setting(NamedTuple):
     preview: int
     max_latency: int
     pulses: bool
+    names: tuple[str, ...] = ()  # of the references of the task, for messages
 
 
 def command_scale(setting: Setting):

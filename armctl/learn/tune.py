@@ -108,7 +108,7 @@ def tune(
     arm = Arm.from_chain(chain)
     controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
-    setting = make_setting(arm, controller.control, task, config)
+    setting = make_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references))
     out = Path(out)
     hosts.agree(repr(record))
