@@ -68,8 +68,8 @@ def step(setup: Setup, tasks: Tasks, fleet: Fleet, action, restart, task, plant)
     """Hold an action for one control step, or, where `restart`, start the episode (task, plant) instead.
 
     action: (B, m) in [-1, 1]; restart: (B,) bool; task, plant: (B,) -> the fleet, and a dictionary of `observation`
-    (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,), which entry of
-    MOTION, laid end to end, was the first not to be finite, -1 where all are.
+    (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,), the first
+    entry of MOTION, laid end to end, that is not finite, -1 where all are.
     """
     moved, motion = _move(setup, tasks, fleet, action)
     fleet = jax.tree.map(lambda a, b: _choose(restart, a, b), start(setup, tasks, task, plant), moved)

@@ -51,7 +51,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
     computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
     `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
-    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction, `bank_size` of each; episodes draw from these.
+    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction,
+    `bank_size` of each; episodes draw from these.
     """
 
     def __init__(
