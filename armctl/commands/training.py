@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 
 from armctl import store
-from armctl.commands.console import bar, say, show, table
+from armctl.commands.console import bar, results_only, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.controllers.base import CONTROLLERS
 from armctl.errors import UsageError
@@ -64,22 +64,28 @@ def run_tracker(argv: Sequence[str], prog: str) -> int:
 
 
 def run(arguments: TrainArguments) -> int:
-    """Tune, with progress, and print the last training errors."""
-    hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
-    config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
-    out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
+    """Tune, with progress, and print the last training errors; of several processes the first does."""
+    with results_only(arguments.coordinator is not None):
+        hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
+        config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
+        out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
+        _tune(arguments, config, chain, out)
+    if hosts.is_first():
+        row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
+        show(row, table([row]), arguments.json)
+    return 0
+
+
+def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path) -> None:
     hosts.on_first(lambda: check_out(out, overwrite=arguments.overwrite, resume=arguments.resume))
     check_names(config, chain)
     motions = training_references(config, chain, arguments.data)
     options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume}
     if not hosts.is_first():
         tune(config, motions, out, **options)
-        return 0
+        return
     with bar(config.train.updates, f"tune {config.controller}", "update") as progress:
         tune(config, motions, out, **options, progress=lambda row: advance(progress, row))
-    row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
-    show(row, table([row]), arguments.json)
-    return 0
 
 
 def check_names(config: TuneConfig, chain: Chain) -> None:

@@ -14,7 +14,7 @@ from armctl.controllers.base import Controller
 from armctl.learn import devices as dv
 from armctl.learn import rollout
 from armctl.learn.breakdown import explain, remedy
-from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, placement
+from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
 from armctl.learn.losses import pose_score
 from armctl.learn.rollout import Setting, Task
 from armctl.plant.finite import Breakdown
@@ -127,7 +127,7 @@ def train(
     controller then holds the best parameters until then.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
-    learner = jax.device_put(learner, placement(config, devices))
+    learner = place(learner, config, devices)
     nnx.update(controller, dv.local(learner.best))
     step = make_update(controller, setting, task, config, devices)
     while int(learner.update) < config.updates:

@@ -34,6 +34,20 @@ def shardings(batch: int, devices: Sequence[jax.Device] | None = None) -> tuple[
     return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
 
 
+def place(tree, sharding: NamedSharding) -> Any:
+    """A pytree of arrays on the devices of a sharding, other processes' among them; every process has them all."""
+    return jax.tree.map(lambda x: _place(x, sharding), tree)
+
+
+def _place(x, sharding: NamedSharding):
+    if sharding.is_fully_addressable or (isinstance(x, jax.Array) and not x.is_fully_addressable):
+        return jax.device_put(x, sharding)
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_place(jax.random.key_data(x), sharding))
+    whole = np.asarray(x)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
+
+
 def gathered(x) -> np.ndarray:
     """The whole of an array in NumPy; of one that other processes hold parts of, every process must ask together."""
     if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):

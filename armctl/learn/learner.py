@@ -115,3 +115,9 @@ def next_window(module: Controller, setting: Setting, task: Task, config: TrainC
     episodes = rollout.renew(setting, task, module, k, learner.episodes, config.horizon)
     wide, narrow = config.objective.delta_start, config.objective.delta_end
     return key, episodes, wide * (narrow / wide) ** (learner.update / config.updates)
+
+
+def place(learner: Learner, config: TrainConfig, devices: Sequence[jax.Device] | None = None) -> Learner:
+    """A learner where `placement` wants it."""
+    where = placement(config, devices)
+    return Learner(*(dv.place(part, sharding) for part, sharding in zip(learner, where, strict=True)))

@@ -1,7 +1,7 @@
 """A small training run that tests, and the processes that they start, share; `python -m tests.learn.runs` is it."""
 
+import contextlib
 import sys
-from dataclasses import replace
 
 import numpy as np
 
@@ -21,32 +21,20 @@ def references():
     return [random_reference(CHAIN, rng, dt=0.01, duration=0.5) for _ in range(6)]
 
 
-def main(out, coordinator, processes, process_id, updates):
-    """Train as one of several processes and print what this one has and holds."""
+def main(out, coordinator, processes, process_id):
+    """Train as one of several processes, interrupted after the first chunk and resumed; print what this one holds."""
     from armctl.controllers import base
     from armctl.learn import hosts
 
-    hosts.connect(coordinator, int(processes), int(process_id), timeout=60)
-    seen = []
-
     def stop(row):
-        seen.append(row["loss"])
-        if row["update"] == int(updates):
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
-    try:
-        controller = tune.tune(CONFIG, references(), out, resume=True, progress=stop)
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
-        return
-    print("losses", *seen)
+    hosts.connect(coordinator, int(processes), int(process_id), timeout=60)
+    with contextlib.suppress(KeyboardInterrupt):
+        tune.tune(CONFIG, references(), out, progress=stop)
+    controller = tune.tune(CONFIG, references(), out, resume=True)
     for name, value in base.parameters(controller).items():
         print(name, *np.ravel(value).tolist())
-
-
-def shifted(seed: int):
-    """The same run from another seed of the episodes."""
-    return replace(CONFIG, train=replace(SMALL, seed=seed))
 
 
 if __name__ == "__main__":
