@@ -1,6 +1,5 @@
 """A small training run that tests, and the processes that they start, share; `python -m tests.learn.runs` is it."""
 
-import contextlib
 import sys
 
 import numpy as np
@@ -22,16 +21,11 @@ def references():
 
 
 def main(out, coordinator, processes, process_id):
-    """Train as one of several processes, interrupted after the first chunk and resumed; print what this one holds."""
+    """Resume a run as one of several processes and print the parameters that this one holds in the end."""
     from armctl.controllers import base
     from armctl.learn import hosts
 
-    def stop(row):
-        raise KeyboardInterrupt
-
     hosts.connect(coordinator, int(processes), int(process_id), timeout=60)
-    with contextlib.suppress(KeyboardInterrupt):
-        tune.tune(CONFIG, references(), out, progress=stop)
     controller = tune.tune(CONFIG, references(), out, resume=True)
     for name, value in base.parameters(controller).items():
         print(name, *np.ravel(value).tolist())

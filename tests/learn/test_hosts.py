@@ -1,6 +1,7 @@
 """Training over two processes is training over one; process 0 alone writes; who does not come is named."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from armctl import store
 from armctl.errors import UsageError
 from armctl.learn import hosts, tune
 from armctl.learn.rollcall import roll_call
-from tests.learn.runs import CONFIG, references
+from tests.learn.runs import CONFIG, SMALL, references
 
 
 def free_port() -> int:
@@ -22,17 +23,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def pair(outs, cache):
-    """What each of two processes prints that train together."""
+def pair(outs):
+    """What each of two processes prints that go on with a run together."""
     coordinator = f"127.0.0.1:{free_port()}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(cache)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.learn.runs", str(out), coordinator, "2", str(k)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )
         for k, out in enumerate(outs)
     ]
@@ -48,13 +48,18 @@ def pair(outs, cache):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The run by one process; the same by two, interrupted half-way and resumed, each with a folder of its own."""
+    """A run by one process, and the same run gone on with by two after its first chunk, each in a folder of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    tune.tune(CONFIG, references(), folder / "one")
-    return folder, pair((folder / "first", folder / "second"), folder / "cache")
+
+    def fork(row):
+        if row["update"] == SMALL.chunk:
+            shutil.copytree(folder / "one", folder / "first")
+
+    tune.tune(CONFIG, references(), folder / "one", progress=fork)
+    return folder, pair((folder / "first", folder / "second"))
 
 
-def test_two_processes_interrupted_and_resumed_train_as_one(runs):
+def test_two_processes_resume_a_run_and_end_as_one_does(runs):
     """To float32 rounding: the sums over episodes are taken in another order."""
     folder, said = runs
     rows = [store.read_rows(folder / name / "metrics.csv") for name in ("one", "first")]
@@ -65,6 +70,9 @@ def test_two_processes_interrupted_and_resumed_train_as_one(runs):
     whole = store.load_arrays(folder / "one" / "params.npz")
     for name, value in store.load_arrays(folder / "first" / "params.npz").items():
         np.testing.assert_allclose(value, whole[name], rtol=1e-4, atol=1e-5)
+    learners = [store.load_arrays(folder / name / "learner.npz") for name in ("one", "first")]
+    for name, value in learners[0].items():
+        np.testing.assert_allclose(learners[1][name], value, rtol=1e-3, atol=1e-3)
     assert len(said[0]) == len(whole)
     assert said[0] == said[1]
 
