@@ -41,7 +41,7 @@ def explain(
     broken = finite.first_break(trace)
     if broken is None:
         adjoint, grads = jax.tree.map(np.asarray, laid_open(_backward)(learner))
-        broken = _gradient_break(adjoint, grads)
+        broken = gradient_break(adjoint, grads)
         return broken and _introduced(broken, setting, episodes)
     i, t = broken.arm, broken.step
     plant = jax.tree.map(lambda x: np.asarray(x)[episodes.plant[i]], task.plants)
@@ -108,7 +108,7 @@ def _backward(controller, setting, task, config) -> Callable:
     return grad
 
 
-def _gradient_break(adjoint: np.ndarray, grads: Any) -> Breakdown | None:
+def gradient_break(adjoint: np.ndarray, grads: Any) -> Breakdown | None:
     """Where the gradient, going back in time, first was not finite, and the first parameter that it reached."""
     reached = [path for path, x in nnx.to_flat_state(grads) if not np.isfinite(np.asarray(x[...])).all()]
     broken = finite.first_break({"gradient of the loss in q": adjoint[::-1]})
@@ -127,4 +127,4 @@ def remedy(setting: Setting, config: TrainConfig, broken: Breakdown | None) -> s
         return f"Lower horizon ({config.horizon}), {rates}."
     if "correct the plant" in broken.cause:
         return ""
-    return f"Lower {rates}, or physics_dt ({setting.servo.physics_dt:g} s), at which gains this high are not stable."
+    return f"Lower {rates}, or physics_dt ({setting.servo.physics_dt:g} s), at which such high gains are not stable."
