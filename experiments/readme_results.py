@@ -118,8 +118,8 @@ def rollout_memory_block(summary: dict[str, Any]) -> str:
     ]
     head = ["horizon, control steps", "segment", "memory, MB", "share of segment 0", "time / segment 0"]
     facts = (
-        f"`{summary['controller']}` on {summary['robot']}, {summary['batch']} episodes; memory is what XLA reserves for "
-        f"the gradient's intermediate values, time the median of {summary['repeats']} gradients, segments in turns."
+        f"`{summary['controller']}` on {summary['robot']}, {summary['batch']} episodes; memory is what XLA reserves "
+        f"for the gradient's intermediate values, time the median of {summary['repeats']} gradients, segments in turns."
     )
     return "\n\n".join([table(head, rows), facts, source("python experiments/rollout_memory.py", summary)])
 
