@@ -31,6 +31,8 @@ class Args:
     """Folder of twin_speed.py."""
     ablation: Path = Path("runs/ablation")
     """Folder of ablation.py."""
+    rollout_memory: Path = Path("runs/rollout_memory")
+    """Folder of rollout_memory.py."""
     readme: Path = Path("README.md")
     """File whose marked blocks are rewritten."""
 
@@ -136,11 +138,32 @@ def ablation_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), source("python experiments/ablation.py", summary)])
 
 
+def rollout_memory_block(summary: dict[str, Any]) -> str:
+    """Memory and time of the gradient of a window, kept whole and in segments."""
+    rows = [
+        [
+            f"{row['horizon']}",
+            f"{row['segment']}",
+            f"{row['memory_mb']:.1f}",
+            f"{row['memory_share']:.2f}",
+            f"{row['times_unsegmented']:.2f}",
+        ]
+        for row in summary["rows"]
+    ]
+    head = ["horizon, control steps", "segment", "memory, MB", "share of segment 0", "time / segment 0"]
+    facts = (
+        f"`{summary['controller']}` on {summary['robot']}, {summary['batch']} episodes; memory is what XLA reserves "
+        f"for the gradient's intermediate values, time the median of {summary['repeats']} gradients, segments in turns."
+    )
+    return "\n\n".join([table(head, rows), facts, source("python experiments/rollout_memory.py", summary)])
+
+
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo_block,
     "env_speed": env_speed_block,
     "twin_speed": twin_speed_block,
     "ablation": ablation_block,
+    "rollout_memory": rollout_memory_block,
 }
 
 

@@ -18,6 +18,8 @@ from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 
 Array = Any
+MOTION = ("qd", "q")
+"""What is watched for entries that are not finite."""
 TOP_SPEED = 100.0
 """Speed at which Bullet caps every joint, rad/s."""
 
@@ -68,7 +70,8 @@ def step(setup: Setup, tasks: Tasks, fleet: Fleet, action, restart, task, plant)
     """Hold an action for one control step, or, where `restart`, start the episode (task, plant) instead.
 
     action: (B, m) in [-1, 1]; restart: (B,) bool; task, plant: (B,) -> the fleet, and a dictionary of `observation`
-    (dict), `reward` (B,), `truncated` (B,) and `info` (dict of (B,), reward terms nested).
+    (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,), the first
+    entry of MOTION, laid end to end, that is not finite, -1 where all are.
     """
     moved, motion = _move(setup, tasks, fleet, action)
     fleet = jax.tree.map(lambda a, b: _choose(restart, a, b), start(setup, tasks, task, plant), moved)
@@ -77,7 +80,8 @@ def step(setup: Setup, tasks: Tasks, fleet: Fleet, action, restart, task, plant)
     info = _info(setup, fleet, errors, motion)
     reward = jnp.where(restart, 0.0, sum(info["reward_terms"].values()))
     truncated = (fleet.arms.step.astype(jnp.int32) >= tasks.length[fleet.task] - 1) | motion["lost"]
-    return fleet, {"observation": observation, "reward": reward, "truncated": truncated, "info": info}
+    result = {"observation": observation, "reward": reward, "truncated": truncated, "info": info}
+    return fleet, {**result, "broken": jnp.where(motion["lost"], motion["broken"], -1)}
 
 
 def _choose(mask, a, b):
@@ -93,13 +97,15 @@ def _move(setup, tasks, fleet, action):
     params = jax.tree.map(lambda x: x[fleet.plant], tasks.plants)
     drive = bullet_twin.step if setup.motor == "bullet" else partial(twin.step, stops=False)
     arms, info = drive(arm, setup.config, params, before, action * setup.scale, pulses=setup.pulses)
-    lost = ~jnp.all(jnp.isfinite(arms.q) & jnp.isfinite(arms.qd), axis=-1)
+    bad = ~jnp.isfinite(jnp.concatenate([arms.qd, arms.q], axis=-1))
+    lost = jnp.any(bad, axis=-1)
     q, qd = _choose(lost, before.q, arms.q), _choose(lost, 0 * before.qd, arms.qd)
     outward = jnp.where(q < arm.lower, qd < 0, (q > arm.upper) & (qd > 0))
     beyond = jnp.max(jnp.maximum(arm.lower - q, q - arm.upper), axis=-1)
     q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, jnp.clip(qd, -TOP_SPEED, TOP_SPEED))
     motion = {
         "lost": lost,
+        "broken": jnp.argmax(bad, axis=-1),
         "beyond": jnp.maximum(beyond, 0.0),
         "saturation": info.saturation,
         "load": info.load,

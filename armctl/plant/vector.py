@@ -20,7 +20,7 @@ from armctl.errors import UsageError
 from armctl.geometry import matrix_to_pose
 from armctl.motion.reference import Reference, load_reference
 from armctl.motion.sampling import random_configuration, random_reference
-from armctl.plant import fleet
+from armctl.plant import finite, fleet
 from armctl.plant.scenario import PRESETS, Scenario, plant_params, sample_scenario, stack_params
 from armctl.plant.servo import ServoConfig, check_motor
 from armctl.registration import env_ids
@@ -51,7 +51,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
     computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
     `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
-    is truncated. Goals and true plants are drawn at construction, `bank_size` of each; episodes draw from these.
+    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction,
+    `bank_size` of each; episodes draw from these.
     """
 
     def __init__(
@@ -178,7 +179,10 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self._fleet, out = self._step(self._tasks, self._fleet, actions, self._over, task, plant)
         out = jax.tree.map(_double, jax.device_get(out))
         self._over = out["truncated"].copy()
-        return out["observation"], out["reward"], out["truncated"], _marked(out["info"], count)
+        info, broken = _marked(out["info"], count), out["broken"]
+        if (broken >= 0).any():
+            info |= {"breakdown": finite.reports(broken, fleet.MOTION, self.chain.n), "_breakdown": broken >= 0}
+        return out["observation"], out["reward"], out["truncated"], info
 
     def compute_reward(self, achieved_goal, desired_goal, info):
         """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
