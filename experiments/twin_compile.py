@@ -44,12 +44,13 @@ class Args:
 
 
 def twin_step(arm: Arm, chain: Chain) -> Callable:
-    """One control step of the twin under a held torque: (q, qd, tau) -> (q, qd)."""
+    """One control step of the twin under a held torque, as in training: (q, qd, tau) -> (q, qd)."""
     config, plant = ServoConfig(control="torque"), plant_params(chain, Scenario())
+    free = {"pulses": False, "stops": False}
 
     def step(q, qd, tau):
         queue, count = jnp.zeros((*q.shape[:-1], 0, arm.n), q.dtype), jnp.zeros(q.shape[:-1], jnp.uint32)
-        state, _ = twin.step(arm, config, plant, twin.TwinState(q, qd, q, queue, count), tau, pulses=False)
+        state, _ = twin.step(arm, config, plant, twin.TwinState(q, qd, q, queue, count), tau, **free)
         return state.q, state.qd
 
     return step

@@ -110,14 +110,20 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
     qd = np.concatenate([0 * episode.q0[None], episode.qd[:-1]])
 
     def step(x, target, command, arm, params):
-        start = twin.reset(arm, config, x[: chain.n], x[chain.n :])._replace(target=target)
+        start = twin.reset(arm, config, x[..., : chain.n], x[..., chain.n :])._replace(target=target)
         state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
-        return jnp.concatenate([state.q, state.qd])
+        return jnp.concatenate([state.q, state.qd], axis=-1)
+
+    # one copy of the batch per row of the Jacobian: far less to compile than a vmap of the derivative
+    def rows(x, target, command, arm, params):
+        copies = [jnp.tile(a, (2 * chain.n, 1, 1)) for a in (x, target, command)]
+        pull = jax.vjp(lambda x: step(x, *copies[1:], arm, params), copies[0])[1]
+        return pull(jnp.eye(2 * chain.n)[:, None] * jnp.ones(x.shape))[0].swapaxes(0, 1)
 
     with jax.enable_x64(True):
         arm, params = Arm.from_chain(chain), plant_params(chain, episode.scenario)
-        each = jax.jit(jax.vmap(jax.jacrev(step), (0, 0, 0, None, None)))
-        slopes = each(np.concatenate([q, qd], axis=1), _targets(chain, episode), episode.commands, arm, params)
+        x = np.concatenate([q, qd], axis=1)
+        slopes = jax.jit(rows)(x, _targets(chain, episode), episode.commands, arm, params)
     total, factors = np.eye(2 * chain.n), {}
     for k, slope in enumerate(np.asarray(slopes), start=1):
         total = slope @ total

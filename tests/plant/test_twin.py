@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from armctl import rigid
+from armctl import dynamics, rigid
 from armctl.arm import load_arm
 from armctl.envs.plant import Plant
 from armctl.plant import twin
+from armctl.plant.exercise import make_swing, policy
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
@@ -55,11 +56,11 @@ def twin_rollout(robot, control, scenario, commands, dtype=np.float64):
     return {name: np.asarray(x) for name, x in said.items()}
 
 
-def plant_rollout(robot, control, scenario, policy, steps=100):
-    """Drive the PyBullet plant from home by policy(k, q, qd) -> states q, qd (K, n) and the commands given (K, m)."""
+def plant_rollout(robot, control, scenario, policy, steps=100, q0=None):
+    """Drive the PyBullet plant from q0 or home by policy(k, q, qd) -> states q, qd (K, n) and the commands (K, m)."""
     chain = load_chain(robot)
     plant = Plant(chain, ServoConfig(control=control))
-    plant.reset(scenario, chain.home, np.zeros(chain.n))
+    plant.reset(scenario, chain.home if q0 is None else q0, np.zeros(chain.n))
     said = {"q": [], "qd": [], "saturation": []}
     commands = []
     for k in range(steps):
@@ -102,6 +103,39 @@ def test_torque_mode_in_single_precision(robot, tolerance):
     said = twin_rollout(robot, "torque", Scenario(), commands, np.float32)
     assert said["q"].dtype == np.float32
     assert np.abs(said["q"] - plant["q"]).max() < tolerance
+
+
+@lru_cache
+def tracking(n):
+    """Compiled closed loop in single precision, shared by all arms of n joints: computed torque along a reference."""
+    config = ServoConfig(control="torque")
+
+    def run(arm, params, q, references):
+        def step(state, reference):
+            q_ref, qd_ref, qdd_ref = reference
+            wanted = qdd_ref + 100 * (q_ref - state.q) + 20 * (qd_ref - state.qd)
+            tau = dynamics.inverse_dynamics(arm, state.q, state.qd, wanted)
+            state, _ = twin.step(arm, config, params, state, jnp.clip(tau, -arm.effort, arm.effort), pulses=False)
+            return state, state.q
+
+        return jax.lax.scan(step, twin.reset(arm, config, q), references)[1]
+
+    return jax.jit(run)
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_torque_mode_in_single_precision_with_the_loop_closed(robot):
+    """Each side feeds back its own state, as controllers do; held torques instead amplify rounding as the arm does."""
+    chain, config = load_chain(robot), ServoConfig(control="torque")
+    swing = make_swing(chain)
+    plant, _ = plant_rollout(robot, "torque", Scenario(), policy(chain, config, swing), q0=swing.q0)
+    single = lambda x: np.asarray(x, np.float32)  # noqa: E731
+    references = tuple(single(x) for x in zip(*(swing(0.01 * k) for k in range(100)), strict=True))
+    params = jax.tree.map(lambda x: single(x) if x.dtype == np.float64 else x, plant_params(chain, Scenario()))
+    said = np.asarray(tracking(chain.n)(plain_arm(robot).astype(np.float32), params, single(swing.q0), references))
+    assert said.dtype == np.float32
+    assert np.abs(plant["q"] - swing.q0).max() > 0.1
+    assert np.abs(said - plant["q"]).max() < 1e-4
 
 
 @pytest.mark.parametrize("scenario", [Scenario(), STRESS], ids=["nominal", "stress"])
