@@ -1,7 +1,7 @@
 """Motions that make an arm show its parameters: band-limited, periodic, from rest to rest, within every limit.
 
-q(t) = q0 + sum_l a_l (cos(l w t) - 1) + b_l sin(l w t) with w = 2 pi / T (Swevers et al. 1997); the coefficients are such
-that velocity and acceleration vanish where a period begins.
+q(t) = q0 + sum_l a_l (cos(l w t) - 1) + b_l sin(l w t) with w = 2 pi / T (Swevers et al. 1997); the coefficients are
+such that velocity and acceleration vanish where a period begins.
 """
 
 import numpy as np

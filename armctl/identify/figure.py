@@ -15,16 +15,12 @@ def png(found: Identification, joint_names: tuple[str, ...], truth: np.ndarray |
     """The picture as PNG. truth: (p,) physical values where they are known."""
     from matplotlib.figure import Figure
 
-    groups = list(dict.fromkeys(item.group for item in found.items))
-    sizes = [sum(item.group == group for item in found.items) for group in groups]
     with figure_style():
-        height = max(4.6, 1.6 + 0.27 * sum(sizes))
+        height = max(4.6, 1.6 + 0.27 * len(found.items))
         figure = Figure(figsize=(11.5, height), layout="constrained", facecolor="white")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        for part in (left, right):
-            part.set_facecolor("white")
+        left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1, 1.15))).tolist()
         _residuals(left, found, joint_names)
-        _estimates(right, found, groups, sizes, truth)
+        _estimates(right, found, truth)
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=160, facecolor="white")
     return data.getvalue()
@@ -32,40 +28,39 @@ def png(found: Identification, joint_names: tuple[str, ...], truth: np.ndarray |
 
 def _residuals(part: Any, found: Identification, joint_names: tuple[str, ...]) -> None:
     """RMS prediction error of every joint over a window, nominal and identified arm."""
-    n, rows = len(joint_names), np.arange(len(joint_names))
-    for axes, name, unit, channels in zip(
-        part.subplots(2, 1, sharex=True), ("position", "velocity"), ("rad", "rad/s"), (slice(n), slice(n, None))
-    ):
+    n = len(joint_names)
+    top, bottom = part.subplots(2, 1, sharex=True)
+    for axes, what, channels in ((top, "position, rad", slice(n)), (bottom, "velocity, rad/s", slice(n, None))):
+        rows = np.arange(n)
         for residual, colour, label, shift in (
             (found.before, BEFORE, "nominal arm", -0.13),
             (found.residual, AFTER, "identified arm", 0.13),
         ):
             rms = np.maximum(np.sqrt(np.mean(residual[..., channels] ** 2, axis=(0, 1))), 1e-13)
             axes.plot(rows + shift, rms, "o", ms=7, color=colour, mec="white", mew=0.8, label=label)
-        noise = found.noise[channels]
-        axes.hlines(noise, rows - 0.32, rows + 0.32, color=MUTED, lw=1.2, label="noise found")
+        axes.hlines(found.noise[channels], rows - 0.32, rows + 0.32, color=MUTED, lw=1.2, label="noise found")
         axes.set_yscale("log")
         axes.margins(y=0.15)
-        axes.set_ylabel(f"{name} error, {unit}")
+        axes.set_ylabel(what)
         axes.grid(axis="x", visible=False)
-    axes.set_xticks(rows, joint_names, rotation=0 if max(map(len, joint_names)) < 8 else 25)
-    part.axes[0].set_title("What the twin misses within a window, RMS")
-    part.axes[0].legend(loc="best", fontsize=8.5)
+    bottom.set_xticks(np.arange(n), joint_names, rotation=0 if max(map(len, joint_names)) < 8 else 25)
+    top.set_title("What the twin misses within a window, RMS")
+    top.legend(loc="best", fontsize=8.5)
 
 
-def _estimates(part: Any, found: Identification, groups: list[str], sizes: list[int], truth: np.ndarray | None) -> None:
-    """Every estimate with its 95 % interval, as text and, in units of its standard deviation, against the truth."""
-    panels = np.atleast_1d(part.subplots(len(groups), 1, height_ratios=sizes))
-    for axes, group in zip(panels, groups, strict=True):
-        index = [i for i, item in enumerate(found.items) if item.group == group]
+def _estimates(part: Any, found: Identification, truth: np.ndarray | None) -> None:
+    """Every estimate with its 95 % interval, in units of its standard deviation, and the truth."""
+    groups = list(dict.fromkeys(item.group for item in found.items))
+    members = [[i for i, item in enumerate(found.items) if item.group == group] for group in groups]
+    panels = np.atleast_1d(part.subplots(len(groups), 1, height_ratios=[len(index) for index in members]))
+    for axes, index in zip(panels, members, strict=True):
         rows = np.arange(len(index))[::-1]
         _panel(axes, found, index, rows, truth)
-        axes.set_yticks(rows, [_name(found, i) for i in index])
+        axes.set_yticks(rows, [found.items[i].name for i in index])
         axes.set_ylim(-0.6, len(index) - 0.4)
         axes.grid(axis="y", visible=False)
         axes.axvline(0, color="#b8c0cc", lw=1)
-    known = truth is not None
-    panels[0].set_title("Estimates, 95 % intervals" + (" and truth" if known else ""))
+    panels[0].set_title("Estimates with 95 % intervals" + (", truth as diamonds" if truth is not None else ""))
     panels[-1].set_xlabel("(value − estimate) / standard deviation")
 
 
@@ -87,11 +82,7 @@ def _panel(axes: Any, found: Identification, index: list[int], rows: np.ndarray,
         axes.annotate(text, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=INK)
 
 
-def _name(found: Identification, i: int) -> str:
-    return found.items[i].name
-
-
 def _rounded(value: float, std: float) -> str:
     """A value and its standard deviation, to the digit that counts."""
     digits = int(np.clip(1 - np.floor(np.log10(max(std, 1e-9))), 0, 9))
-    return f"{value:.{digits}f} ± {std:.1g}"
+    return f"{value:.{digits}f} ± {std:.1g}".replace("-", "−", 1 if value < 0 else 0)

@@ -82,13 +82,13 @@ def _from_arrays(found: dict[str, np.ndarray], path: Path) -> RolloutLog:
     if absent:
         raise UsageError(f"Log '{path}' lacks {', '.join(absent)}; a log needs q, qd, command and control_dt.")
     try:
-        arrays = {name: found[name].astype(float) for name in ("q", "qd", "command")}
-        steps = {name: float(found[name]) for name in ("control_dt", "physics_dt") if name in found}
+        q, qd, command = (found[name].astype(float) for name in ("q", "qd", "command"))
+        control_dt, physics_dt = float(found["control_dt"]), float(found.get("physics_dt", RolloutLog.physics_dt))
         names = tuple(str(name) for name in np.atleast_1d(found.get("joint_names", ())))
         text = str(found.get("truth", ""))
         truth = Scenario(**json.loads(text)) if text else None
         control = str(found.get("control", "torque"))
-        return RolloutLog(**arrays, **steps, control=control, joint_names=names, truth=truth)
+        return RolloutLog(q, qd, command, control_dt, physics_dt, control, names, truth)
     except (TypeError, ValueError) as error:
         raise UsageError(f"Log '{path}' holds an entry of the wrong kind ({error}); record it again.") from None
 

@@ -5,21 +5,26 @@ from typing import Any
 
 from armctl import store
 from armctl.identify import figure
-from armctl.identify.parameters import known_values
 from armctl.identify.result import Identification
 from armctl.plant.scenario import Scenario
 from armctl.urdf import Chain, write_urdf
 
 
 def write_run(
-    found: Identification, chain: Chain, out: Path, config: Any, *, truth: Scenario | None = None, overwrite: bool = False
+    found: Identification,
+    chain: Chain,
+    out: Path,
+    config: Any,
+    *,
+    truth: Scenario | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write everything about an identification and return what summary.json holds.
 
     chain: nominal arm; config: dataclass that becomes config.json; truth: the true plant where it is known.
     arm.urdf is the identified arm: load_arm and every --robot take it. Raises UsageError as store.create_run does.
     """
-    known = None if truth is None else known_values(chain, found.items, truth)
+    known = None if truth is None else found.known(chain, truth)
     picture = figure.png(found, chain.joint_names, known)
     urdf = write_urdf(found.chain(chain), friction=True)
     store.create_run(out, config, overwrite=overwrite)

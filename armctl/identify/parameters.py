@@ -3,8 +3,8 @@
 Link i carries the pseudo-inertia s_i P_i with the nominal P_i and a factor s_i > 0; the last one also that of the
 payload, a solid sphere of positive mass anywhere in space. A positive factor keeps a pseudo-inertia positive definite
 and a sum of positive semi-definite ones is so too, which is what makes a body physical (Wensing, Kim & Slotine 2018).
-Factors, the mass and friction coefficients are positive as s log(1 + exp(theta / s)) with a scale s of their own: that is
-theta itself well above s, so that the fit stays nearly linear, and never below 0.
+Factors, the mass and friction coefficients are positive as s log(1 + exp(theta / s)) with a scale s of their own: that
+is theta itself well above s, so that the fit stays nearly linear, and never below 0.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit
 
 from armctl.arm import Arm
 from armctl.errors import UsageError
@@ -86,20 +87,23 @@ def _unbounded(item: Parameter, value: float) -> float:
 
 def slopes(items: Parameters, theta: np.ndarray) -> np.ndarray:
     """d physical / d theta, entry by entry, for the delta method; theta (p,) -> (p,)."""
-    return np.array([1 / (1 + np.exp(-x / item.scale)) if item.scale else 1.0 for item, x in zip(items, theta)])
+    return np.array([expit(x / item.scale) if item.scale else 1.0 for item, x in zip(items, theta, strict=True)])
 
 
 def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
     """The true plant with physical values (p,), differentiable; groups that are not identified are nominal."""
     groups, n, rest = {item.group for item in items}, arm.n, jnp.asarray(values)
-    mass, centre, viscous, coulomb = jnp.zeros(()), jnp.zeros(3), arm.damping, arm.friction
+    mass: Array = jnp.zeros(())
+    centre: Array = jnp.zeros(3)
+    viscous: Array = arm.damping
+    coulomb: Array = arm.friction
     if "payload" in groups:
         mass, centre, rest = rest[0], rest[1:4], rest[4:]
     if "friction" in groups:
         viscous, coulomb, rest = rest[:n], rest[n : 2 * n], rest[2 * n :]
-    factor = rest[:n] if "inertia" in groups else jnp.ones(n, rest.dtype)
+    factor: Array = rest[:n] if "inertia" in groups else jnp.ones(n, rest.dtype)
     c = arm.R_last_tip @ centre + arm.p_last_tip
-    sphere = (0.4 * PAYLOAD_RADIUS**2 + c @ c) * jnp.eye(3) - jnp.outer(c, c)
+    sphere: Array = (0.4 * PAYLOAD_RADIUS**2 + c @ c) * jnp.eye(3) - jnp.outer(c, c)
     return PlantParams(
         mass=(factor * arm.mass).at[-1].add(mass),
         first_moment=(factor[:, None] * arm.first_moment).at[-1].add(mass * c),
@@ -118,7 +122,8 @@ def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
 
 def known_values(chain: Chain, items: Parameters, scenario: Scenario) -> np.ndarray:
     """Physical values (p,) that a known scenario stands for; those of the nominal arm for Scenario()."""
-    groups, params, parts = {item.group for item in items}, plant_params(chain, scenario), []
+    groups, params = {item.group for item in items}, plant_params(chain, scenario)
+    parts: list[np.ndarray] = []
     if "payload" in groups:
         parts.append(np.array([scenario.payload_mass, *scenario.payload_com]))
     if "friction" in groups:

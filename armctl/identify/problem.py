@@ -72,11 +72,11 @@ def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Proje
         if reduced.decrease < NEAR:
             return replace(now, converged=True), linear
         step = reduced.step(damping)
-        next = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
-        if next.cost > now.cost:
+        ahead = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
+        if ahead.cost > now.cost:
             damping *= 10
             continue
-        now, damping = replace(next, iterations=now.iterations + 1), max(damping / 10, 1e-12)
+        now, damping = replace(ahead, iterations=now.iterations + 1), max(damping / 10, 1e-12)
         linear = problem.linearised(now)
     return now, linear
 

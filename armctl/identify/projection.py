@@ -28,7 +28,7 @@ class Projected:
     def leverage(self, prior_std: np.ndarray) -> np.ndarray:
         """Share (W, N) of each residual's variance that the fit of states and parameters has taken away."""
         rows = self.B.reshape(-1, len(prior_std))
-        factor = np.linalg.qr(np.concatenate([rows, np.diag(1 / prior_std)]), mode="r")
+        factor: np.ndarray = np.linalg.qr(np.concatenate([rows, np.diag(1 / prior_std)]))[1]
         inner = np.linalg.solve(factor.T, rows.T).T.reshape(self.B.shape)
         return np.sum(self.Q**2, axis=-1) + np.sum(inner**2, axis=-1)
 

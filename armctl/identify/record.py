@@ -6,6 +6,7 @@ from armctl import rigid
 from armctl.errors import UsageError
 from armctl.identify.excitation import Motion, excitation
 from armctl.identify.log import RolloutLog
+from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import Chain
@@ -55,7 +56,7 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
         plant.reset(scenario, motion[0][0], np.zeros(chain.n))
         measured, commands, clean = [plant.measure()], [], True
         for k in range(len(motion[0]) - 1):
-            commands.append(tracking_torque(chain, measured[-1], tuple(x[k] for x in motion)))
+            commands.append(tracking_torque(chain, measured[-1], (motion[0][k], motion[1][k], motion[2][k])))
             plant.step(commands[-1])
             measured.append(plant.measure())
             inside = np.all((plant.q > chain.lower) & (plant.q < chain.upper))
@@ -65,12 +66,12 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
     finally:
         plant.close()
     q, qd = (np.array(x) for x in zip(*measured, strict=True))
-    facts = {"joint_names": chain.joint_names, "truth": scenario}
-    return RolloutLog(q, qd, np.array(commands), config.control_dt, config.physics_dt, "torque", **facts), clean
+    steps = config.control_dt, config.physics_dt
+    return RolloutLog(q, qd, np.array(commands), *steps, config.control, chain.joint_names, scenario), clean
 
 
-def tracking_torque(chain: Chain, measured, wanted) -> np.ndarray:
-    """Computed torque on the nominal arm. measured: q, qd (n,); wanted: q, qd, qdd (n,) -> (n,) N m, saturated."""
+def tracking_torque(chain: Chain, measured: Measurement, wanted: Motion) -> np.ndarray:
+    """Computed torque on the nominal arm. wanted: q, qd, qdd (n,) -> (n,) N m, saturated."""
     q, qd, qdd = wanted
-    qdd = qdd + STIFFNESS * (q - measured[0]) + DAMPING * (qd - measured[1])
-    return np.clip(rigid.inverse_dynamics(chain, *measured, qdd), -chain.effort, chain.effort)
+    qdd = qdd + STIFFNESS * (q - measured.q) + DAMPING * (qd - measured.qd)
+    return np.clip(rigid.inverse_dynamics(chain, measured.q, measured.qd, qdd), -chain.effort, chain.effort)

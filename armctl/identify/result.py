@@ -64,8 +64,15 @@ class Identification:
         mass, moment, inertia = (np.asarray(x) for x in params[:3])
         com = moment / mass[:, None]
         about_com = inertia - about_origin(mass, com, np.zeros_like(inertia))
-        own = {"damping": np.asarray(params.viscous), "friction": np.asarray(params.coulomb)}
-        return replace(nominal, mass=mass, com=com, inertia=about_com, **own)
+        viscous, coulomb = np.asarray(params.viscous), np.asarray(params.coulomb)
+        return replace(nominal, mass=mass, com=com, inertia=about_com, damping=viscous, friction=coulomb)
+
+    def known(self, chain: Chain, truth: Scenario) -> np.ndarray:
+        """Physical values (p,) of a true plant, NaN for the centre of a payload that does not exist."""
+        values = parameters.known_values(chain, self.items, truth)
+        if self.items[0].group == "payload" and truth.payload_mass == 0:
+            values[1:4] = np.nan
+        return values
 
     def rows(self, truth: np.ndarray | None = None) -> list[dict[str, Any]]:
         """One dictionary per parameter; truth: (p,) physical values where they are known."""
@@ -82,18 +89,14 @@ class Identification:
     def summary(self, chain: Chain, truth: Scenario | None = None) -> dict[str, Any]:
         """Everything that a report needs, as plain data."""
         n = chain.n
-        known = None if truth is None else parameters.known_values(chain, self.items, truth)
-        rms = lambda x: {  # noqa: E731
-            "position_rad": float(np.sqrt(np.mean(x[..., :n] ** 2))),
-            "velocity_rad_s": float(np.sqrt(np.mean(x[..., n:] ** 2))),
-        }
+        known = None if truth is None else self.known(chain, truth)
         return {
             "robot": chain.name,
             "groups": list(dict.fromkeys(item.group for item in self.items)),
             "parameters": self.rows(known),
             "latency": self.latency,
             "latency_costs": self.latency_costs,
-            "residual_rms": {"nominal": rms(self.before), "identified": rms(self.residual)},
+            "residual_rms": {"nominal": _rms(self.before), "identified": _rms(self.residual)},
             "noise": {"position_rad": self.noise[:n], "velocity_rad_s": self.noise[n:]},
             "correlation_time_samples": self.posterior.correlation_time,
             "correlated": self.correlated(),
@@ -119,6 +122,8 @@ class Identification:
         untold = [item.name for item, told in zip(self.items, self.told, strict=True) if not told]
         if untold:
             said.append(f"The data hardly tell {', '.join(untold)}: their estimates lean on the prior.")
+        if self.items[0].group == "payload" and self.values[0] < 3 * self.std[0]:
+            said.append("The payload's mass is within three standard deviations of 0; then its centre means nothing.")
         slowest = float(self.posterior.correlation_time.max())
         if slowest > SLOW:
             said.append(
@@ -126,3 +131,9 @@ class Identification:
                 "latency, what the twin does not have), so estimates may be biased by more than their intervals say."
             )
         return said
+
+
+def _rms(residual: np.ndarray) -> dict[str, float]:
+    """Root mean square of positions and velocities. residual: (W, L, 2n)."""
+    q, qd = np.split(residual, 2, axis=-1)
+    return {"position_rad": float(np.sqrt(np.mean(q**2))), "velocity_rad_s": float(np.sqrt(np.mean(qd**2)))}

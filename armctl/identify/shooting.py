@@ -1,8 +1,8 @@
 """Multiple shooting: a log cut into short windows, each predicted by the twin from a free initial state.
 
 A window of L samples is compared sample by sample with what the twin does from x0 = (q, qd) under the window's
-commands, so that the errors of a noisy log are the sensors' alone; each sample belongs to one window. Derivatives are the
-twin's own reverse-mode ones of single control steps, chained along the window: S(k+1) = A(k) S(k) + B(k).
+commands, so that the errors of a noisy log are the sensors' alone; each sample belongs to one window. Derivatives are
+the twin's own reverse-mode ones of single control steps, chained along the window: S(k+1) = A(k) S(k) + B(k).
 """
 
 from functools import partial
@@ -38,7 +38,8 @@ def cut(chain: Chain, logs: list[RolloutLog], length: int, latency: int) -> Wind
     latency: control steps between a command and its effect; the first ones see the neutral command of the servo.
     Raises UsageError if no log is as long as a window.
     """
-    xs, commands = [], []
+    xs: list[np.ndarray] = []
+    commands: list[np.ndarray] = []
     for log in logs:
         neutral = neutral_command(log.control, rigid.gravity(chain, log.q[0]))
         delayed = np.concatenate([np.tile(neutral, (latency, 1)), log.command])[: len(log.command)]
@@ -80,13 +81,13 @@ def sensitivities(
 ) -> tuple[Array, Array]:
     """Derivatives of `predict` along its own trajectory.
 
-    theta: (p,); x: (W, L, 2n) as `predict` returned it; command: (W, L, m) -> by the initial state (W, L, 2n, 2n) and by
-    theta (W, L, 2n, p).
+    theta: (p,); x: (W, L, 2n) as `predict` returned it; command: (W, L, m) -> by the initial state (W, L, 2n, 2n) and
+    by theta (W, L, 2n, p).
     """
     W, L, d = x.shape
-    last = jax.jacrev(partial(_step, arm, config, items), argnums=(0, 1))
+    one_step = jax.jacrev(partial(_step, arm, config, items), argnums=(0, 1))
     flat = x[:, :-1].reshape(-1, d), command[:, :-1].reshape(W * (L - 1), -1)
-    by_theta, by_x = jax.vmap(last, in_axes=(None, 0, 0))(theta, *flat)
+    by_theta, by_x = jax.vmap(one_step, in_axes=(None, 0, 0))(theta, *flat)
     A, B = (y.reshape(W, L - 1, d, -1).swapaxes(0, 1) for y in (by_x, by_theta))
 
     def chain_rule(carry, step):

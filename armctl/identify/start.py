@@ -1,7 +1,7 @@
 """Where a fit begins: the equations of motion themselves, in which the parameters stand almost linearly.
 
-Between two samples the acceleration is the difference of the velocities, and what the command delivers less friction must
-be what the motion needs. Noise makes this estimate biased, but it is near, wherever the truth is.
+Between two samples the acceleration is the difference of the velocities, and what the command delivers less friction
+must be what the motion needs. Noise makes this estimate biased, but it is near, wherever the truth is.
 """
 
 from functools import partial

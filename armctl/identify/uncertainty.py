@@ -1,7 +1,7 @@
 """How well the data tell the parameters: Gauss-Newton (Laplace) covariance, discounted for serial correlation.
 
-If what a fit leaves were white, its curvature would be the whole answer. A model error leaves residuals that stay on one
-side for many samples; such a channel tells less than it seems to, by its integrated autocorrelation time
+If what a fit leaves were white, its curvature would be the whole answer. A model error leaves residuals that stay on
+one side for many samples; such a channel tells less than it seems to, by its integrated autocorrelation time
 tau = 1 + 2 sum rho(k) (Sokal 1997), and its information is divided by that.
 """
 
