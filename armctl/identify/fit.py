@@ -21,7 +21,7 @@ from armctl.urdf import Chain
 
 LATENCIES = (0, 1, 2, 3)
 SEARCH_STEPS = 6
-NOISE_ROUNDS = 8
+NOISE_ROUNDS = 6
 SETTLED = 0.05
 """Relative change of the noise at which it is taken as found."""
 Progress = Callable[[str], None]
@@ -37,7 +37,7 @@ class FitConfig:
     """Samples that are predicted from one initial state."""
     latency: int | None = None
     """Control steps from command to effect; tried from 0 to 3 when None."""
-    iterations: int = 40
+    iterations: int = 30
     """Most Levenberg-Marquardt steps for one estimate of the noise."""
 
     def __post_init__(self):

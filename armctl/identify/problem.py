@@ -14,8 +14,8 @@ FIRST_NOISE = (1e-4, 1e-3)
 """Noise assumed at first, rad and rad/s; the residuals soon replace it."""
 NOISE_FLOOR = 1e-9
 """Least noise, rad and rad/s: below it, rounding would be weighed as information."""
-NEAR = 1e-4
-"""A fit has converged when the next step promises to lower the cost by this: a hundredth of a standard deviation."""
+NEAR = 1e-2
+"""A fit has converged when the next step promises to lower the cost by this: a tenth of a standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Problem:
 
 def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Projected]:
     """Levenberg-Marquardt from a point, at most so many predictions; also the linearisation where it ends."""
-    now, damping = replace(start, converged=False), 1e-3
+    now, damping, worse = replace(start, converged=False), 1e-3, 2.0
     linear = problem.linearised(now)
     for _ in range(iterations):
         reduced = reduce(linear, now.theta - problem.mean, problem.prior_std)
@@ -74,9 +74,12 @@ def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Proje
         step = reduced.step(damping)
         ahead = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
         if ahead.cost > now.cost:
-            damping *= 10
+            damping, worse = damping * worse, 2 * worse
             continue
-        now, damping = replace(ahead, iterations=now.iterations + 1), max(damping / 10, 1e-12)
+        # the better the linear problem foretold the cost, the less damping (Nielsen 1999)
+        ratio = (now.cost - ahead.cost) / reduced.gain(step)
+        damping, worse = damping * max(1 / 10, 1 - (2 * ratio - 1) ** 3), 2.0
+        now = replace(ahead, iterations=now.iterations + 1)
         linear = problem.linearised(now)
     return now, linear
 

@@ -52,6 +52,10 @@ class Reduced:
         """By how much the best step lowers the cost, a sum of squares in standard deviations."""
         return float(self.y @ self.y)
 
+    def gain(self, step: np.ndarray) -> float:
+        """By how much a step (p,) would lower the cost of the linear problem."""
+        return float(self.y @ self.y - np.sum((self.T @ step - self.y) ** 2))
+
     def step(self, damping: float) -> np.ndarray:
         """Levenberg-Marquardt step (p,); damping: relative to the curvature of each entry (Marquardt 1963)."""
         scale = np.linalg.norm(self.T, axis=0)

@@ -46,7 +46,7 @@ def cut(chain: Chain, logs: list[RolloutLog], length: int, latency: int) -> Wind
         effective = np.concatenate([delayed, delayed[-1:]])
         count = len(log.q) // length
         for whole, array in ((xs, np.concatenate([log.q, log.qd], axis=1)), (commands, effective)):
-            whole.append(array[: count * length].reshape(count, length, -1))
+            whole.append(array[: count * length].reshape(count, length, array.shape[1]))
     windows = Windows(np.concatenate(xs), np.concatenate(commands))
     if len(windows.x) == 0:
         longest = max(len(log.q) for log in logs)

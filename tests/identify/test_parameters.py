@@ -24,6 +24,7 @@ TRUE = Scenario(
     coulomb=tuple(0.1 * i for i in range(7)),
     inertia_scale=tuple(1 + 0.05 * i for i in range(7)),
 )
+FIELDS = {"payload": ("payload_mass", "payload_com"), "friction": ("viscous", "coulomb"), "inertia": ("inertia_scale",)}
 
 
 def assert_same_plants(a, b):
