@@ -9,7 +9,7 @@ import numpy as np
 from armctl import rigid
 from armctl.errors import UsageError
 from armctl.motion.collision import clearance, safe_margin
-from armctl.motion.sampling import joint_box
+from armctl.motion.sampling import joint_box, random_configuration
 from armctl.urdf import Chain
 
 HIGHEST = 1.5
@@ -23,7 +23,7 @@ Motion = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def excitation(chain: Chain, seconds: float, dt: float, seed: int = 0) -> Motion:
-    """The liveliest of some random motions: q, qd, qdd (K+1, n) at 0, dt, ..., seconds.
+    """The liveliest of some random motions about home and other postures: q, qd, qdd (K+1, n) at 0, dt, ..., seconds.
 
     Within shares of the velocity, acceleration and effort limits of the nominal arm, inside the joint ranges, clear of
     itself and of the floor. Raises UsageError for a duration that is no whole number of steps or shorter than 1 s.
@@ -32,7 +32,8 @@ def excitation(chain: Chain, seconds: float, dt: float, seed: int = 0) -> Motion
     if seconds < 1 or abs(steps * dt - seconds) > 1e-6:
         raise UsageError(f"A recording lasts {seconds} s; give at least 1 s, in whole steps of {dt} s.")
     rng = np.random.default_rng(seed)
-    found = [_fitted(chain, _unit_motion(chain, rng, seconds, steps)) for _ in range(CANDIDATES)]
+    centres = [chain.home, *random_configuration(chain, rng, CANDIDATES - 1)]
+    found = [_fitted(chain, _unit_motion(chain, rng, seconds, steps), centre) for centre in centres]
     return max(found, key=lambda motion: _liveliness(chain, motion))
 
 
@@ -57,18 +58,17 @@ def _unit_motion(chain: Chain, rng: np.random.Generator, seconds: float, steps: 
     return size * motion[0], size * motion[1], size * motion[2]
 
 
-def _fitted(chain: Chain, motion: Motion) -> Motion:
-    """Scale a motion joint by joint into velocity and acceleration, then as a whole into the rest, around home."""
+def _fitted(chain: Chain, motion: Motion, centre: np.ndarray) -> Motion:
+    """Scale a motion joint by joint into velocity and acceleration, then as a whole into the rest, around a centre."""
     q, qd, qdd = motion
     lower, upper = joint_box(chain, BOX_MARGIN)
     use = np.abs(qd).max(axis=0) / (SHARE["velocity"] * chain.velocity)
     use = np.maximum(use, np.abs(qdd).max(axis=0) / (SHARE["acceleration"] * chain.acceleration))
     factor = 1 / np.maximum(use, 1.0)
-    home = np.clip(chain.home, lower, upper)
     for _ in range(40):
         middle = (q.max(axis=0) + q.min(axis=0)) / 2 * factor
         half = np.ptp(q, axis=0) / 2 * factor
-        begin = np.clip(home, lower + half, upper - half) - middle
+        begin = np.clip(centre, lower + half, upper - half) - middle
         found = begin + factor * q, factor * qd, factor * qdd
         if _allowed(chain, found):
             return found

@@ -59,7 +59,7 @@ def test_an_existing_log_is_kept_unless_told_otherwise(capsys, log):
         (["record", "--robot", "planar3", "--out", "log.csv"], ["log.csv", ".npz"]),
         (["record", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
         (["record", "--robot", "planar3", "--control-dt", "0.0033"], ["0.0033"]),
-        (["identify"], ["LOG"]),
+        (["identify"], ["No log is given"]),
         (["identify", "nowhere.npz"], ["nowhere.npz"]),
         ([*IDENTIFY, "LOG", "--groups", "mass"], ["'mass'", "payload, friction, inertia"]),
         ([*IDENTIFY, "LOG", "--groups", ","], ["--groups"]),

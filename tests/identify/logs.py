@@ -26,7 +26,7 @@ def _rollout(config, params, motion):
 
     def step(state, wanted):
         q, qd, qdd = wanted
-        pull = qdd + 100 * (q - state.q) + 20 * (qd - state.qd)
+        pull = qdd + 300 * (q - state.q) + 25 * (qd - state.qd)
         command = qd if config.control == "velocity" else dynamics.inverse_dynamics(arm, state.q, state.qd, pull)
         state, _ = twin.step(arm, config, params, state, command, pulses=False)
         return state, (command, state.q, state.qd)
