@@ -14,6 +14,8 @@ from armctl.urdf import Chain
 
 HIGHEST = 1.5
 """Highest frequency, Hz."""
+LONGEST = 600
+"""Longest motion, s."""
 CANDIDATES = 12
 SHARE = {"velocity": 0.6, "acceleration": 0.6, "effort": 0.6}
 """Share of each limit that a motion of the nominal arm may use; the rest is for what is unknown."""
@@ -28,9 +30,9 @@ def excitation(chain: Chain, seconds: float, dt: float, seed: int = 0) -> Motion
     Within shares of the velocity, acceleration and effort limits of the nominal arm, inside the joint ranges, clear of
     itself and of the floor. Raises UsageError for a duration that is no whole number of steps or shorter than 1 s.
     """
-    steps = round(seconds / dt)
-    if seconds < 1 or abs(steps * dt - seconds) > 1e-6:
-        raise UsageError(f"A recording lasts {seconds} s; give at least 1 s, in whole steps of {dt} s.")
+    steps = round(seconds / dt) if 1 <= seconds <= LONGEST else 0
+    if not steps or abs(steps * dt - seconds) > 1e-6:
+        raise UsageError(f"A recording lasts {seconds:g} s; give 1 to {LONGEST} s, in whole steps of {dt} s.")
     rng = np.random.default_rng(seed)
     centres = [chain.home, *random_configuration(chain, rng, CANDIDATES - 1)]
     found = [_fitted(chain, _unit_motion(chain, rng, seconds, steps), centre) for centre in centres]

@@ -98,6 +98,8 @@ def check_log(log: RolloutLog, chain: Chain, name: str = "log") -> None:
     if log.control not in CONTROLS:
         raise UsageError(f"Log '{name}' has control {log.control!r}; identification takes {', '.join(CONTROLS)}.")
     _ = log.config  # the time steps fit one another
+    if log.q.ndim != 2:
+        raise UsageError(f"Log '{name}': q has shape {log.q.shape}; {chain.name} needs (samples, {chain.n}).")
     samples, width = len(log.q), 6 if log.control == "ee_twist" else chain.n
     shapes = {"q": (samples, chain.n), "qd": (samples, chain.n), "command": (samples - 1, width)}
     for key, shape in shapes.items():

@@ -55,7 +55,8 @@ def test_an_existing_log_is_kept_unless_told_otherwise(capsys, log):
     ("argv", "words"),
     [
         (["record", "--robot", "planar3", "--scenario", "storm"], ["storm", "payload"]),
-        (["record", "--robot", "planar3", "--seconds", "0.1"], ["0.1 s", "at least 1 s"]),
+        (["record", "--robot", "planar3", "--seconds", "0.1"], ["0.1 s", "1 to 600 s"]),
+        (["record", "--robot", "planar3", "--seconds", "nan"], ["nan s"]),
         (["record", "--robot", "planar3", "--out", "log.csv"], ["log.csv", ".npz"]),
         (["record", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
         (["record", "--robot", "planar3", "--control-dt", "0.0033"], ["0.0033"]),

@@ -41,6 +41,7 @@ def broken(key, sample, value):
         (broken("command", 3, np.inf), "command is not finite at sample 3"),
         (broken("q", 5, 9.0), "beyond its limit at sample 5"),
         ({"q": np.zeros((201, 4))}, r"q has shape \(201, 4\)"),
+        ({"q": np.zeros(201)}, r"q has shape \(201,\)"),
         ({"command": np.zeros((201, 3))}, r"command has shape \(201, 3\)"),
         ({"q": np.zeros((4, 3)), "qd": np.zeros((4, 3)), "command": np.zeros((3, 3))}, "has 4 samples"),
         ({"control": "position"}, "'position'"),
