@@ -41,8 +41,10 @@ class Args:
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
-    seeds: int = 20
-    """Repetitions of every case."""
+    seeds: int = 50
+    """Repetitions of every case of the payload."""
+    joint_seeds: int = 20
+    """Repetitions of the case in which everything is estimated."""
     seconds: float = 5.0
     """Duration of the excitation, s."""
     out: Path = Path("runs/identify")
@@ -68,6 +70,7 @@ def row(fits: list[Identification], truths: list[np.ndarray], seconds: list[floa
     mass, centre = 100 * np.abs(error[:, 0]) / LOAD.payload_mass, 1000 * np.linalg.norm(error[:, 1:4], axis=1)
     names = [item.name for item in fits[0].items]
     return {
+        "seeds": len(fits),
         "mass_error_percent": {"median": np.median(mass), "max": mass.max()},
         "centre_error_mm": {"median": np.median(centre), "max": centre.max()},
         "coverage": dict(zip(names, held.mean(axis=0).tolist(), strict=True)),
@@ -113,10 +116,10 @@ def main(args: Args) -> None:
     """Record, identify, print and save."""
     out = store.create_run(args.out, args, overwrite=args.overwrite)
     chain, rows = load_chain(args.robot), {}
-    for name, (groups, noise) in CASES.items():
+    for number, (name, (groups, noise)) in enumerate(CASES.items()):
         fits, truths, seconds = [], [], []
-        for seed in range(args.seeds):
-            scenario = true_plant(chain, groups, noise, seed)
+        for seed in range(args.joint_seeds if len(groups) > 1 else args.seeds):
+            scenario = true_plant(chain, groups, noise, 1000 * number + seed)
             log = record(chain, scenario, seconds=args.seconds, seed=seed)
             started = time.perf_counter()
             fits.append(identify(chain, [replace(log, truth=None)], FitConfig(groups=groups)))
@@ -128,7 +131,7 @@ def main(args: Args) -> None:
         print(f"  {np.median(seconds[1:]):.1f} s, first {seconds[0]:.1f} s", flush=True)
         if name == DRAWN:
             draw(fits, truths[0], out / "identify.png")
-    facts = {"seeds": args.seeds, "seconds": args.seconds, "payload_kg": LOAD.payload_mass}
+    facts = {"seconds": args.seconds, "payload_kg": LOAD.payload_mass}
     summary = {"rows": rows, **facts, "machine": store.machine(), "versions": store.versions()}
     store.write_json(out / "summary.json", summary)
     store.finish_run(out)

@@ -109,6 +109,7 @@ def identify_block(summary: dict[str, Any]) -> str:
     rows = [
         [
             name,
+            f"{row['seeds']}",
             *(
                 "{median:.2g}, {max:.2g}".format(**{key: factor * x for key, x in row[figure].items()})
                 for figure, factor in (("mass_error_percent", 10 * summary["payload_kg"]), ("centre_error_mm", 1000))
@@ -119,10 +120,10 @@ def identify_block(summary: dict[str, Any]) -> str:
         ]
         for name, row in summary["rows"].items()
     ]
-    head = ["estimated, sensor noise", "mass, g", "centre, µm", "intervals hold", "worst parameter", "one fit"]
+    head = ["estimated, sensor noise", "seeds", "mass, g", "centre, µm", "intervals hold", "worst parameter", "one fit"]
     first = max(row["seconds_first"] for row in summary["rows"].values())
     facts = (
-        f"Deviations from the truth: median and largest of {summary['seeds']} seeds, each with its own excitation of "
+        f"Deviations from the truth: median, largest; every seed has its own noise and excitation of "
         f"{summary['seconds']:g} s. 'Intervals hold': share of 95 % intervals that contain the truth, over all "
         f"parameters and for the worst one. The first fit of a kind compiles and took up to {first:.0f} s."
     )
