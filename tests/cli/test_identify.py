@@ -37,8 +37,8 @@ def test_a_recorded_arm_is_identified_and_can_be_named_as_robot(capsys, log, tmp
     assert content(tmp_path) == before
     heavier = load_chain(tmp_path / "run" / "arm.urdf").mass[-1] - CHAIN.mass[-1]
     assert abs(heavier - truth.payload_mass) < 1e-6
-    argv = ["suite", "shapes", "--robot", tmp_path / "run" / "arm.urdf", "--limit", "1", "--out", "shapes"]
-    assert cli.main([str(word) for word in argv]) == 0
+    argv = ["record", "--robot", str(tmp_path / "run" / "arm.urdf"), "--seconds", "1.0", "--out", "again.npz"]
+    assert cli.main(argv) == 0
     assert cli.main([*IDENTIFY, str(log), "--out", "run", "--overwrite"]) == 0
     assert "payload mass" in capsys.readouterr().out
 
