@@ -6,6 +6,7 @@ carries results, stderr everything else. Exit status: 0 done, 1 something does n
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -39,10 +40,16 @@ AFTER_INTERRUPT["demo"] = "the same command with --overwrite starts anew."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. argv: its words, those of the process if absent. Returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    warnings.showwarning = _warn
     status = guarded(lambda: _run(words), _name(words))
     if argv is None and status == INTERRUPTED:
         _leave_at_once()
     return status
+
+
+def _warn(message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning as one line, without where in the source it was given."""
+    print(f"armctl: {message}", file=sys.stderr)
 
 
 def _leave_at_once() -> None:

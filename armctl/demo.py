@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from armctl import store
@@ -157,7 +158,9 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
         if row["update"] % every < config.tuning.chunk:
             clock.say(f"{name}: update {row['update']}/{config.tuning.updates}, {row['position_rms_mm']:.2f} mm rms")
 
-    return clock.timed(f"train_{name}", lambda: tune(settings, training, out / name, progress=progress))
+    # several are tuned at a time, and programs that span devices must not be started from several threads
+    one = jax.devices()[:1]
+    return clock.timed(f"train_{name}", lambda: tune(settings, training, out / name, progress=progress, devices=one))
 
 
 def _generate(

@@ -1,6 +1,8 @@
 """Forward kinematics and Jacobian of an Arm, batched over leading axes and differentiable."""
 
+import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from armctl import scanform as sf
@@ -43,7 +45,37 @@ def _homogeneous(R, p):
 
 def forward_kinematics(arm: Arm, q: Joint) -> Float[Array, "*batch 4 4"]:
     """World pose of the tip. q: (..., n) rad -> T_world_tip (..., 4, 4)."""
-    return _homogeneous(*_tip(arm, *_poses(arm, q)))
+    return _homogeneous(*_tip_pose_by_jacobian(arm, q))
+
+
+def _tip_pose(arm: Arm, q):
+    return _tip(arm, *_poses(arm, q))
+
+
+_tip_pose_by_jacobian = jax.custom_jvp(_tip_pose)
+LENGTHS = ("R_parent_link", "p_parent_link", "R_last_tip", "p_last_tip")
+
+
+def _tip_pose_jvp(primals, tangents):
+    """The Jacobian times the joint rates: no derivative of the recursion, unless the arm's own lengths are wanted."""
+    (arm, q), (d_arm, dq) = primals, tangents
+    if any(not _is_zero(getattr(d_arm, name)) for name in LENGTHS) or _is_zero(dq):
+        return jax.jvp(_tip_pose, primals, jax.tree.map(_materialize, tangents, is_leaf=_is_zero))
+    links = _poses(arm, q)
+    R, p = _tip(arm, *links)
+    w, dp = (tuple(jnp.sum(x * sf.joint_major(dq), 0) for x in axes) for axes in _joint_twists(arm, links, p))
+    return (R, p), (sf.cross_mat(w, R), dp)
+
+
+_tip_pose_by_jacobian.defjvp(_tip_pose_jvp, symbolic_zeros=True)
+
+
+def _is_zero(tangent) -> bool:
+    return isinstance(tangent, SymbolicZero)
+
+
+def _materialize(tangent):
+    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
 
 
 def link_poses(arm: Arm, q: Joint) -> Float[Array, "*batch n 4 4"]:
@@ -56,17 +88,22 @@ def pose_and_jacobian(arm: Arm, q: Joint) -> tuple[Float[Array, "*batch 4 4"], F
 
     Jacobian rows are linear then angular, world frame, at the tip.
     """
-    R, p = _poses(arm, q)
-    R_tip, p_tip = _tip(arm, R, p)
-    z = tuple(row[2] for row in R)
-    linear = sf.cross(z, tuple(t - x for t, x in zip(p_tip, p, strict=True)))
-    angular = z
-    flag = sf.prismatic_flag(arm, z[0])
-    if flag is not None:
-        linear = sf.add(sf.scale(linear, 1 - flag), sf.scale(z, flag))
-        angular = sf.scale(z, 1 - flag)
+    links = _poses(arm, q)
+    R_tip, p_tip = _tip(arm, *links)
+    angular, linear = _joint_twists(arm, links, p_tip)
     J = jnp.stack([sf.joint_minor(x) for x in (*linear, *angular)], axis=-2)
     return _homogeneous(R_tip, p_tip), J
+
+
+def _joint_twists(arm, links, p_tip):
+    """Angular and linear velocity of the tip per joint rate, world frame, as tuples of (n, ...)."""
+    R, p = links
+    z = tuple(row[2] for row in R)
+    linear = sf.cross(z, tuple(t - x for t, x in zip(p_tip, p, strict=True)))
+    flag = sf.prismatic_flag(arm, z[0])
+    if flag is None:
+        return z, linear
+    return sf.scale(z, 1 - flag), sf.add(sf.scale(linear, 1 - flag), sf.scale(z, flag))
 
 
 def jacobian(arm: Arm, q: Joint) -> Float[Array, "*batch 6 n"]:

@@ -90,6 +90,17 @@ def cross_mat(p: Vec, A: Mat) -> Mat:
     return transpose(tuple(cross(p, col) for col in transpose(A)))
 
 
+def symmetric(six) -> Mat:
+    """The matrix of an upper triangle."""
+    xx, xy, xz, yy, yz, zz = six
+    return ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))
+
+
+def upper(A: Mat) -> tuple:
+    """Upper triangle of a symmetric matrix, row by row."""
+    return (*A[0], *A[1][1:], A[2][2])
+
+
 def outer(a: Vec, b: Vec) -> Mat:
     """a b'."""
     return tuple(tuple(x * y for y in b) for x in a)
@@ -139,3 +150,18 @@ def frame(x) -> tuple[Mat, Vec]:
 def zeros(batch, dtype) -> Vec:
     """The zero vector of a batch."""
     return (jnp.zeros(batch, dtype),) * 3
+
+
+def opaque(f):
+    """f as one operation to JAX's partial evaluation, which would trace the scans in it again at every level of a
+    nested rollout; for functions of array pytrees. `vmap` and reverse derivatives are those of f."""
+    whole = jax.custom_batching.custom_vmap(f)
+
+    @whole.def_vmap
+    def _(size, batched, *args):
+        out = jax.vmap(f, jax.tree.map(lambda b: 0 if b else None, tuple(batched)), axis_size=size)(*args)
+        return out, jax.tree.map(lambda _: True, out)
+
+    derivable = jax.custom_vjp(whole)  # one operation has no derivative that splits into known and unknown
+    derivable.defvjp(lambda *args: jax.vjp(f, *args), lambda pull, cotangent: pull(cotangent))
+    return derivable

@@ -11,6 +11,7 @@ import numpy as np
 
 from armctl.errors import UsageError
 from armctl.urdf_bodies import Bodies
+from armctl.urdf_friction import with_bearable_friction
 from armctl.urdf_limits import read_home, read_limits
 from armctl.urdf_parse import Tree, make_pose, numbers, parse_urdf, rpy_matrix
 from armctl.urdf_shapes import Shape, read_shapes
@@ -128,7 +129,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         T_last_tip, tip_name, notes = T_last_tip @ _extra_tip(tree), tree.extras.get("tip", tip_link), []
     mass, com, inertia, inertia_notes = bodies.inertias()
     shapes, shape_notes = read_shapes(tree, bodies.body_of, bodies.T_body_link)
-    return Chain(
+    chain = Chain(
         name=tree.name,
         source=str(tree.path),
         base=joints[0].parent,
@@ -147,6 +148,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         shapes=shapes,
         notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *shape_notes),
     )
+    return with_bearable_friction(chain)
 
 
 def _extra_tip(tree: Tree) -> np.ndarray:

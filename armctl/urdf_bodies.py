@@ -39,7 +39,7 @@ class Bodies:
     def _collect(self, link: str) -> None:
         for joint in self.tree.below.get(link, []):
             if joint not in self.moving:
-                position = _frozen_position(joint)
+                position = frozen_position(joint)
                 if joint.type != "fixed":
                     text = f"Joint {joint.name!r} ({joint.type}) is not on the way to the tip: frozen at {position:g}"
                     self.notes.append(f"{text} and lumped into what carries it.")
@@ -70,7 +70,7 @@ class Bodies:
         return mass, com, inertia, notes
 
 
-def _frozen_position(joint: Joint) -> float:
+def frozen_position(joint: Joint) -> float:
     """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
     return 0.0 if joint.type == "continuous" or lower <= 0.0 <= upper else 0.5 * (lower + upper)

@@ -9,7 +9,7 @@ import numpy as np
 
 from armctl import rigid
 from armctl.envs.bullet import p, quiet
-from armctl.envs.pose import compose, inverse
+from armctl.envs.pose import compose, inverse, quat_rotate
 from armctl.geometry import matrix_to_pose
 from armctl.urdf import Chain, write_urdf
 
@@ -33,10 +33,9 @@ class ArmBody:
         self.client = p.connect(p.DIRECT)
         if self.client < 0:
             raise RuntimeError("PyBullet has no free physics client: close environments you no longer use.")
-        client = {"physicsClientId": self.client}
-        self.step = partial(p.stepSimulation, **client)
-        self._link_state = partial(p.getLinkState, computeForwardKinematics=1, **client)
-        self._set_state = partial(p.resetJointStatesMultiDof, **client)
+        # Calls that are made often pass everything by position: keywords cost PyBullet 0.3 us and more a call.
+        self.step = partial(p.stepSimulation, self.client)
+        self._set_state = partial(p.resetJointStatesMultiDof, physicsClientId=self.client)
         self.loads = 0
         self.load(chain, gravity)
 
@@ -49,12 +48,16 @@ class ArmBody:
         p.setPhysicsEngineParameter(
             fixedTimeStep=self.physics_dt * steps, numSubSteps=steps if steps > 1 else 0, **client
         )
+        # Sweeps of the solver until joint stops are met to rounding error: with Bullet's default of 50 they give way by
+        # 1e-3 rad when several act at once, and its direct solver forgets how lower and upper stops act on one another.
+        # Where no stop acts this costs nothing.
+        p.setPhysicsEngineParameter(numSolverIterations=1000, solverResidualThreshold=1e-30, **client)
         p.setGravity(*gravity, **client)
         text = write_urdf(_with(chain, self._shape, self._stops))
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
-        self._states = partial(p.getJointStates, self.id, self.joints, **client)
-        # forces: n joint torques of the next step, N m; they last one step
-        self.set_torque = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL, **client)
+        self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
+        self._states = partial(p.getJointStates, self.id, self.joints, self.client)
+        self._torque_control = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL)
         for link in range(-1, chain.n):
             # Bullet would also clamp joint velocities to 100 rad/s without a word
             off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": 1e9}
@@ -65,7 +68,7 @@ class ArmBody:
         self.reset(chain.home, np.zeros(chain.n))
         # Bullet knows a link's centre of mass to double precision, but the frame of the URDF only to single.
         tip = matrix_to_pose(rigid.forward_kinematics(chain, chain.home)).tolist()
-        com, turn = self._link_state(self.id, chain.n - 1)[:2]
+        com, turn = self._last_link()[:2]
         self._tip = compose(*inverse(com, turn), tip[:3], tip[3:])
 
     def reset(self, q, qd) -> None:
@@ -74,19 +77,24 @@ class ArmBody:
         off = {"forces": [0.0] * len(self.joints), "physicsClientId": self.client}
         p.setJointMotorControlArray(self.id, self.joints, p.VELOCITY_CONTROL, **off)
 
-    def place(self, q, qd) -> None:
-        """Set the joint state, q (n,) rad, qd (n,) rad/s, and leave the motors as they are."""
-        self._set_state(self.id, self.joints, [[x] for x in q.tolist()], [[x] for x in qd.tolist()])
+    def place(self, q, qd=None) -> None:
+        """Set the joint state, q (n,) rad and, where it shall change, qd (n,) rad/s; the motors stay as they are."""
+        rates = {} if qd is None else {"targetVelocities": [[x] for x in qd.tolist()]}
+        self._set_state(self.id, self.joints, [[x] for x in q.tolist()], **rates)
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """True joint state: q (n,) rad, qd (n,) rad/s."""
-        q, qd, _, _ = zip(*self._states(), strict=True)
+        q, qd, _, _ = zip(*self._states())  # noqa: B905 (strict costs a tenth of the reading)
         return np.array(q), np.array(qd)
 
-    def driven_state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True joint state with what Bullet reports as torque of its motors in the last step: q, qd, torque (n,)."""
-        q, qd, _, torque = zip(*self._states(), strict=True)
-        return np.array(q), np.array(qd), np.array(torque)
+    def driven_state(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+        """True joint state q, qd (n,), and what Bullet reports as torque of its motors in the last step, n numbers."""
+        q, qd, _, torque = zip(*self._states())  # noqa: B905
+        return np.array(q), np.array(qd), torque
+
+    def set_torque(self, forces: list[float]) -> None:
+        """Joint torques (n) of the next step, N m; they last one step."""
+        self._torque_control(forces, forces, forces, forces, forces, self.client)  # of which Bullet reads one
 
     def apply_wrench(self, force, moment) -> None:
         """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""
@@ -96,7 +104,7 @@ class ArmBody:
 
     def tip(self) -> tuple[tuple, tuple]:
         """Pose of the tip: position (3) m and quaternion xyzw (4), w >= 0, as plain tuples (fast)."""
-        state = self._link_state(self.id, self.joints[-1])
+        state = self._last_link()
         position, quat = compose(state[0], state[1], *self._tip)
         return position, quat if quat[3] >= 0 else tuple(-x for x in quat)
 
@@ -107,10 +115,25 @@ class ArmBody:
         M = p.calculateMassMatrix(self.id, q, **client)
         return np.array(M), np.array(p.calculateInverseDynamics(self.id, q, still, still, **client))
 
+    def inverse_dynamics(self, q, qd, qdd) -> np.ndarray:
+        """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""
+        state = [x.tolist() for x in (q, qd, qdd)]
+        return np.array(p.calculateInverseDynamics(self.id, *state, physicsClientId=self.client))
+
+    def jacobian(self, q) -> np.ndarray:
+        """Geometric Jacobian (6, n) at the tip at q (n,) rad, rows linear then angular, world frame."""
+        still, link = [0.0] * len(self.joints), self.joints[-1]
+        # whatever its manual says, PyBullet takes the point from the joint, along the principal axes of inertia
+        x, y, z, w = p.getDynamicsInfo(self.id, link, physicsClientId=self.client)[4]
+        offset = list(quat_rotate((-x, -y, -z, w), self.chain.T_last_tip[:3, 3].tolist()))
+        parts = p.calculateJacobian(self.id, link, offset, q.tolist(), still, still, physicsClientId=self.client)
+        return np.concatenate([np.array(part) for part in parts])
+
     def distance(self, link_a: int, link_b: int, reach: float) -> float:
         """Distance between the collision shapes of two links, m (negative: depth); `reach` if farther than that."""
-        points = p.getClosestPoints(self.id, self.id, reach, link_a, link_b, physicsClientId=self.client)
-        return min((point[8] for point in points), default=reach)
+        shapes = -1, -1, None, None, None, None  # of the links
+        points = p.getClosestPoints(self.id, self.id, reach, link_a, link_b, *shapes, self.client)
+        return min([point[8] for point in points], default=reach)
 
     def close(self) -> None:
         """Disconnect the physics client."""

@@ -1,7 +1,8 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
 from collections.abc import Callable
-from operator import sub
+from math import hypot, inf
+from operator import le, sub
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from armctl.envs import reward as rewards
 from armctl.envs.camera import Camera, require_display
 from armctl.envs.command import action_scale, check_action
 from armctl.envs.plant import Plant
-from armctl.envs.pose import first_columns, norm, rotation_error
+from armctl.envs.pose import first_columns, rotation_error
 from armctl.envs.self_collision import SelfCollision
 from armctl.errors import UsageError
 from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
@@ -31,7 +32,7 @@ class ArmEnv(gym.Env):
     """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
 
     Subclasses set `targets`, a sequence of (position, quaternion) pairs of plain numbers, one per control step with
-    `preview` more at its end, in `_start`, and say in `_finished` when an episode is truncated.
+    `preview` more at its end, in `_start`, and `_length`, the control steps after which the episode is truncated.
 
     Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
     q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
@@ -73,6 +74,7 @@ class ArmEnv(gym.Env):
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
         self.targets: Any = ()
+        self._length: float = inf
         self._over = "Call reset() before step()."
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -89,15 +91,12 @@ class ArmEnv(gym.Env):
         self._last_action, self._over = 0.0 * self.action_scale, ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
-        self._draw_window()
+        if self.render_mode == "human":
+            self._show()
         return observation, info
 
     def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
-        raise NotImplementedError
-
-    def _finished(self) -> bool:
-        """Whether the episode is over."""
         raise NotImplementedError
 
     def step(self, action):
@@ -110,8 +109,9 @@ class ArmEnv(gym.Env):
         self._last_action = action
         observation, errors = self._observe()
         info = self._info(errors, float(change.dot(change)) / change.size)
-        self._draw_window()
-        truncated = self._finished()
+        if self.render_mode == "human":
+            self._show()
+        truncated = self.plant.steps >= self._length
         if truncated:
             self._over = "The episode is over: call reset() before the next step()."
         return observation, float(sum(info["reward_terms"].values())), False, truncated, info
@@ -119,28 +119,31 @@ class ArmEnv(gym.Env):
     def _observe(self):
         """Observation, with the true errors (m, rad) to the current target."""
         plant, now = self.plant, self.plant.steps
-        q, qd = plant.measure()
-        tip = seen = plant.body.tip()
-        if q is not plant.q:  # sensors with noise: what is seen of the tip follows from the measured joints
+        targets = self.targets[now : now + self.preview + 1]
+        q, qd, tip = plant.q, plant.qd, plant.body.tip()
+        seen = tip
+        if plant.noisy:  # what is seen of the tip follows from the measured joints
+            q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             seen = pose[:3], pose[3:]
         row = [*q.tolist(), *qd.tolist(), *seen[0], *first_columns(seen[1])]
         current = len(row)
-        for position, quat in self.targets[now : now + self.preview + 1]:
-            row += _pose_error(position, quat, *seen)
-        position, quat = self.targets[now]
-        error = row[current : current + 6] if seen is tip else _pose_error(position, quat, *tip)
+        for target in targets:
+            row += _pose_error(target, seen)
+        x, y, z, *turn = row[current : current + 6] if seen is tip else _pose_error(targets[0], tip)
         observation = {
             "observation": np.array(row),
-            "achieved_goal": np.array(tip[0] + tip[1]),
-            "desired_goal": np.array((*position, *quat)),
+            "achieved_goal": np.array([*tip[0], *tip[1]]),
+            "desired_goal": np.array([*targets[0][0], *targets[0][1]]),
         }
-        return observation, (norm(error[:3]), norm(error[3:]))
+        return observation, (hypot(x, y, z), hypot(*turn))
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
         q = plant.q.tolist()
-        beyond = max(0.0, *map(sub, self._lower, q), *map(sub, q, self._upper))
+        beyond = 0.0
+        if not (all(map(le, self._lower, q)) and all(map(le, q, self._upper))):
+            beyond = max(*map(sub, self._lower, q), *map(sub, q, self._upper))
         touching = self._touching(plant.q)
         terms = rewards.goal_terms(self.reward, position, angle)
         terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)
@@ -197,10 +200,6 @@ class ArmEnv(gym.Env):
             return None
         return self._show().picture()
 
-    def _draw_window(self) -> None:
-        if self.render_mode == "human":
-            self._show()
-
     def _show(self) -> Camera:
         if self._camera is None:
             self._camera = Camera(self.chain, human=self.render_mode == "human")
@@ -216,10 +215,10 @@ class ArmEnv(gym.Env):
             self._camera = None
 
 
-def _pose_error(position, quat, tip_position, tip_quat) -> tuple:
-    """Position error (m) and rotation vector (rad) from the tip to a target, 6 numbers, world frame."""
-    x, y, z = position
-    a, b, c = tip_position
+def _pose_error(target, tip) -> tuple:
+    """Position error (m) and rotation vector (rad) from the tip's pose to a target's, 6 numbers, world frame."""
+    (x, y, z), quat = target
+    (a, b, c), tip_quat = tip
     return (x - a, y - b, z - c, *rotation_error(quat, tip_quat))
 
 

@@ -9,6 +9,9 @@ from armctl.errors import UsageError
 from armctl.plant.servo import TWIST_LIMIT, ServoConfig, joint_velocity_from_twist
 from armctl.urdf import Chain
 
+# as arrays, because NumPy would make them so at every call
+LOWEST, HIGHEST = np.array(-1.0), np.array(1.0)
+
 
 def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
     """Physical value of a full action: N m, rad/s, rad of target change, or m/s and rad/s of the tip; (n,) or (6,)."""
@@ -31,7 +34,7 @@ def check_action(action, size: int, control: str) -> np.ndarray:
     if not isfinite(values.dot(values)) and not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
         raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
-    return np.minimum(np.maximum(values, -1.0), 1.0)
+    return np.minimum(np.maximum(values, LOWEST), HIGHEST)
 
 
 class Follower:
@@ -43,6 +46,7 @@ class Follower:
 
     def __init__(self, chain: Chain, config: ServoConfig):
         self._chain, self._control = chain, config.control
+        self._lower, self._upper = chain.lower, chain.upper
 
     def reset(self, q: np.ndarray) -> None:
         """Start an episode at q (n,): the first target of position control."""
@@ -51,8 +55,7 @@ class Follower:
     def __call__(self, command: np.ndarray, q: np.ndarray) -> np.ndarray:
         """What the drive follows (n,) on a command taking effect at joint positions q (n,)."""
         if self._control == "position":
-            chain = self._chain
-            self._target = np.minimum(np.maximum(self._target + command, chain.lower), chain.upper)
+            self._target = np.minimum(np.maximum(self._target + command, self._lower), self._upper)
             return self._target
         if self._control == "ee_twist":
             return joint_velocity_from_twist(rigid.jacobian(self._chain, q), command, self._chain.velocity)

@@ -1,13 +1,14 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
 from functools import partial
+from operator import mul
 
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
 from armctl.envs.bullet import p, quiet
 from armctl.plant.scenario import PlantParams
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import AT_LIMIT, ServoConfig
 
 
 class BulletMotors:
@@ -20,37 +21,34 @@ class BulletMotors:
     """
 
     def __init__(self, body: ArmBody, config: ServoConfig):
-        chain, self._body, self._config = body.chain, body, config
+        chain, self._body = body.chain, body
         self._position, self._dt = config.control == "position", config.control_dt
         self._prepared, self._count = 0, config.substeps
-        self._effort, self._reach = chain.effort, chain.velocity / config.position_gain
+        self._still, self._gain = [0.0] * chain.n, config.position_gain * config.physics_dt
+        self._busy = 0.99 / chain.n
+        self._reach = chain.velocity / config.position_gain
         self._back = -self._reach
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
         """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
+        self._reported = tuple(self._still)
         if self._prepared == self._body.loads:
             return
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._forces = (self._body.chain.effort * params.strength / self._count).tolist()
+        self._limit = self._body.chain.effort * params.strength
+        self._weights = ((self._count / self._limit) ** 2 / len(self._limit)).tolist()  # of squares in the load
+        forces = (self._limit / self._count).tolist()
         # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
         # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
         with quiet():
             p.setPhysicsEngineParameter(
                 constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
             )
-        self._drive = self._bind()
-
-    def _bind(self):
-        """The drive call with all that stays the same for an episode."""
-        body, n = self._body, self._body.chain.n
-        drive = partial(p.setJointMotorControlArray, body.id, body.joints, physicsClientId=body.client)
-        if not self._position:
-            return partial(drive, p.VELOCITY_CONTROL, forces=self._forces)
-        gain = self._config.position_gain * self._config.physics_dt
-        gains = {"positionGains": [gain] * n, "velocityGains": [1.0] * n}
-        return partial(drive, p.POSITION_CONTROL, forces=self._forces, **gains)
+        body, mode = self._body, p.POSITION_CONTROL if self._position else p.VELOCITY_CONTROL
+        self._drive = partial(p.setJointMotorControlArray, body.id, body.joints, mode)
+        self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
     def step(self, goal: np.ndarray, q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
         """Run one control step towards `goal` (n,) rad/s or rad from q (n,) rad; returns q, qd at its end.
@@ -61,16 +59,19 @@ class BulletMotors:
             push(0)
         if self._position:
             target = q + np.minimum(np.maximum(goal - q, self._back), self._reach)
-            self._drive(targetPositions=target.tolist())
+            self._drive(target.tolist(), self._still, *self._settings)
         else:
             velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
-            self._drive(targetVelocities=velocity.tolist())
+            self._drive(self._still, velocity.tolist(), *self._settings)
         self._body.step()
-        q, qd, torque = self._body.driven_state()
-        self.torque = torque * self._count
-        share = self.torque / self._effort
-        square = float(share.dot(share))
-        self.load = square / share.size
-        # the sum of squares is below 1 unless a motor reaches its limit or many are near
-        self.saturation = 0.0 if square < 1.0 else float((np.abs(share) >= 1.0).sum()) / share.size
+        q, qd, self._reported = self._body.driven_state()
+        self.load = sum(map(mul, map(mul, self._reported, self._reported), self._weights))
+        # a motor at its limit shows in the mean square
+        busy = self.load >= self._busy
+        self.saturation = float(np.mean(np.abs(self.torque) >= AT_LIMIT * self._limit)) if busy else 0.0
         return q, qd
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque of the last physics step, (n,) N m."""
+        return np.array(self._reported) * self._count

@@ -8,13 +8,10 @@ from armctl.envs.arm_body import ArmBody
 from armctl.envs.command import Follower
 from armctl.envs.motors import BulletMotors
 from armctl.envs.servo_drive import ServoDrive
-from armctl.errors import UsageError
 from armctl.plant.observe import Measurement, measure
-from armctl.plant.scenario import Scenario, plant_params, true_chain
-from armctl.plant.servo import ServoConfig, neutral_command, pulse_active
+from armctl.plant.scenario import NOMINAL, Scenario, plant_params, true_chain
+from armctl.plant.servo import ServoConfig, check_motor, neutral_command, pulse_active
 from armctl.urdf import Chain
-
-MOTORS = ("servo", "bullet")
 
 
 class Plant:
@@ -24,14 +21,11 @@ class Plant:
     rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
     After `reset` and every `step`: q, qd (n,) true joint state; torque (n,) N m last delivered by the motors;
     saturation: share of joints and physics steps of the control step at the effort limit; load: mean square of torque
-    over effort; steps: control steps since the reset.
+    over effort; steps: control steps since the reset; noisy: whether the sensors are.
     """
 
     def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
-        if motor not in MOTORS:
-            raise UsageError(f"Unknown motor {motor!r}; choose one of {', '.join(MOTORS)}.")
-        if motor == "bullet" and config.control == "torque":
-            raise UsageError("control='torque' needs motor='servo': Bullet's motors take velocities and positions.")
+        check_motor(motor, config.control)
         self.chain, self.config = chain, config
         if motor == "bullet":  # such a motor stops at the limits by itself
             self.body = ArmBody(chain, physics_dt=config.physics_dt, substeps=config.substeps, stops=False)
@@ -40,7 +34,7 @@ class Plant:
         # The drive's model of the arm must not see the payload or the tilted gravity: a second world, never stepped. It
         # also holds the collision shapes, which would slow down every step of the first.
         self.model = ArmBody(chain, collisions=True)
-        self.scenario = Scenario()
+        self.scenario = NOMINAL
         self.params = plant_params(chain, self.scenario)
         self._follow = Follower(chain, config)
         bullet = motor == "bullet"
@@ -56,13 +50,12 @@ class Plant:
         self.drive.reset(self.params)
         self.steps, self.saturation, self.load = 0, 0.0, 0.0
         self.q, self.qd = self.body.state()
-        self.torque = np.zeros(self.chain.n)
         self._pending: deque[np.ndarray] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
         self._follow.reset(self.q)
-        self._noisy = bool(self.params.noise.any())
+        self.noisy = bool(self.params.noise.any())
         self._push = self._apply_wrench if self.params.wrench.any() else None
 
     def step(self, command: np.ndarray) -> None:
@@ -72,8 +65,13 @@ class Plant:
             command = self._pending.popleft()
         drive = self.drive
         self.q, self.qd = drive.step(self._follow(command, self.q), self.q, self.qd, self._push)
-        self.torque, self.saturation, self.load = drive.torque, drive.saturation, drive.load
+        self.saturation, self.load = drive.saturation, drive.load
         self.steps += 1
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque last delivered by the motors, (n,) N m."""
+        return self.drive.torque
 
     def _apply_wrench(self, physics_step: int) -> None:
         """Push the tip if the scenario's pulse covers this physics step of the control step."""
@@ -84,7 +82,7 @@ class Plant:
 
     def measure(self) -> Measurement:
         """Joint state as the sensors report it: q (n,) rad, qd (n,) rad/s; the same until the next step."""
-        if not self._noisy:
+        if not self.noisy:
             return Measurement(self.q, self.qd)
         return measure(self.q, self.qd, self.params.noise, self.params.seed, np.asarray(self.steps, np.uint32))
 

@@ -4,7 +4,7 @@ The same formulas as geometry.py; at this size plain floats are an order of magn
 at every control step. Quaternions are xyzw and unit.
 """
 
-from math import atan2, hypot, sqrt
+from math import atan2, sqrt
 
 
 def quat_multiply(a, b):
@@ -29,8 +29,9 @@ def quat_rotate(quat, v):
 
 def compose(p_a, quat_a, p_b, quat_b):
     """T_a T_b as position (3) and quaternion (4)."""
+    a, b, c = p_a
     x, y, z = quat_rotate(quat_a, p_b)
-    return (p_a[0] + x, p_a[1] + y, p_a[2] + z), quat_multiply(quat_a, quat_b)
+    return (a + x, b + y, c + z), quat_multiply(quat_a, quat_b)
 
 
 def inverse(position, quat):
@@ -66,8 +67,3 @@ def first_columns(quat):
         1 - 2 * (x * x + z * z),
         2 * (y * z + x * w),
     )
-
-
-def norm(v):
-    """Euclidean length of v (3)."""
-    return hypot(*v)

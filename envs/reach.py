@@ -77,12 +77,9 @@ class ReachEnv(ArmEnv):
 
     def _start(self, options):
         q = self._draw()
-        self.plant.model.place(q, 0.0 * q)
+        self.plant.model.place(q)
         self.targets = Held(self.plant.model.tip())
         return self.chain.home, 0.0 * self.chain.home
-
-    def _finished(self) -> bool:
-        return False
 
 
 class Held:

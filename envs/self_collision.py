@@ -25,7 +25,7 @@ class SelfCollision:
 
     def __init__(self, body: ArmBody):
         """body: loaded with collision shapes; it is moved about by the checks."""
-        self._body, self._still = body, np.zeros(body.chain.n)
+        self._body = body
         self._pairs, self._levers = collision_pairs(body.chain)
         self._clearance = np.full(len(self._pairs), -1.0)
         self._where = np.zeros_like(self._levers)
@@ -38,13 +38,12 @@ class SelfCollision:
 
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
-        near = np.vecdot(np.abs(q - self._where), self._levers) >= self._clearance
-        near = near.nonzero()[0].tolist()
-        if not near:
+        near = (np.vecdot(np.abs(q - self._where), self._levers) >= self._clearance).tolist()
+        if True not in near:
             return False
-        self._body.place(q, self._still)
+        self._body.place(q)
         hit = False
-        for k in near:
+        for k in (k for k, doubt in enumerate(near) if doubt):
             distance = self._body.distance(*self._pairs[k], REACH)
             hit |= distance <= 0
             self._clearance[k] = distance
@@ -57,12 +56,12 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
     """Pairs of links (-1 = base) that may meet, and their levers (pairs, n)."""
     shaped = {s.link for s in chain.shapes if s.role == "collision"}
     pairs = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n) if {i, j} <= shaped]
-    body, still = ArmBody(chain, collisions=True), np.zeros(chain.n)
+    body = ArmBody(chain, collisions=True)
     pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
     closest = np.full(len(pairs), REACH)
     lower, upper = joint_box(chain, 0.0)
     for q in np.random.default_rng(0).uniform(lower, upper, (SAMPLES, chain.n)):
-        body.place(q, still)
+        body.place(q)
         closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
     body.close()
     pairs = [pair for pair, distance in zip(pairs, closest, strict=True) if distance < MARGIN]
@@ -76,11 +75,10 @@ def _levers(chain: Chain, base: int, link: int) -> np.ndarray:
     angle times the farthest reach from the axis, of either link: the smaller reach counts.
     """
     owner, center, radius = spheres(chain)
-    first = chain.T_parent_joint[base + 1]
     ends = []
     for own, joints in ((link, range(link, base, -1)), (base, range(base + 1, link + 1))):
         mine = np.array(owner) == own
-        points = center[mine] if own == link else (center[mine] - first[:3, 3]) @ first[:3, :3]
+        points = center[mine] if own == link else _into(chain, base + 1, center[mine])
         ends.append(_reaches(chain, joints, points, radius[mine]))
     return np.minimum(*ends)
 
@@ -91,15 +89,26 @@ def _reaches(chain: Chain, joints: range, center, radius) -> np.ndarray:
     joints: one after the other, beginning at the link of the spheres; center (S, 3) m in the frame of the first.
     """
     levers = np.zeros(chain.n)
-    lever = np.max(np.linalg.norm(center[:, :2], axis=-1) + radius)  # axes are z axes
-    reach = np.max(np.linalg.norm(center, axis=-1) + radius)
     for joint in joints:
-        sliding = chain.joint_types[joint] == "prismatic"
-        levers[joint] = 1.0 if sliding else lever
-        if sliding:
-            reach += np.max(np.abs([chain.lower[joint], chain.upper[joint]]))
-        outer = max(joint, joint + joints.step)  # the frame that leads from this joint to the next
-        if outer < chain.n:
-            reach += np.linalg.norm(chain.T_parent_joint[outer, :3, 3])
-        lever = reach
+        if chain.joint_types[joint] == "prismatic":
+            levers[joint] = 1.0
+            radius = radius + max(abs(chain.lower[joint]), abs(chain.upper[joint]))
+        else:  # a sphere that turns about the z axis stays within a larger one centred on that axis
+            radius = radius + np.linalg.norm(center[:, :2], axis=-1)
+            center = center * [0.0, 0.0, 1.0]
+            levers[joint] = np.max(radius)
+        if joint != joints[-1]:
+            center = _into(chain, joint + 1, center) if joints.step > 0 else _out_of(chain, joint, center)
     return levers
+
+
+def _into(chain: Chain, joint: int, points) -> np.ndarray:
+    """Points (S, 3) of the frame before a joint, in the joint's own at angle 0."""
+    T = chain.T_parent_joint[joint]
+    return (points - T[:3, 3]) @ T[:3, :3]
+
+
+def _out_of(chain: Chain, joint: int, points) -> np.ndarray:
+    """The inverse of `_into`."""
+    T = chain.T_parent_joint[joint]
+    return points @ T[:3, :3].T + T[:3, 3]

@@ -26,6 +26,7 @@ class ServoDrive:
 
     def reset(self, params: PlantParams) -> None:
         """Take over the true plant's actuators and friction."""
+        self.torque = np.zeros(len(self._effort))
         self._strength = params.strength
         joints = (self._effort, params.strength, params.viscous, params.coulomb)
         self._joints = list(zip(*(x.tolist() for x in joints), strict=True))

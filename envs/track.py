@@ -76,7 +76,5 @@ class TrackEnv(ArmEnv):
         if reference is not self.reference:
             poses = [(row[:3], row[3:]) for row in reference.pose.tolist()]
             self.reference, self.targets = reference, poses + [poses[-1]] * self.preview
+            self._length = len(reference.q) - 1
         return reference.q[0], reference.qd[0]
-
-    def _finished(self) -> bool:
-        return self.plant.steps >= len(self.reference.q) - 1

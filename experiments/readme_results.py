@@ -1,6 +1,6 @@
-"""Write the README's result tables from the run folders that `make demo` and env_speed.py leave behind.
+"""Write the README's result tables from the run folders that `make demo` and the scripts here leave behind.
 
-    make demo && python experiments/env_speed.py && python experiments/readme_results.py
+    make demo && for s in env_speed twin_speed ablation readme_results; do python experiments/$s.py; done
 
 Everything between `<!-- results:NAME -->` and `<!-- /results -->` is replaced; a missing run folder leaves its block as
 it is and says so.
@@ -27,10 +27,14 @@ class Args:
     """Run folder of `make demo`."""
     env_speed: Path = Path("runs/env_speed")
     """Folder of env_speed.py."""
+    twin_speed: Path = Path("runs/twin_speed")
+    """Folder of twin_speed.py."""
     ablation: Path = Path("runs/ablation")
     """Folder of ablation.py."""
     identify: Path = Path("runs/identify")
     """Folder of identify.py."""
+    rollout_memory: Path = Path("runs/rollout_memory")
+    """Folder of rollout_memory.py."""
     readme: Path = Path("README.md")
     """File whose marked blocks are rewritten."""
 
@@ -95,6 +99,38 @@ def env_speed_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])
 
 
+def twin_speed_block(summary: dict[str, Any]) -> str:
+    """Throughput of armctl and how many times longer the others take, at the largest batch that most can do."""
+    functions = summary["rows"]["float32"]
+    batches = [batch for batch in next(iter(functions.values())) if 256 <= int(batch) < 20000]
+    peers = list(dict.fromkeys(label for by_batch in functions.values() for b in batches for label in by_batch[b]))
+
+    def cell(cells: dict[str, Any], peer: str) -> str:
+        if peer not in cells:
+            return "–"
+        if peer == "armctl":
+            return f"{cells[peer]['per_second'] / 1e6:.2f} M/s"
+        return f"{cells[peer]['times_slower']:.1f}"
+
+    rows = [
+        [f"{name}, batch {batch}", *(cell(by_batch[batch], peer) for peer in peers)]
+        for name, by_batch in functions.items()
+        for batch in batches
+    ]
+    seconds = summary["compile_seconds"].get("armctl", {}).get("rollout gradient")
+    facts = [
+        "Columns right of armctl: how many times longer, median over the rounds of one run, in float32 (pinocchio and "
+        "MuJoCo: float64); each result was first compared with ours."
+    ]
+    if seconds:
+        facts.append(
+            "The gradient of a closed loop of 50 control steps of 5 physics steps is compiled in "
+            f"{seconds['cold']:.1f} s, in {seconds['warm']:.1f} s from the persistent cache."
+        )
+    lines = [table(["function", *peers], rows), " ".join(facts), source("python experiments/twin_speed.py", summary)]
+    return "\n\n".join(lines)
+
+
 def ablation_block(summary: dict[str, Any]) -> str:
     """Position error of each controller on each preset of the plant."""
     presets = summary["position_rmse_mm"]
@@ -130,11 +166,33 @@ def identify_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/identify.py", summary)])
 
 
+def rollout_memory_block(summary: dict[str, Any]) -> str:
+    """Memory and time of the gradient of a window, kept whole and in segments."""
+    rows = [
+        [
+            f"{row['horizon']}",
+            f"{row['segment']}",
+            f"{row['memory_mb']:.1f}",
+            f"{row['memory_share']:.2f}",
+            f"{row['times_unsegmented']:.2f}",
+        ]
+        for row in summary["rows"]
+    ]
+    head = ["horizon, control steps", "segment", "memory, MB", "share of segment 0", "time / segment 0"]
+    facts = (
+        f"`{summary['controller']}` on {summary['robot']}, {summary['batch']} episodes; memory is what XLA reserves "
+        f"for the gradient's intermediate values, time the median of {summary['repeats']} gradients, segments in turns."
+    )
+    return "\n\n".join([table(head, rows), facts, source("python experiments/rollout_memory.py", summary)])
+
+
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo_block,
     "env_speed": env_speed_block,
+    "twin_speed": twin_speed_block,
     "ablation": ablation_block,
     "identify": identify_block,
+    "rollout_memory": rollout_memory_block,
 }
 
 

@@ -1,6 +1,9 @@
 """Forward kinematics and Jacobian of the JAX side against PyBullet, pinocchio and finite differences."""
 
+from dataclasses import replace
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -90,3 +93,27 @@ def test_batches_are_loops_and_vmap(x64):
             assert value.shape == want.shape
             np.testing.assert_allclose(value, want, atol=1e-14)
             np.testing.assert_allclose(mapped[name], flat[name], atol=1e-14)
+
+
+def test_gradients_of_the_tip_reach_joints_and_lengths(x64):
+    """With and without the arm among what is differentiated: another rule serves each."""
+    chain = random_chain()
+    arm = nameless(Arm.from_chain(chain))
+    q = random_motion(chain, 1)[0][0]
+    weight = np.random.default_rng(1).normal(size=(4, 4))
+
+    def value(p_parent_link, q):
+        moved = replace(arm, p_parent_link=p_parent_link)
+        return jnp.sum(weight * kinematics.forward_kinematics(moved, q))
+
+    both = jax.jit(jax.grad(value, (0, 1)))(arm.p_parent_link, q)
+    alone = jax.jit(jax.grad(value, 1))(arm.p_parent_link, q)
+    np.testing.assert_allclose(both[1], alone, atol=1e-12)
+    evaluate = jax.jit(value)
+    for i, start in enumerate((arm.p_parent_link, q)):
+        direction = np.random.default_rng(2).normal(size=start.shape)
+        ends = [[arm.p_parent_link, q] for _ in range(2)]
+        for sign, end in zip((1, -1), ends, strict=True):
+            end[i] = start + sign * 1e-6 * direction
+        numeric = (evaluate(*ends[0]) - evaluate(*ends[1])) / 2e-6
+        assert worst([np.sum(both[i] * direction)], [numeric]) < 1e-6

@@ -1,13 +1,33 @@
 """Results go to stdout, as a table or as JSON; what is going on goes to stderr."""
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 
 def say(text: str) -> None:
     """One line about what is going on."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def results_only(several: bool) -> Iterator[None]:
+    """Where several processes compute together, keep what their C++ libraries print (gloo does) off stdout."""
+    if not several:
+        yield
+        return
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def show(result: Any, text: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`armctl doctor`: is this machine able to run armctl?"""
+"""`armctl doctor`: is this machine able to run armctl, and is the twin of an arm to be trusted?"""
 
 import os
 import sys
@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 
 from armctl import store
 from armctl.commands.console import say, show, table
@@ -18,6 +20,7 @@ from armctl.urdf import Chain, load_chain
 
 PARITY = 1e-6  # rad, in float64
 Check = Callable[[Chain], str]
+RobotChoice = Annotated[str | None, tyro.conf.arg(metavar="ROBOT|URDF")]
 
 
 @dataclass(frozen=True)
@@ -26,19 +29,33 @@ class DoctorArguments:
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
+    twin: RobotChoice = None
+    """Audit the twin of this arm or URDF against PyBullet instead: parity, gradients, growth of rollouts (a minute)."""
     json: bool = False
     """Print JSON instead of a table."""
 
 
 def run(argv: Sequence[str], prog: str) -> int:
-    """Run every check and print what came of it; returns 1 if one failed."""
+    """Run every check, or the audit of a twin, and print what came of it; returns 1 if something is wrong."""
     arguments = parse(DoctorArguments, argv, prog)
+    if arguments.twin is not None:
+        return audit(arguments.twin, arguments.json)
     chain = load_chain(arguments.robot)
     rows = [judge(name, check, chain) for name, check in CHECKS.items()]
     good = all(row["result"] == "ok" for row in rows)
     end = "everything works" if good else "something is wrong: see the lines marked WRONG"
     show({"ok": good, "checks": rows}, f"{table(rows)}\n\n{end}", arguments.json)
     return 0 if good else 1
+
+
+def audit(robot: str, as_json: bool) -> int:
+    """Audit the twin of a robot and print the findings; returns 1 if the twin is not PyBullet's arm."""
+    from armctl.commands.twin_report import text
+    from armctl.plant.audit import audit_twin
+
+    found = audit_twin(load_chain(robot), say)
+    show(found, text(found), as_json)
+    return 0 if found["ok"] else 1
 
 
 def judge(name: str, check: Check, chain: Chain) -> dict[str, str]:

@@ -10,10 +10,11 @@ import numpy as np
 import tyro
 
 from armctl import store
-from armctl.commands.console import bar, say, show, table
-from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.commands.console import bar, results_only, say, show, table
+from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.controllers.base import CONTROLLERS
 from armctl.errors import UsageError
+from armctl.learn import hosts
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
 from armctl.motion.reference import Reference, load_suite_dir
@@ -36,6 +37,12 @@ class TrainArguments(TuneConfig):
     """Continue an interrupted run with the same settings."""
     json: bool = False
     """Print JSON instead of a table."""
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Train over several machines: address of process 0, a free port; run the same command on every machine."""
+    processes: Limit = None
+    """How many machines; under SLURM the number of tasks, one a node."""
+    process_id: Limit = None
+    """Which of them this is, from 0; under SLURM the task's. Process 0 alone reads and writes the run folder."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,28 @@ def run_tracker(argv: Sequence[str], prog: str) -> int:
 
 
 def run(arguments: TrainArguments) -> int:
-    """Tune, with progress, and print the last training errors."""
-    config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
-    out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
-    check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    """Tune, with progress, and print the last training errors; of several processes the first does."""
+    with results_only(arguments.coordinator is not None):
+        hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
+        config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
+        out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
+        _tune(arguments, config, chain, out)
+    if hosts.is_first():
+        row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
+        show(row, table([row]), arguments.json)
+    return 0
+
+
+def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path) -> None:
+    hosts.on_first(lambda: check_out(out, overwrite=arguments.overwrite, resume=arguments.resume))
     check_names(config, chain)
     motions = training_references(config, chain, arguments.data)
+    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume}
+    if not hosts.is_first():
+        tune(config, motions, out, **options)
+        return
     with bar(config.train.updates, f"tune {config.controller}", "update") as progress:
-        on_chunk = lambda row: advance(progress, row)  # noqa: E731
-        tune(config, motions, out, overwrite=arguments.overwrite, resume=arguments.resume, progress=on_chunk)
-    row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
-    show(row, table([row]), arguments.json)
-    return 0
+        tune(config, motions, out, **options, progress=lambda row: advance(progress, row))
 
 
 def check_names(config: TuneConfig, chain: Chain) -> None:

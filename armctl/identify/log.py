@@ -119,5 +119,5 @@ def check_log(log: RolloutLog, chain: Chain, name: str = "log") -> None:
         sample, joint = np.unravel_index(np.argmax(beyond), beyond.shape)
         raise UsageError(
             f"Log '{name}': {chain.joint_names[joint]} is {beyond[sample, joint]:.3g} rad beyond its limit at sample "
-            f"{sample}, where the arm meets a stop that the twin does not model; cut the log there."
+            f"{sample}, where the arm meets a stop, which a fit leaves out; cut the log there."
         )

@@ -60,7 +60,7 @@ def _step(arm: Arm, config: ServoConfig, items: Parameters, theta, x, command):
     queue = jnp.zeros((*q.shape[:-1], 0, command.shape[-1]), q.dtype)
     state = twin.TwinState(q, qd, q, queue, jnp.zeros(q.shape[:-1], jnp.uint32))
     params = parameters.plant(arm, items, parameters.physical(items, theta))
-    after, _ = twin.step(arm, config, params, state, command, pulses=False)
+    after, _ = twin.step(arm, config, params, state, command, pulses=False, stops=False)
     return jnp.concatenate([after.q, after.qd], axis=-1)
 
 

@@ -42,6 +42,7 @@ class Setting(NamedTuple):
     preview: int
     max_latency: int
     pulses: bool
+    names: tuple[str, ...] = ()  # of the references of the task, for messages
 
 
 def command_scale(setting: Setting):
@@ -76,11 +77,37 @@ def renew(setting: Setting, task: Task, controller, key, episodes: Episodes, hor
     return jax.tree.map(pick, fresh, episodes)
 
 
-def advance(setting: Setting, task: Task, controller, episodes: Episodes, objective: Objective, delta, horizon: int):
+def advance(
+    setting: Setting,
+    task: Task,
+    controller,
+    episodes: Episodes,
+    objective: Objective,
+    delta,
+    horizon: int,
+    segment: int = 0,
+):
     """Roll a window of control steps -> episodes after it, per-step loss (H, B), squared errors (H, B) m^2, rad^2.
 
-    Differentiable in the controller's parameters; the carried state at the window's start is a constant.
+    Differentiable in the controller's parameters; the carried state at the window's start is a constant. segment: the
+    backward pass keeps the episodes at every segment-th step only and rolls the steps between again (Chen et al. 2016);
+    it divides horizon, and 0 keeps everything.
     """
+    step = stepper(setting, task, controller, episodes, objective, delta)
+    if not segment:
+        return jax.lax.scan(step, episodes, length=horizon)
+
+    def stretch(episodes, _):
+        return jax.lax.scan(step, episodes, length=segment)
+
+    # within a scan XLA cannot merge the second roll with the first, so nothing need be done to prevent it
+    again = jax.checkpoint(stretch, prevent_cse=False)
+    after, rows = jax.lax.scan(again, episodes, length=horizon // segment)
+    return after, jax.tree.map(lambda x: x.reshape(horizon, *x.shape[2:]), rows)
+
+
+def stepper(setting: Setting, task: Task, controller, episodes: Episodes, objective: Objective, delta):
+    """One control step of a batch of episodes, as `advance` scans it: step(episodes, _) -> episodes, (loss, errors)."""
     plants = jax.tree.map(lambda x: jnp.asarray(x)[episodes.plant], task.plants)
     bank = jax.tree.map(jnp.asarray, task.bank)
     scale = command_scale(setting)
@@ -89,7 +116,10 @@ def advance(setting: Setting, task: Task, controller, episodes: Episodes, object
         m = twin.measured(plants, episodes.state)
         w = windows(bank, episodes.reference, episodes.step, setting.preview)
         carry, command = controller(episodes.carry, m, w)
-        state, _info = twin.step(setting.arm, setting.servo, plants, episodes.state, command, pulses=setting.pulses)
+        # no stops: the loss keeps joints off their limits, and solving for stops would be compiled into every update
+        state, _info = twin.step(
+            setting.arm, setting.servo, plants, episodes.state, command, pulses=setting.pulses, stops=False
+        )
         target = (w.q[:, 1], w.p[:, 1], w.R[:, 1])
         previous = jnp.where((episodes.state.step == 0)[:, None], command, episodes.command)
         loss, errors = step_loss(objective, setting.arm, scale, delta, (state.q, state.qd), command, previous, target)
@@ -97,4 +127,4 @@ def advance(setting: Setting, task: Task, controller, episodes: Episodes, object
         after = episodes._replace(state=state, carry=carry, command=command, step=episodes.step + 1, alive=alive)
         return after, (jnp.where(alive, loss, 0.0), errors)
 
-    return jax.lax.scan(step, episodes, length=horizon)
+    return step

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from armctl import store
 from armctl.arm import Arm
 from armctl.controllers import base
 from armctl.errors import UsageError
-from armctl.learn.bptt import Learner, NonFiniteError, TrainConfig, begin, train
+from armctl.learn import devices as dv
+from armctl.learn import hosts
+from armctl.learn.bptt import NonFiniteError, train
+from armctl.learn.learner import Learner, TrainConfig, begin, placement
 from armctl.learn.rollout import Setting, Task
 from armctl.motion.reference import Reference
 from armctl.plant.bank import stack_references
@@ -89,46 +92,65 @@ def tune(
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[dict], None] | None = None,
+    devices: Sequence[jax.Device] | None = None,
 ) -> base.Controller:
     """Tune a controller on references of config.robot and write the run folder `out`.
 
-    references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates.
+    references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates;
+    devices: among which the episodes are divided, all of jax.devices() when None. Of several processes (hosts.connect)
+    only the first reads and writes the folder.
     The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
     Returns the tuned controller. Raises UsageError for a folder that exists, or bad settings, and NonFiniteError when
     training breaks down; params.npz then holds the last good parameters.
     """
+    placement(config.train, devices)  # refuses a batch that the devices do not divide before work starts
     chain = load_chain(config.robot)
     arm = Arm.from_chain(chain)
     controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
-    setting = make_setting(arm, controller.control, task, config)
+    setting = make_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references))
-    out = store.create_run(out, record, overwrite=overwrite, resume=resume)
+    out = Path(out)
+    hosts.agree(repr(record))
+    hosts.on_first(lambda: store.create_run(out, record, overwrite=overwrite, resume=resume))
     learner = begin(controller, setting, task, config.train)
-    if resume and (out / "learner.npz").exists():
-        learner = restore(learner, store.load_arrays(out / "learner.npz"))
-    started, last = time.perf_counter(), _last_row(out)
+    if resume:
+        learner = restore(learner, hosts.from_first(lambda: _saved(out, learner), flatten(learner)))
+    started, last = time.perf_counter(), hosts.on_first(lambda: _last_row(out)) or {}
 
     def on_chunk(learner: Learner, row: dict) -> None:
         last.update(row)
-        store.append_rows(out / "metrics.csv", [row])
-        store.save_arrays(out / "learner.npz", flatten(learner))
+        arrays = flatten(learner)
+        hosts.on_first(lambda: _note(out, row, arrays))
         if progress is not None:
             progress(row)
 
     status = "interrupted"
     try:
-        train(controller, setting, task, config.train, learner, on_chunk)
+        train(controller, setting, task, config.train, learner, on_chunk, devices)
         status = "finished"
     except NonFiniteError as error:
         status = str(error)
         raise
     finally:
-        base.save(out, controller)
-        summary = {"status": status, "seconds": time.perf_counter() - started, "last": last}
-        store.write_json(out / "summary.json", summary)
-    store.finish_run(out)
+        if hosts.is_first():
+            base.save(out, controller)
+            summary = {"status": status, "seconds": time.perf_counter() - started, "last": last}
+            store.write_json(out / "summary.json", summary)
+    hosts.on_first(lambda: store.finish_run(out))
     return controller
+
+
+def _saved(out: Path, learner: Learner) -> dict[str, np.ndarray]:
+    """The learner of a run that is resumed, flat; the one given where the run was stopped before it saved any."""
+    path = out / "learner.npz"
+    return flatten(restore(learner, store.load_arrays(path)) if path.exists() else learner)
+
+
+def _note(out: Path, row: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Keep a row of metrics and the learner after it."""
+    store.append_rows(out / "metrics.csv", [row])
+    store.save_arrays(out / "learner.npz", arrays)
 
 
 def _last_row(out: Path) -> dict:
@@ -160,7 +182,7 @@ def _shallow(config: TuneConfig) -> dict:
 def flatten(learner: Learner) -> dict[str, np.ndarray]:
     """A learner as a flat dictionary of arrays."""
     leaves = jax.tree.leaves(learner._replace(key=jax.random.key_data(learner.key)))
-    return {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {f"{i:04d}": dv.gathered(leaf) for i, leaf in enumerate(leaves)}
 
 
 def restore(like: Learner, arrays: dict[str, np.ndarray]) -> Learner:

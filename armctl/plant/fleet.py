@@ -1,6 +1,7 @@
 """Episodes of many twin arms as pure functions: start, step, observe, reward. `vector.py` is the Gymnasium side."""
 
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ import numpy as np
 from armctl import geometry, kinematics
 from armctl.arm import Arm
 from armctl.motion import collision
-from armctl.plant import twin
+from armctl.plant import bullet_twin, twin
 from armctl.plant.observe import Measurement, observation_vector
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 
 Array = Any
+MOTION = ("qd", "q")
+"""What is watched for entries that are not finite."""
 TOP_SPEED = 100.0
 """Speed at which Bullet caps every joint, rad/s."""
 
@@ -37,6 +40,7 @@ class Setup:
 
     arm: Arm
     config: ServoConfig
+    motor: str  # "servo" or "bullet"
     scale: np.ndarray  # (m,) physical value of a full action
     preview: int
     reward: str
@@ -66,7 +70,8 @@ def step(setup: Setup, tasks: Tasks, fleet: Fleet, action, restart, task, plant)
     """Hold an action for one control step, or, where `restart`, start the episode (task, plant) instead.
 
     action: (B, m) in [-1, 1]; restart: (B,) bool; task, plant: (B,) -> the fleet, and a dictionary of `observation`
-    (dict), `reward` (B,), `truncated` (B,) and `info` (dict of (B,), reward terms nested).
+    (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,), the first
+    entry of MOTION, laid end to end, that is not finite, -1 where all are.
     """
     moved, motion = _move(setup, tasks, fleet, action)
     fleet = jax.tree.map(lambda a, b: _choose(restart, a, b), start(setup, tasks, task, plant), moved)
@@ -75,7 +80,8 @@ def step(setup: Setup, tasks: Tasks, fleet: Fleet, action, restart, task, plant)
     info = _info(setup, fleet, errors, motion)
     reward = jnp.where(restart, 0.0, sum(info["reward_terms"].values()))
     truncated = (fleet.arms.step.astype(jnp.int32) >= tasks.length[fleet.task] - 1) | motion["lost"]
-    return fleet, {"observation": observation, "reward": reward, "truncated": truncated, "info": info}
+    result = {"observation": observation, "reward": reward, "truncated": truncated, "info": info}
+    return fleet, {**result, "broken": jnp.where(motion["lost"], motion["broken"], -1)}
 
 
 def _choose(mask, a, b):
@@ -83,17 +89,23 @@ def _choose(mask, a, b):
 
 
 def _move(setup, tasks, fleet, action):
-    """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion."""
+    """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion.
+
+    The stops that twin.step solves for would be paid for in every step in which any arm of the fleet is at a limit.
+    """
     arm, before = setup.arm, fleet.arms
     params = jax.tree.map(lambda x: x[fleet.plant], tasks.plants)
-    arms, info = twin.step(arm, setup.config, params, before, action * setup.scale, pulses=setup.pulses)
-    lost = ~jnp.all(jnp.isfinite(arms.q) & jnp.isfinite(arms.qd), axis=-1)
+    drive = bullet_twin.step if setup.motor == "bullet" else partial(twin.step, stops=False)
+    arms, info = drive(arm, setup.config, params, before, action * setup.scale, pulses=setup.pulses)
+    bad = ~jnp.isfinite(jnp.concatenate([arms.qd, arms.q], axis=-1))
+    lost = jnp.any(bad, axis=-1)
     q, qd = _choose(lost, before.q, arms.q), _choose(lost, 0 * before.qd, arms.qd)
     outward = jnp.where(q < arm.lower, qd < 0, (q > arm.upper) & (qd > 0))
     beyond = jnp.max(jnp.maximum(arm.lower - q, q - arm.upper), axis=-1)
     q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, jnp.clip(qd, -TOP_SPEED, TOP_SPEED))
     motion = {
         "lost": lost,
+        "broken": jnp.argmax(bad, axis=-1),
         "beyond": jnp.maximum(beyond, 0.0),
         "saturation": info.saturation,
         "load": info.load,

@@ -73,6 +73,9 @@ class Scenario:
                 raise UsageError(f"Scenario.{name} is {getattr(self, name)}; it must be at least 0.")
 
 
+NOMINAL = Scenario()
+
+
 class PlantParams(NamedTuple):
     """The true plant as arrays, the form that plant and twin consume; batches are leading axes."""
 
@@ -151,7 +154,7 @@ def _per_joint(value, chain: Chain, name: str) -> np.ndarray:
 
 
 def _nominal(rng, chain):
-    return Scenario()
+    return NOMINAL
 
 
 def _payload_ideal(rng, chain):

@@ -8,11 +8,14 @@ M and g are the *nominal* model's, sampled once per control step.
 from dataclasses import dataclass
 
 from armctl.errors import UsageError
+from armctl.urdf_friction import FRICTION_VELOCITY
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
-FRICTION_VELOCITY = 0.1
+MOTORS = ("servo", "bullet")
 TWIST_LIMIT = (0.5, 0.5, 0.5, 1.5, 1.5, 1.5)  # m/s, rad/s: full scale of an ee_twist action
 TWIST_DAMPING = 0.05
+AT_LIMIT = 1 - 1e-6
+"""Share of its limit from which a motor counts as saturated where the torque is solved for, and so rounded."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class ServoConfig:
     def substeps(self) -> int:
         """Physics steps per control step."""
         return round(self.control_dt / self.physics_dt)
+
+
+def check_motor(motor: str, control: str) -> None:
+    """Raise UsageError for an unknown motor, and for Bullet's own motors in torque control."""
+    if motor not in MOTORS:
+        raise UsageError(f"Unknown motor {motor!r}; choose one of {', '.join(MOTORS)}.")
+    if motor == "bullet" and control == "torque":
+        raise UsageError("control='torque' needs motor='servo': Bullet's motors take velocities and positions.")
 
 
 def neutral_command(control: str, g):

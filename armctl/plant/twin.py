@@ -1,8 +1,7 @@
 """The twin: the PyBullet plant written in JAX, batched and differentiable.
 
 One physics step is semi-implicit Euler on M(q) qdd + h(q, qd) = tau - friction + external, exactly as Bullet's
-multi-body solver takes it with damping off and inertias read from the file. PyBullet's joint-limit constraint is not
-modelled: the `limit` flag of a step says when the plant would have met it.
+multi-body solver takes it with damping off and inertias read from the file, joint stops included.
 """
 
 from typing import NamedTuple
@@ -14,10 +13,18 @@ from jaxtyping import Bool, Float, UInt32
 from armctl import dynamics, kinematics
 from armctl.arm import Arm
 from armctl.plant import servo
+from armctl.plant.lcp import constrained_velocity
 from armctl.plant.observe import Measurement, measure
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 from armctl.typing import Array
+
+STOP_DEPTH = 0.04
+"""Bullet's threshold of penetration, rad (m), beyond which a stop no longer pushes back."""
+STOP_RATE = 0.2
+"""Bullet's error reduction per physics step."""
+STOP_IMPULSE = 100.0
+"""Largest impulse of a stop in Bullet, N m s."""
 
 
 class TwinState(NamedTuple):
@@ -36,7 +43,7 @@ class TwinInfo(NamedTuple):
     torque: Float[Array, "*batch n"]  # N m delivered by the motors in the last physics step
     saturation: Float[Array, "*batch"]  # share of joints and physics steps that were asked the effort limit or more
     load: Float[Array, "*batch"]  # mean square of the torque asked for (saturated) over the effort limit
-    limit: Bool[Array, "*batch"]  # a joint left its range: from here PyBullet's limit constraint is not followed
+    limit: Bool[Array, "*batch"]  # a joint left its range; with stops=False PyBullet is not followed from here on
 
 
 def reset(
@@ -62,14 +69,15 @@ def step(
     command: Float[Array, "*batch m"],
     *,
     pulses: bool = True,
+    stops: bool = True,
 ) -> tuple[TwinState, TwinInfo]:
     """Hold a command for one control step.
 
     arm: the nominal arm; params: the true plant, unbatched or with the state's batch axes; command: (..., n) N m, rad/s
     or rad of target change, (..., 6) m/s and rad/s for ee_twist; pulses: False when no scenario pushes the tip
-    (cheaper).
+    (cheaper); stops: False when joints may run through their limits (cheaper; info.limit says when one did).
     """
-    command, queue = _delay(state.queue, command, params.latency)
+    command, queue = delayed(state.queue, command, params.latency)
     target = state.target
     if config.control == "position":
         target = command = jnp.clip(target + command, arm.lower, arm.upper)
@@ -78,11 +86,11 @@ def step(
         M, g = dynamics.mass_matrix(arm, state.q), dynamics.gravity(arm, state.q)
     if config.control == "ee_twist":
         command = servo.joint_velocity_from_twist(kinematics.jacobian(arm, state.q), command, arm.velocity)
-    q, qd, *info = _physics(arm, config, params, state, command, M, g, pulses)
+    q, qd, *info = _physics(arm, config, params, state, command, M, g, pulses, stops)
     return TwinState(q, qd, target, queue, state.step + 1), TwinInfo(*info)
 
 
-def _physics(arm, config, params, state, command, M, g, pulses):
+def _physics(arm, config, params, state, command, M, g, pulses, stops):
     """The physics steps of one control step -> q, qd and the fields of TwinInfo."""
     true = arm.with_params(params)
 
@@ -94,6 +102,8 @@ def _physics(arm, config, params, state, command, M, g, pulses):
             count = state.step.astype(q.dtype) * config.substeps + i
             joint = joint + _external_torque(arm, params, q, count, config.physics_dt)
         qd = qd + config.physics_dt * dynamics.forward_dynamics(true, q, qd, joint, params.gravity)
+        if stops:
+            qd = _stopped(arm, true, q, qd, config.physics_dt)
         q = q + config.physics_dt * qd
         # statistics, not part of the motion: no gradient, so that training does not pay for them
         share = jnp.minimum(jnp.abs(jax.lax.stop_gradient(tau)) / arm.effort, 1.0)
@@ -109,6 +119,24 @@ def _physics(arm, config, params, state, command, M, g, pulses):
     return q, qd, applied, saturation / config.substeps, load / config.substeps, limit
 
 
+def _stopped(arm, true, q, free, dt):
+    """Joint velocities after the stops have acted on joints at or beyond their limits, as Bullet resolves them.
+
+    A stop only pushes back: towards a fifth of the way to the limit per physics step, or to rest where a joint is more
+    than STOP_DEPTH beyond it. free: (..., n) rad/s without the stops -> (..., n) rad/s.
+    """
+
+    @jax.checkpoint  # so that a step without stops keeps nothing for the backward pass of one with stops
+    def push(true, q, free):
+        depth = jnp.clip(q, arm.lower, arm.upper) - q
+        wanted = jnp.where(jnp.abs(depth) < STOP_DEPTH, STOP_RATE * depth / dt, 0.0)
+        lower, upper = -STOP_IMPULSE * (q >= arm.upper), STOP_IMPULSE * (q <= arm.lower)
+        return constrained_velocity(dynamics.mass_matrix(true, q), free, wanted, lower, upper)[0]
+
+    beyond = (q <= arm.lower) | (q >= arm.upper)
+    return jax.lax.cond(jnp.any(beyond), push, lambda true, q, free: free, true, q, free)
+
+
 def _external_torque(arm, params, q, count, physics_dt):
     """Joint torque of the scenario's wrench pulse; the Jacobian is only computed while a pulse is on."""
     active = servo.pulse_active(jnp.asarray(params.pulse), count, physics_dt)
@@ -121,7 +149,7 @@ def _external_torque(arm, params, q, count, physics_dt):
     return jax.lax.cond(jnp.any(active), push, jnp.zeros_like, q)
 
 
-def _delay(queue, command, latency):
+def delayed(queue, command, latency):
     """Push a command on the queue and read the one that takes effect now."""
     if queue.shape[-2] == 0:
         return command, queue

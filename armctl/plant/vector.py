@@ -20,9 +20,9 @@ from armctl.errors import UsageError
 from armctl.geometry import matrix_to_pose
 from armctl.motion.reference import Reference, load_reference
 from armctl.motion.sampling import random_configuration, random_reference
-from armctl.plant import fleet
+from armctl.plant import finite, fleet
 from armctl.plant.scenario import PRESETS, Scenario, plant_params, sample_scenario, stack_params
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import ServoConfig, check_motor
 from armctl.registration import env_ids
 from armctl.urdf import Chain, load_chain
 
@@ -51,7 +51,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
     computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
     `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
-    is truncated. Goals and true plants are drawn at construction, `bank_size` of each; episodes draw from these.
+    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction,
+    `bank_size` of each; episodes draw from these.
     """
 
     def __init__(
@@ -78,12 +79,13 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
 
         The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
-        Raises UsageError for what the twin cannot do: motor="bullet", rendering.
+        Raises UsageError for what the twin cannot do: rendering, motor="bullet" in torque control.
         """
         preview = (4 if task == "track" else 0) if preview is None else preview
-        _check(motor, render_mode, bank_size, preview)
+        _check(motor, control, render_mode, bank_size, preview)
         self.chain, self.dt, self.num_envs = load_chain(robot, tip), control_dt, num_envs
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
+        self._motor = motor
         self._rewards, self.reward = import_module("armctl.envs.reward"), reward
         self._rewards.check_reward(reward)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
@@ -128,6 +130,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         setup = fleet.Setup(
             arm=Arm.from_chain(self.chain).astype(np.float32),
             config=self.config,
+            motor=self._motor,
             scale=self.action_scale.astype(np.float32),
             preview=preview,
             reward=self.reward,
@@ -176,16 +179,20 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self._fleet, out = self._step(self._tasks, self._fleet, actions, self._over, task, plant)
         out = jax.tree.map(_double, jax.device_get(out))
         self._over = out["truncated"].copy()
-        return out["observation"], out["reward"], out["truncated"], _marked(out["info"], count)
+        info, broken = _marked(out["info"], count), out["broken"]
+        if (broken >= 0).any():
+            info |= {"breakdown": finite.reports(broken, fleet.MOTION, self.chain.n), "_breakdown": broken >= 0}
+        return out["observation"], out["reward"], out["truncated"], info
 
     def compute_reward(self, achieved_goal, desired_goal, info):
         """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
         return self._rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
 
 
-def _check(motor, render_mode, bank_size, preview) -> None:
-    if motor != "servo" or render_mode is not None:
-        raise UsageError('The twin has no motor="bullet" and no rendering; use backend="bullet" for either.')
+def _check(motor, control, render_mode, bank_size, preview) -> None:
+    if render_mode is not None:
+        raise UsageError('The twin does not render; use backend="bullet" to see the arm.')
+    check_motor(motor, control)
     if bank_size < 1:
         raise UsageError(f"bank_size is {bank_size}; give at least 1.")
     if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:

@@ -1,5 +1,7 @@
 """The scalar pose formulas agree with geometry.py; self-collision agrees with checking every pair."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 from armctl import geometry
 from armctl.envs import pose, reward
 from armctl.envs.arm_body import ArmBody
-from armctl.envs.self_collision import REACH, SelfCollision, collision_pairs
+from armctl.envs.self_collision import REACH, SelfCollision, _levers, collision_pairs
 from armctl.motion.sampling import joint_box
 from armctl.urdf import load_chain
+from armctl.urdf_shapes import Shape
+from tests.robots import random_chain
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -68,6 +72,27 @@ def test_levers_bound_how_distances_change(robot):
         change = np.abs(np.subtract(rows[-1], rows[-2]))
         clear = np.minimum(rows[-1], rows[-2]) > 0  # a depth is no distance
         assert np.all((change <= levers @ np.abs(turned - q) + 1e-4) | ~clear)
+    body.close()
+
+
+def test_levers_hold_for_sliding_joints():
+    rng, chain = np.random.default_rng(1), random_chain()
+    poses = geometry.pose_to_matrix(np.concatenate(random_poses(2), axis=-1))
+    shapes = [Shape(link, "collision", "cylinder", (0.03, 0.1), poses[link % 2]) for link in range(-1, chain.n)]
+    chain = replace(chain, shapes=tuple(shapes), lower=np.full(chain.n, -0.5), upper=np.full(chain.n, 0.5))
+    body = ArmBody(chain, collisions=True)
+    pairs = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n)]
+    levers, used = np.array([_levers(chain, *pair) for pair in pairs]), np.zeros((len(pairs), chain.n))
+    for q in rng.uniform(-0.5, 0.5, (40, chain.n)):
+        for joint in range(chain.n):  # by itself, for then the bound is sharpest
+            turned, rows = q + 0.1 * np.eye(chain.n)[joint], []
+            for at in (q, turned):
+                body.place(at)
+                rows.append(np.array([body.distance(*pair, 10.0) for pair in pairs]))
+            change = np.where(np.minimum(*rows) > 0, np.abs(rows[0] - rows[1]), 0.0)
+            assert np.all(change <= 0.1 * levers[:, joint] + 1e-4)
+            used[:, joint] = np.maximum(used[:, joint], change / 0.1)
+    assert np.max(used[levers > 0] / levers[levers > 0]) > 0.9
     body.close()
 
 

@@ -28,7 +28,7 @@ def _rollout(config, params, motion):
         q, qd, qdd = wanted
         pull = qdd + 300 * (q - state.q) + 25 * (qd - state.qd)
         command = qd if config.control == "velocity" else dynamics.inverse_dynamics(arm, state.q, state.qd, pull)
-        state, _ = twin.step(arm, config, params, state, command, pulses=False)
+        state, _ = twin.step(arm, config, params, state, command, pulses=False, stops=False)
         return state, (command, state.q, state.qd)
 
     start = twin.reset(arm, config, motion[0][0], max_latency=2)

@@ -73,6 +73,18 @@ def test_reaching_matches_pybullet_step_for_step():
     bullet.close()
 
 
+def test_bullet_motors_match_pybullet_step_for_step():
+    load = Scenario(payload_mass=1.0, actuator_strength=0.3)
+    reference = random_reference(load_chain("planar3"), np.random.default_rng(0), dt=0.01, duration=0.4)
+    settings = {"control": "velocity", "motor": "bullet", "scenario": load, "reference": reference}
+    bullet = TrackEnv("planar3", **settings)
+    twin = make_vec("armctl/Planar3Track-v0", 2, backend="twin", **settings)
+    assert_same(bullet.reset(seed=0), twin.reset(seed=0), 1)
+    last = follow(bullet, twin, 25, np.random.default_rng(1), 1.0)
+    assert last[4]["torque_saturation"][1] > 0
+    bullet.close()
+
+
 @pytest.fixture(scope="module")
 def torque_arms():
     env = make_vec("armctl/Planar3Track-v0", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
@@ -138,7 +150,8 @@ def test_relabelled_rewards_are_those_of_the_step(torque_arms):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"motor": "bullet"}, "backend"),
+        ({"motor": "bullet", "control": "torque"}, "servo"),
+        ({"motor": "steam"}, "bullet"),
         ({"render_mode": "rgb_array"}, "backend"),
         ({"control": "telepathy"}, "torque"),
         ({"reward": "love"}, "dense"),

@@ -1,0 +1,261 @@
+"""Kinematics and dynamics of the twin against frax, MJX, pinocchio and MuJoCo on the same arm, in one run.
+
+Every peer's result is compared with ours on the same inputs before its time counts; a peer that computes something
+else ends the program. The peers take turns round by round, so that load on the machine falls on all alike; the ratio to
+ours is the median over the rounds, the throughput that of the best round. Compile times come from processes of their
+own (twin_compile.py), first with an empty persistent cache, then with a full one. JAX functions also run on a GPU if
+JAX has one. Peers are no dependencies of armctl: pip install frax mujoco mujoco-mjx pin; what is missing is left out.
+
+    python experiments/twin_speed.py     # prints the table, writes runs/twin_speed/summary.json and twin_speed.png
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import twin_compile
+import twin_peers
+import tyro
+
+from armctl import store
+from armctl.urdf import Chain, load_chain
+
+TOLERANCE = {"float32": 2e-2, "float64": 1e-8}
+"""Largest deviation of a peer from us over the largest entry. Single precision costs forward dynamics many digits."""
+PACKAGES = ("armctl", "jax", "jaxlib", "numpy", "frax", "mujoco", "mujoco-mjx", "pin")
+
+
+@dataclass
+class Args:
+    """What to time, for how long, and where to write."""
+
+    robot: str = "panda"
+    """Arm by name."""
+    batches: tuple[int, ...] = (1, 16, 256, 8192, 65536)
+    """Batch sizes in single precision."""
+    batches_float64: tuple[int, ...] = (256, 8192)
+    """Batch sizes in double precision."""
+    mjx_batches: tuple[int, ...] = (256, 8192)
+    """Batch sizes of MJX, which compiles for ten seconds and more each time; single precision only."""
+    mjx_all: bool = False
+    """Time all functions of MJX, not only mass matrix, forward dynamics and its VJP."""
+    rounds: int = 7
+    """Rounds per function and batch."""
+    budget: float = 1.0
+    """Seconds that one call may take; a peer leaves out the batches for which it would need more."""
+    compile: bool = True
+    """Measure compile times and the gradient of a rollout too."""
+    out: Path = Path("runs/twin_speed")
+    """Folder of summary.json and twin_speed.png."""
+
+
+def inputs(chain: Chain, batch: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Positions inside the limits, velocities up to 1 rad/s, torques (or accelerations) up to 10, each (batch, n)."""
+    rng = np.random.default_rng(batch)
+    low, high = np.maximum(chain.lower, -3.0), np.minimum(chain.upper, 3.0)
+    drawn = [rng.uniform(a, b, (batch, chain.n)) for a, b in ((low, high), (-1.0, 1.0), (-10.0, 10.0))]
+    return tuple(x.astype(dtype) for x in drawn)
+
+
+def deviation(result: Any, reference: Any) -> float:
+    """Largest difference over the largest entry, over the arrays of two results."""
+    pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (result, reference)), strict=True)
+    return max(float(np.abs(np.asarray(a) - b).max() / np.abs(b).max()) for a, b in pairs)
+
+
+def entries(peers: list[twin_peers.Peer], name: str, batch: int, dtype: str) -> list[tuple[str, twin_peers.Peer, Any]]:
+    """(label, peer, device) of everything that is to be timed; a device of None is plain Python."""
+    found: list[tuple[str, twin_peers.Peer, Any]] = []
+    for peer in peers:
+        restricted = peer.batches is not None and (batch not in peer.batches or dtype != "float32")
+        if name not in peer.functions or restricted:
+            continue
+        if not peer.jax:
+            found.append((peer.name, peer, None))
+            continue
+        for kind in dict.fromkeys(("cpu", jax.devices()[0].platform)):
+            found.append((peer.name if kind == "cpu" else f"{peer.name}, {kind}", peer, jax.devices(kind)[0]))
+    return found
+
+
+def prepare(peer: twin_peers.Peer, device: Any, name: str, arguments: tuple) -> Callable:
+    """A call without arguments, compiled and on its device, that ends when the result is there."""
+    f = peer.functions[name]
+    if device is None:
+        doubles = [x.astype(float) for x in arguments]
+        return lambda: f(*doubles)
+    placed = [jax.device_put(x, device) for x in arguments]
+    compiled = jax.jit(f).lower(*placed).compile()
+    return lambda: jax.block_until_ready(compiled(*placed))
+
+
+def first_call(call: Callable, peer: twin_peers.Peer, name: str, arguments: tuple) -> tuple[Any, float]:
+    """Result in the form that is compared, and the seconds of a call."""
+    call()
+    start = time.perf_counter()
+    result = call()
+    seconds = time.perf_counter() - start
+    if name in peer.comparable:
+        result = peer.comparable[name](result, *arguments)
+    return result, seconds
+
+
+def measure(
+    peers: list[twin_peers.Peer], chain: Chain, name: str, batch: int, dtype: str, slow: dict, args: Args
+) -> dict:
+    """Throughput and ratio to ours by label, of one function at one batch. slow: label -> seconds per state so far."""
+    arguments = inputs(chain, batch, dtype)
+    calls: dict[str, Callable] = {}
+    reference = None
+    for label, peer, device in entries(peers, name, batch, dtype):
+        if slow.get(label, 0.0) * batch > args.budget:
+            continue
+        call = prepare(peer, device, name, arguments)
+        result, seconds = first_call(call, peer, name, arguments)
+        reference = jax.tree.map(np.asarray, result) if reference is None else reference
+        if not (error := deviation(result, reference)) < TOLERANCE[dtype]:
+            sys.exit(f"{label} computes another {name}: it differs by {error:.1e} of the largest entry in {dtype}.")
+        calls[label] = call
+        if batch >= 256:  # below, the call itself costs more than its states
+            slow[label] = seconds / batch
+    seconds_of: dict[str, list[float]] = {label: [] for label in calls}
+    for _ in range(args.rounds):
+        for label, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds_of[label].append(time.perf_counter() - start)
+    ours = next(iter(seconds_of.values()))
+    return {
+        label: {
+            "per_second": batch / min(times),
+            "times_slower": statistics.median(t / o for t, o in zip(times, ours, strict=True)),
+        }
+        for label, times in seconds_of.items()
+    }
+
+
+def compile_times(args: Args, names: list[str]) -> dict[str, Any]:
+    """Cold and warm seconds until compiled, by peer and function, and seconds of a rollout's gradient."""
+    script, found = Path(__file__).with_name("twin_compile.py"), {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as cache:
+            command = [sys.executable, str(script), "--peer", name, "--robot", args.robot, "--cache", cache]
+            runs = [json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) for _ in range(2)]
+        cold, warm = (run["seconds"] for run in runs)
+        found[name] = {f: {"cold": cold[f], "warm": warm[f]} for f in cold}
+        found[name][twin_compile.ROLLOUT]["run"] = min(run["run"] for run in runs)
+        if (
+            deviation(
+                np.array(runs[0]["gradient"]), first := np.array(found.setdefault("gradient", runs[0]["gradient"]))
+            )
+            > 2e-2
+        ):
+            sys.exit(
+                f"{name} computes another gradient of the rollout: {runs[0]['gradient']} instead of {first.tolist()}"
+            )
+    found.pop("gradient", None)
+    return found
+
+
+def print_table(rows: dict[str, Any], compiled: dict[str, Any], notes: dict[str, dict[str, str]]) -> None:
+    """Millions per second and how many times longer than armctl in the same rounds, function by function."""
+    for dtype, functions in rows.items():
+        for name, by_batch in functions.items():
+            print(f"\n{name}, {dtype} (millions per second; in brackets: times slower than armctl)")
+            print(f"{'':32s}" + "".join(f"{f'batch {batch}':>20s}" for batch in by_batch))
+            for label in dict.fromkeys(label for cells in by_batch.values() for label in cells):
+                cells = (cells.get(label) for cells in by_batch.values())
+                text = (f"{c['per_second'] / 1e6:10.4f} ({c['times_slower']:6.2f})" if c else "–" for c in cells)
+                note = notes.get(label, {}).get(name)
+                print(f"{label:32s}" + "".join(f"{t:>20s}" for t in text) + (f"   {note}" if note else ""))
+    for peer, functions in compiled.items():
+        print(f"\n{peer}: seconds until compiled, cold / from the persistent cache")
+        for name, seconds in functions.items():
+            run = f"   runs {seconds['run']:.3f} s" if "run" in seconds else ""
+            print(f"{name:32s}{seconds['cold']:8.2f} /{seconds['warm']:6.2f}{run}")
+
+
+def draw(rows: dict[str, Any], path: Path, robot: str) -> None:
+    """Throughput over batch, one panel per function, single precision."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from armctl.bench.palette import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
+
+    labels = list(dict.fromkeys(x for by_batch in rows.values() for cells in by_batch.values() for x in cells))
+    colours = dict(zip(labels, (LEARNED[0], *list(CLASSICAL.values())[:5], *SPARE, *LEARNED[1:]), strict=False))
+    figure, panels = plt.subplots(2, 3, figsize=(11, 6.6), sharex=True, layout="constrained")
+    for axes, (name, by_batch) in zip(panels.flat, rows.items(), strict=True):
+        for label in labels:
+            points = [(batch, c[label]["per_second"]) for batch, c in by_batch.items() if label in c]
+            ours = label.startswith("armctl")
+            style = {"lw": 2.6, "ms": 6, "zorder": 3} if ours else {"lw": 1.4, "ms": 4}
+            axes.loglog(
+                *zip(*points, strict=True), "o-", color=colours[label], label=label, **style
+            ) if points else None
+        axes.set_title(name, loc="left", color=INK, fontsize=11, fontweight="bold")
+        axes.grid(color=GRID, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=MUTED, which="both", length=0)
+        axes.spines[:].set_visible(False)
+    for axes in panels[1]:
+        axes.set_xlabel("batch", color=MUTED, fontsize=10)
+    figure.supylabel("states per second", color=MUTED, fontsize=10)
+    handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.suptitle(f"{robot}, float32 (C and C++ peers: float64)", x=0.01, ha="left", color=INK, fontsize=12)
+    figure.savefig(path, dpi=160)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that took part."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def main(args: Args) -> None:
+    """Measure, print, save and draw."""
+    chain, threads = load_chain(args.robot), int(store.machine()["cores"])
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, Any] = {}
+    for dtype, batches in (("float32", args.batches), ("float64", args.batches_float64)):
+        # made anew for each type: frax rounds its constants as it is made
+        with jax.enable_x64(dtype == "float64"), tempfile.TemporaryDirectory() as folder:
+            peers = twin_peers.peers(chain, Path(folder), threads, args.mjx_batches, args.mjx_all)
+            for name in twin_peers.FUNCTIONS:
+                slow: dict[str, float] = {}
+                for batch in batches:
+                    print(f"{dtype} {name}, batch {batch}", file=sys.stderr, flush=True)
+                    cells = measure(peers, chain, name, batch, dtype, slow, args)
+                    rows.setdefault(dtype, {}).setdefault(name, {})[batch] = cells
+    names = [peer.name for peer in peers if peer.name in ("armctl", "frax")]
+    compiled = compile_times(args, names) if args.compile else {}
+    notes = {peer.name: peer.notes for peer in peers}
+    print_table(rows, compiled, notes)
+    draw(rows["float32"], args.out / "twin_speed.png", args.robot)
+    summary = {"robot": args.robot, "rows": rows, "compile_seconds": compiled, "notes": notes, "threads": threads}
+    devices = [f"{d.platform}: {d.device_kind}" for d in jax.devices()]
+    summary |= {"rounds": args.rounds, "devices": devices, "machine": store.machine(), "versions": versions()}
+    store.write_json(args.out / "summary.json", summary)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
