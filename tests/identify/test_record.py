@@ -93,7 +93,7 @@ def test_friction_of_an_arm_is_written_when_asked(tmp_path):
 
     from armctl.urdf import write_urdf
 
-    chain = replace(CHAIN, damping=np.arange(7.0) / 100, friction=np.arange(7.0) / 10)
+    chain = replace(CHAIN, damping=np.arange(7.0) / 1000, friction=np.arange(7.0) / 1000)
     (tmp_path / "arm.urdf").write_text(write_urdf(chain, friction=True))
     read = read_urdf(tmp_path / "arm.urdf")
     np.testing.assert_array_equal(read.damping, chain.damping)
