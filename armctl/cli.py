@@ -26,6 +26,8 @@ COMMANDS = {
     "train generator": ("generator:run", "train the goal generator"),
     "sample": ("references:run_sample", "propose certified goal trajectories"),
     "suite": ("references:run_suite", "write the references of a named suite"),
+    "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
+    "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }

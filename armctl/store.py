@@ -107,6 +107,11 @@ def write_text(path: str | Path, text: str) -> None:
     _replace(Path(path), text.encode())
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a binary file, such as a picture, atomically."""
+    _replace(Path(path), data)
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; ``UsageError`` in one sentence if it is missing or corrupt."""
     try:

@@ -59,7 +59,7 @@ def _add_shape(link: ET.Element, shape: Shape) -> None:
         ET.SubElement(ET.SubElement(element, "material", name=name), "color", rgba=_text(shape.rgba))
 
 
-def _add_joint(robot: ET.Element, chain: Chain, index: int, parent: str, child: str) -> None:
+def _add_joint(robot: ET.Element, chain: Chain, index: int, parent: str, child: str, friction: bool) -> None:
     joint = ET.SubElement(robot, "joint", name=chain.joint_names[index], type=chain.joint_types[index])
     _add_origin(joint, chain.T_parent_joint[index])
     ET.SubElement(joint, "parent", link=parent)
@@ -70,7 +70,8 @@ def _add_joint(robot: ET.Element, chain: Chain, index: int, parent: str, child: 
         limit |= {"lower": chain.lower[index], "upper": chain.upper[index]}
     ET.SubElement(joint, "limit", {k: repr(float(v)) for k, v in limit.items()})
     # Bullet would apply these itself; the plant applies joint friction explicitly so that the twin can match it.
-    ET.SubElement(joint, "dynamics", damping="0", friction="0")
+    own = (chain.damping[index], chain.friction[index]) if friction else (0.0, 0.0)
+    ET.SubElement(joint, "dynamics", damping=repr(float(own[0])), friction=repr(float(own[1])))
 
 
 def link_names(chain: Chain) -> list[str]:
@@ -87,11 +88,13 @@ def write_urdf(
     mass: np.ndarray | None = None,
     com: np.ndarray | None = None,
     inertia: np.ndarray | None = None,
+    friction: bool = False,
 ) -> str:
     """Canonical URDF text: a fixed base link and n moving links with joint axis "0 0 1", nothing else.
 
     mass (n,) [kg], com (n, 3) [m], inertia (n, 3, 3) [kg m2] about the com replace those of the chain (a payload, an
-    inertia error). Joint damping and friction are written as zero. Load it with URDF_USE_INERTIA_FROM_FILE and
+    inertia error). Joint damping and friction are written as zero, or with `friction` as they are: for files that are
+    read again, not stepped by Bullet. Load it with URDF_USE_INERTIA_FROM_FILE and
     useFixedBase. The tip frame is not a link; `read_urdf` finds it in the <armctl> element.
     """
     mass = chain.mass if mass is None else np.asarray(mass)
@@ -110,6 +113,6 @@ def write_urdf(
         for shape in (s for s in chain.shapes if s.link == index):
             _add_shape(link, shape)
     for index in range(chain.n):
-        _add_joint(robot, chain, index, names[index], names[index + 1])
+        _add_joint(robot, chain, index, names[index], names[index + 1], friction)
     ET.indent(robot)
     return ET.tostring(robot, encoding="unicode") + "\n"

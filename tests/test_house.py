@@ -12,14 +12,14 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {"armctl": ROOT / "armctl", "armctl.envs": ROOT / "envs", "armctl.assets": ROOT / "assets"}
 HEAVY = ("jax", "flax", "optax")
 LAYERS = (
-    {"errors", "typing", "geometry", "store", "registration"},
+    {"errors", "typing", "geometry", "store", "registration", "bench.palette"},
     {"urdf"},
     {"arm", "rigid", "scanform", "plant.scenario"},  # an Arm takes the parameters of a true plant
     {"kinematics", "dynamics"},
     {"motion"},
     {"plant"},
     {"controllers"},
-    {"learn"},
+    {"learn", "identify"},
     {"generator"},
     {"bench"},
     {"cli", "commands", "demo"},

@@ -1,0 +1,78 @@
+"""Logs on disk: what is written is read, and what cannot be a log of the arm is refused in one sentence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from armctl.errors import UsageError
+from armctl.identify.log import check_log, load_log, save_log
+from armctl.urdf import load_chain
+from tests.identify.logs import CHAIN, twin_log
+
+
+def test_a_log_is_read_as_it_was_written(tmp_path):
+    log = twin_log()
+    save_log(log, tmp_path / "log.npz")
+    read = load_log(tmp_path / "log.npz", CHAIN)
+    for name in ("q", "qd", "command"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(log, name))
+    assert (read.config, read.joint_names, read.truth) == (log.config, log.joint_names, log.truth)
+
+
+def test_a_users_own_file_needs_four_entries(tmp_path):
+    log = twin_log()
+    np.savez(tmp_path / "own.npz", q=log.q, qd=log.qd, command=log.command, control_dt=0.01)
+    read = load_log(tmp_path / "own.npz", CHAIN)
+    assert (read.control, read.physics_dt, read.truth, read.joint_names) == ("torque", 0.002, None, ())
+
+
+def broken(key, sample, value):
+    """The log with one entry replaced."""
+    array = getattr(twin_log(), key).copy()
+    array[sample] = value
+    return {key: array}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (broken("q", 7, np.nan), "q is not finite at sample 7"),
+        (broken("command", 3, np.inf), "command is not finite at sample 3"),
+        (broken("q", 5, 9.0), "beyond its limit at sample 5"),
+        ({"q": np.zeros((201, 4))}, r"q has shape \(201, 4\)"),
+        ({"q": np.zeros(201)}, r"q has shape \(201,\)"),
+        ({"command": np.zeros((201, 3))}, r"command has shape \(201, 3\)"),
+        ({"q": np.zeros((4, 3)), "qd": np.zeros((4, 3)), "command": np.zeros((3, 3))}, "has 4 samples"),
+        ({"control": "position"}, "'position'"),
+        ({"control_dt": 0.0033}, "control_dt 0.0033"),
+        ({"joint_names": ("a", "b", "c")}, "joints a, b, c"),
+    ],
+)
+def test_what_cannot_be_a_log_of_the_arm_is_refused(change, words):
+    with pytest.raises(UsageError, match=words):
+        check_log(replace(twin_log(), **change), CHAIN)
+
+
+def test_another_arm_is_refused(tmp_path):
+    save_log(twin_log(), tmp_path / "log.npz")
+    with pytest.raises(UsageError, match="panda needs"):
+        load_log(tmp_path / "log.npz", load_chain("panda"))
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    path = tmp_path / "log.npz"
+    with pytest.raises(UsageError, match="There is no log"):
+        load_log(path, CHAIN)
+    save_log(twin_log(), path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(UsageError, match="not a readable"):
+        load_log(path, CHAIN)
+    np.savez(path, q=twin_log().q)
+    with pytest.raises(UsageError, match="lacks qd, command, control_dt"):
+        load_log(path, CHAIN)
+    np.savez(path, q=twin_log().q, qd=twin_log().qd, command=twin_log().command, control_dt="soon")
+    with pytest.raises(UsageError, match="wrong kind"):
+        load_log(path, CHAIN)
+    with pytest.raises(UsageError, match="saved as"):
+        save_log(twin_log(), tmp_path / "log.csv")
