@@ -46,7 +46,7 @@ def explain(
     i, t = broken.arm, broken.step
     plant = jax.tree.map(lambda x: np.asarray(x)[episodes.plant[i]], task.plants)
     before = jax.tree.map(lambda x, y: (y if t == 0 else x[t - 1])[i], states, episodes.state)
-    broken = finite.refine(setting.arm, setting.servo, plant, before, trace["command"][t, i], broken)
+    broken = finite.refine(setting.arm, setting.servo, plant, before, trace["command"][t, i], broken, stops=False)
     return _introduced(broken, setting, episodes)
 
 

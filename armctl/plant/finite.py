@@ -80,12 +80,20 @@ def first_break(trace: Mapping[str, Array]) -> Breakdown | None:
 
 
 def diagnose(
-    arm: Arm, config: ServoConfig, params: PlantParams, start: TwinState, commands: Array, states: TwinState
+    arm: Arm,
+    config: ServoConfig,
+    params: PlantParams,
+    start: TwinState,
+    commands: Array,
+    states: TwinState,
+    *,
+    stops: bool = True,
 ) -> Breakdown | None:
     """Where a batch of rollouts of `twin.step` first ceased to be finite, to the physics step; None if nowhere.
 
     arm: the nominal arm; params: the true plants, unbatched or (B, ...); start: state before the first step, (B, ...);
-    commands: (T, B, m); states: after every step, (T, B, ...). The control step in which an arm broke is rolled again.
+    commands: (T, B, m); states: after every step, (T, B, ...); stops: as in the rollout's twin.step.
+    The control step in which an arm broke is rolled again.
     """
     broken = first_break({"command": commands, "qd": states.qd, "q": states.q})
     if broken is None:
@@ -94,11 +102,18 @@ def diagnose(
     before = jax.tree.map(lambda x, y: np.asarray(y if t == 0 else x[t - 1])[i], states, start)
     batched = np.ndim(params.mass) > 1
     plant = jax.tree.map(lambda x: np.asarray(x)[i] if batched else np.asarray(x), params)
-    return refine(arm, config, plant, before, np.asarray(commands)[t, i], broken)
+    return refine(arm, config, plant, before, np.asarray(commands)[t, i], broken, stops=stops)
 
 
 def refine(
-    arm: Arm, config: ServoConfig, plant: PlantParams, before: TwinState, command: Array, broken: Breakdown
+    arm: Arm,
+    config: ServoConfig,
+    plant: PlantParams,
+    before: TwinState,
+    command: Array,
+    broken: Breakdown,
+    *,
+    stops: bool = True,
 ) -> Breakdown:
     """A breakdown to the physics step, and the parameter of the plant that is to blame where one is not finite.
 
@@ -111,7 +126,7 @@ def refine(
         return replace(broken, physics_step=first)
 
     def after(count: int) -> Breakdown | None:
-        parts = _part(arm, config, plant, before, command, count)
+        parts = _part(arm, config, plant, before, command, count, stops)
         return first_break({name: x[None, None] for name, x in parts.items()})
 
     # what is not finite stays so: halving finds the physics step with the fewest compiled lengths
@@ -124,17 +139,17 @@ def refine(
     return replace(what, physics_step=first + k)
 
 
-def _part(arm: Arm, config: ServoConfig, plant: PlantParams, before: TwinState, command: Array, count: int) -> dict:
+def _part(arm, config, plant, before, command, count: int, stops: bool) -> dict[str, np.ndarray]:
     """Torque in the last of the first physics steps of a control step, velocity and position after it."""
     # the external push is timed by whole control steps, which are shorter here: its clock starts anew
     pulse = plant.pulse - float(before.step) * config.control_dt
     plant, before = plant._replace(pulse=pulse), before._replace(step=np.zeros_like(before.step))
     short = replace(config, control_dt=count * config.physics_dt)
-    state, info = _compiled(arm, short, plant, before, command)
+    state, info = _compiled(arm, short, plant, before, command, stops=stops)
     return {"torque": np.asarray(info.torque), "qd": np.asarray(state.qd), "q": np.asarray(state.q)}
 
 
-_compiled = jax.jit(twin.step, static_argnums=1)
+_compiled = jax.jit(twin.step, static_argnums=1, static_argnames="stops")
 
 
 def reports(broken: np.ndarray, names: tuple[str, ...], joints: int) -> np.ndarray:

@@ -116,9 +116,9 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
 
     # one copy of the batch per row of the Jacobian: far less to compile than a vmap of the derivative
     def rows(x, target, command, arm, params):
-        copies = [jnp.tile(a, (2 * chain.n, 1, 1)) for a in (x, target, command)]
-        pull = jax.vjp(lambda x: step(x, *copies[1:], arm, params), copies[0])[1]
-        return pull(jnp.eye(2 * chain.n)[:, None] * jnp.ones(x.shape))[0].swapaxes(0, 1)
+        x, target, command = (jnp.tile(a, (2 * chain.n, 1, 1)) for a in (x, target, command))
+        pull = jax.vjp(lambda x: step(x, target, command, arm, params), x)[1]
+        return pull(jnp.eye(2 * chain.n)[:, None] * jnp.ones_like(x))[0].swapaxes(0, 1)
 
     with jax.enable_x64(True):
         arm, params = Arm.from_chain(chain), plant_params(chain, episode.scenario)

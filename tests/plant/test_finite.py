@@ -1,5 +1,7 @@
 """Where a rollout broke: the entry named is the first one that is not finite, and rolling by hand finds the same."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,10 +18,10 @@ SERVO = ServoConfig(control="torque")
 STEPS, BATCH = 6, 4
 
 
-@jax.jit
-def roll(params, start, commands):
+@partial(jax.jit, static_argnames="stops")
+def roll(params, start, commands, stops=True):
     def step(state, command):
-        state, _ = twin.step(ARM, SERVO, params, state, command, pulses=False)
+        state, _ = twin.step(ARM, SERVO, params, state, command, pulses=False, stops=stops)
         return state, state
 
     return jax.lax.scan(step, start, commands)[1]
@@ -58,10 +60,11 @@ def test_the_physics_step_is_that_of_a_rollout_by_hand():
     params, start, commands = setting()
     params.viscous[1:3] = -40.0
     start = start._replace(qd=start.qd + 0.1)
-    broken = finite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands))
+    states = roll(params, start, commands, stops=False)  # joint stops would hold it
+    broken = finite.diagnose(ARM, SERVO, params, start, commands, states, stops=False)
     plant = jax.tree.map(lambda x: x[broken.arm], params)
     one = ServoConfig(control="torque", control_dt=SERVO.physics_dt)  # torque mode: every physics step is alike
-    step = jax.jit(lambda state, command: twin.step(ARM, one, plant, state, command, pulses=False)[0])
+    step = jax.jit(lambda state, command: twin.step(ARM, one, plant, state, command, pulses=False, stops=False)[0])
     state = jax.tree.map(lambda x: x[broken.arm], start)
     for k in range(STEPS * SERVO.substeps):
         state = step(state, commands[k // SERVO.substeps, broken.arm])
