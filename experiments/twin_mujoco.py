@@ -25,7 +25,7 @@ def mujoco_model(chain: Chain) -> Any:
     return model
 
 
-def mjx_peer(chain: Chain, batches: tuple[int, ...], every: bool) -> Peer:
+def mjx_peer(chain: Chain, batches: tuple[int, ...]) -> Peer:
     """MJX, batched by vmap: for each function the stages of mjx.forward that it needs."""
     from mujoco import mjx
 
@@ -61,9 +61,10 @@ def mjx_peer(chain: Chain, batches: tuple[int, ...], every: bool) -> Peer:
     forward = jax.vmap(lambda q, qd, u: mjx.forward(model, data(q, qd, u)).qacc)
     functions = {FK: pose, JAC: jac, ID: inverse, MASS: mass}
     functions = {name: jax.vmap(f) for name, f in functions.items()} | {FD: forward, VJP: with_vjp(forward)}
-    if not every:
-        functions = {name: functions[name] for name in (MASS, FD, VJP)}
-    return Peer("MJX", functions, jax=True, batches=batches, notes={ID: "mjx.inverse", FD: "mjx.forward"})
+    # XLA's newer fusion compiles these functions into programs that take a thousand times as long on a CPU
+    options = {"xla_cpu_use_fusion_emitters": False}
+    notes = {ID: "mjx.inverse", FD: "mjx.forward"}
+    return Peer("MJX", functions, jax=True, batches=batches, cpu_options=options, notes=notes)
 
 
 def mujoco_loop(chain: Chain) -> Peer:

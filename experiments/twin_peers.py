@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,6 +37,8 @@ class Peer:
     """Whether the functions are to be compiled by jax.jit."""
     batches: tuple[int, ...] | None = None
     """The batches that are tried, where not all are: those of a peer that compiles for minutes."""
+    cpu_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the compiler on a CPU, where its own choice serves this peer badly."""
     notes: dict[str, str] = field(default_factory=dict)
     """Function -> what this peer's row computes where it is not just that."""
     comparable: dict[str, Callable] = field(default_factory=dict)
@@ -138,14 +141,14 @@ def symmetric(M, *_):
     return upper + np.triu(upper, 1).swapaxes(-1, -2)
 
 
-def peers(chain: Chain, folder: Path, threads: int, mjx_batches: tuple[int, ...], mjx_all: bool = False) -> list[Peer]:
+def peers(chain: Chain, folder: Path, threads: int, mjx_batches: tuple[int, ...]) -> list[Peer]:
     """This library first, then whichever of the others is installed; the rest is named on stderr."""
     from twin_mujoco import mjx_peer, mujoco_loop, mujoco_rollout
 
     found = [armctl_peer(chain)]
     makers: dict[str, tuple[str, Callable]] = {
         "frax": ("frax", lambda: [frax_peer(chain, folder)]),
-        "mujoco.mjx": ("mujoco-mjx", lambda: [mjx_peer(chain, mjx_batches, mjx_all)]),
+        "mujoco.mjx": ("mujoco-mjx", lambda: [mjx_peer(chain, mjx_batches)]),
         "pinocchio": ("pin", lambda: pinocchio_peers(chain, threads)),
         "mujoco": ("mujoco", lambda: [mujoco_loop(chain), mujoco_rollout(chain, threads)]),
     }

@@ -10,6 +10,7 @@ JAX has one. Peers are no dependencies of armctl: pip install frax mujoco mujoco
 """
 
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -22,9 +23,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else pinocchio's threads spin on the cores after their turn
+
 import jax
 import numpy as np
 import twin_compile
+import twin_output
 import twin_peers
 import tyro
 
@@ -33,6 +37,8 @@ from armctl.urdf import Chain, load_chain
 
 TOLERANCE = {"float32": 2e-2, "float64": 1e-8}
 """Largest deviation of a peer from us over the largest entry. Single precision costs forward dynamics many digits."""
+TURN = 5e-3
+"""Least length of a peer's turn, s: short calls are repeated."""
 PACKAGES = ("armctl", "jax", "jaxlib", "numpy", "frax", "mujoco", "mujoco-mjx", "pin")
 
 
@@ -47,9 +53,7 @@ class Args:
     batches_float64: tuple[int, ...] = (256, 8192)
     """Batch sizes in double precision."""
     mjx_batches: tuple[int, ...] = (256, 8192)
-    """Batch sizes of MJX, which compiles for ten seconds and more each time; single precision only."""
-    mjx_all: bool = False
-    """Time all functions of MJX, not only mass matrix, forward dynamics and its VJP."""
+    """Batch sizes of MJX, which compiles for half a minute each time; single precision only."""
     rounds: int = 7
     """Rounds per function and batch."""
     budget: float = 1.0
@@ -96,7 +100,8 @@ def prepare(peer: twin_peers.Peer, device: Any, name: str, arguments: tuple) -> 
         doubles = [x.astype(float) for x in arguments]
         return lambda: f(*doubles)
     placed = [jax.device_put(x, device) for x in arguments]
-    compiled = jax.jit(f).lower(*placed).compile()
+    options = peer.cpu_options if device.platform == "cpu" else {}
+    compiled = jax.jit(f).lower(*placed).compile(compiler_options=options)
     return lambda: jax.block_until_ready(compiled(*placed))
 
 
@@ -132,9 +137,7 @@ def measure(
     seconds_of: dict[str, list[float]] = {label: [] for label in calls}
     for _ in range(args.rounds):
         for label, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds_of[label].append(time.perf_counter() - start)
+            seconds_of[label].append(turn(call))
     ours = next(iter(seconds_of.values()))
     return {
         label: {
@@ -143,6 +146,15 @@ def measure(
         }
         for label, times in seconds_of.items()
     }
+
+
+def turn(call: Callable) -> float:
+    """Seconds per call of one peer's turn, in which it is called at least once."""
+    count, start = 0, time.perf_counter()
+    while count == 0 or time.perf_counter() - start < TURN:
+        call()
+        count += 1
+    return (time.perf_counter() - start) / count
 
 
 def compile_times(args: Args, names: list[str]) -> dict[str, Any]:
@@ -168,58 +180,6 @@ def compile_times(args: Args, names: list[str]) -> dict[str, Any]:
     return found
 
 
-def print_table(rows: dict[str, Any], compiled: dict[str, Any], notes: dict[str, dict[str, str]]) -> None:
-    """Millions per second and how many times longer than armctl in the same rounds, function by function."""
-    for dtype, functions in rows.items():
-        for name, by_batch in functions.items():
-            print(f"\n{name}, {dtype} (millions per second; in brackets: times slower than armctl)")
-            print(f"{'':32s}" + "".join(f"{f'batch {batch}':>20s}" for batch in by_batch))
-            for label in dict.fromkeys(label for cells in by_batch.values() for label in cells):
-                cells = (cells.get(label) for cells in by_batch.values())
-                text = (f"{c['per_second'] / 1e6:10.4f} ({c['times_slower']:6.2f})" if c else "–" for c in cells)
-                note = notes.get(label, {}).get(name)
-                print(f"{label:32s}" + "".join(f"{t:>20s}" for t in text) + (f"   {note}" if note else ""))
-    for peer, functions in compiled.items():
-        print(f"\n{peer}: seconds until compiled, cold / from the persistent cache")
-        for name, seconds in functions.items():
-            run = f"   runs {seconds['run']:.3f} s" if "run" in seconds else ""
-            print(f"{name:32s}{seconds['cold']:8.2f} /{seconds['warm']:6.2f}{run}")
-
-
-def draw(rows: dict[str, Any], path: Path, robot: str) -> None:
-    """Throughput over batch, one panel per function, single precision."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from armctl.bench.palette import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
-
-    labels = list(dict.fromkeys(x for by_batch in rows.values() for cells in by_batch.values() for x in cells))
-    colours = dict(zip(labels, (LEARNED[0], *list(CLASSICAL.values())[:5], *SPARE, *LEARNED[1:]), strict=False))
-    figure, panels = plt.subplots(2, 3, figsize=(11, 6.6), sharex=True, layout="constrained")
-    for axes, (name, by_batch) in zip(panels.flat, rows.items(), strict=True):
-        for label in labels:
-            points = [(batch, c[label]["per_second"]) for batch, c in by_batch.items() if label in c]
-            ours = label.startswith("armctl")
-            style = {"lw": 2.6, "ms": 6, "zorder": 3} if ours else {"lw": 1.4, "ms": 4}
-            axes.loglog(
-                *zip(*points, strict=True), "o-", color=colours[label], label=label, **style
-            ) if points else None
-        axes.set_title(name, loc="left", color=INK, fontsize=11, fontweight="bold")
-        axes.grid(color=GRID, lw=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=MUTED, which="both", length=0)
-        axes.spines[:].set_visible(False)
-    for axes in panels[1]:
-        axes.set_xlabel("batch", color=MUTED, fontsize=10)
-    figure.supylabel("states per second", color=MUTED, fontsize=10)
-    handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    figure.suptitle(f"{robot}, float32 (C and C++ peers: float64)", x=0.01, ha="left", color=INK, fontsize=12)
-    figure.savefig(path, dpi=160)
-
-
 def versions() -> dict[str, str]:
     """Of Python and of every package that took part."""
     found = {"python": platform.python_version()}
@@ -233,13 +193,14 @@ def versions() -> dict[str, str]:
 
 def main(args: Args) -> None:
     """Measure, print, save and draw."""
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # every result is waited for, of all JAX peers alike
     chain, threads = load_chain(args.robot), int(store.machine()["cores"])
     args.out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Any] = {}
     for dtype, batches in (("float32", args.batches), ("float64", args.batches_float64)):
         # made anew for each type: frax rounds its constants as it is made
         with jax.enable_x64(dtype == "float64"), tempfile.TemporaryDirectory() as folder:
-            peers = twin_peers.peers(chain, Path(folder), threads, args.mjx_batches, args.mjx_all)
+            peers = twin_peers.peers(chain, Path(folder), threads, args.mjx_batches)
             for name in twin_peers.FUNCTIONS:
                 slow: dict[str, float] = {}
                 for batch in batches:
@@ -249,8 +210,8 @@ def main(args: Args) -> None:
     names = [peer.name for peer in peers if peer.name in ("armctl", "frax")]
     compiled = compile_times(args, names) if args.compile else {}
     notes = {peer.name: peer.notes for peer in peers}
-    print_table(rows, compiled, notes)
-    draw(rows["float32"], args.out / "twin_speed.png", args.robot)
+    twin_output.print_table(rows, compiled, notes)
+    twin_output.draw(rows["float32"], args.out / "twin_speed.png", args.robot)
     summary = {"robot": args.robot, "rows": rows, "compile_seconds": compiled, "notes": notes, "threads": threads}
     devices = [f"{d.platform}: {d.device_kind}" for d in jax.devices()]
     summary |= {"rounds": args.rounds, "devices": devices, "machine": store.machine(), "versions": versions()}
