@@ -50,7 +50,11 @@ class Arm:
 
     @classmethod
     def from_chain(cls, chain: urdf.Chain) -> "Arm":
-        """Arrays of a chain read from a URDF."""
+        """Arrays of a chain read from a URDF, each a copy.
+
+        JAX remembers NumPy arrays that a jitted function closes over by their identity, whatever the precision: arms
+        that shared the chain's arrays would break one another where one is used in double and one in single precision.
+        """
         link, center, radius = urdf.spheres(chain)
         same: tuple[str, ...] = (
             "name",
@@ -65,17 +69,17 @@ class Arm:
         )
         same += ("velocity", "acceleration", "jerk", "effort", "home")
         return cls(
-            **{name: getattr(chain, name) for name in same},
+            **{name: _copied(getattr(chain, name)) for name in same},
             sphere_link=tuple(int(i) for i in link),
             sphere_pairs=tuple((int(i), int(j)) for i, j in urdf.sphere_pairs(chain)),
-            R_parent_link=chain.T_parent_joint[:, :3, :3],
-            p_parent_link=chain.T_parent_joint[:, :3, 3],
-            R_last_tip=chain.T_last_tip[:3, :3],
-            p_last_tip=chain.T_last_tip[:3, 3],
+            R_parent_link=chain.T_parent_joint[:, :3, :3].copy(),
+            p_parent_link=chain.T_parent_joint[:, :3, 3].copy(),
+            R_last_tip=chain.T_last_tip[:3, :3].copy(),
+            p_last_tip=chain.T_last_tip[:3, 3].copy(),
             first_moment=chain.mass[:, None] * chain.com,
             inertia=about_origin(chain.mass, chain.com, chain.inertia),
-            sphere_center=np.asarray(center),
-            sphere_radius=np.asarray(radius),
+            sphere_center=np.array(center),
+            sphere_radius=np.array(radius),
         )
 
     def with_params(self, params: PlantParams) -> "Arm":
@@ -83,11 +87,15 @@ class Arm:
         return replace(self, mass=params.mass, first_moment=params.first_moment, inertia=params.inertia)
 
     def astype(self, dtype) -> "Arm":
-        """Every array in one floating-point type."""
+        """Every array in one floating-point type, copied."""
         arrays: dict[str, Any] = {
-            f.name: np.asarray(getattr(self, f.name), dtype) for f in fields(self) if not f.metadata.get("static")
+            f.name: np.array(getattr(self, f.name), dtype) for f in fields(self) if not f.metadata.get("static")
         }
         return replace(self, **arrays)
+
+
+def _copied(value):
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def load_arm(name_or_path: str | Path, tip: str | None = None) -> Arm:

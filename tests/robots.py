@@ -1,7 +1,6 @@
 """Arms for tests: the shipped ones in a form that shares compilations, random chains with sliding joints, pinocchio."""
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import pinocchio as pin
@@ -22,9 +21,8 @@ def nameless(arm: Arm) -> Arm:
     return replace(arm, name="arm", tip="tip", joint_names=names, joint_types=kinds, **bare)
 
 
-@lru_cache
 def plain_arm(robot: str) -> Arm:
-    """A shipped arm without its names."""
+    """A shipped arm without its names; new arrays at every call, so that tests of both precisions do not share any."""
     return nameless(load_arm(robot))
 
 
