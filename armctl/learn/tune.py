@@ -117,17 +117,9 @@ def tune(
     if resume:
         learner = restore(learner, hosts.from_first(lambda: _saved(out, learner), flatten(learner)))
     started, last = time.perf_counter(), hosts.on_first(lambda: _last_row(out)) or {}
-
-    def on_chunk(learner: Learner, row: dict) -> None:
-        last.update(row)
-        arrays = flatten(learner)
-        hosts.on_first(lambda: _note(out, row, arrays))
-        if progress is not None:
-            progress(row)
-
     status = "interrupted"
     try:
-        train(controller, setting, task, config.train, learner, on_chunk, devices)
+        train(controller, setting, task, config.train, learner, _recorder(out, last, progress), devices)
         status = "finished"
     except NonFiniteError as error:
         status = str(error)
@@ -139,6 +131,19 @@ def tune(
             store.write_json(out / "summary.json", summary)
     hosts.on_first(lambda: store.finish_run(out))
     return controller
+
+
+def _recorder(out: Path, last: dict, progress: Callable[[dict], None] | None) -> Callable[[Learner, dict], None]:
+    """What is done after every chunk of updates: files written, the last row remembered, progress told."""
+
+    def on_chunk(learner: Learner, row: dict) -> None:
+        last.update(row)
+        arrays = flatten(learner)
+        hosts.on_first(lambda: _note(out, row, arrays))
+        if progress is not None:
+            progress(row)
+
+    return on_chunk
 
 
 def _saved(out: Path, learner: Learner) -> dict[str, np.ndarray]:
