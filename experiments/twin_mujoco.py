@@ -1,5 +1,7 @@
 """MuJoCo and MJX among the libraries that twin_speed.py times."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -72,7 +74,37 @@ def mujoco_loop(chain: Chain) -> Peer:
     import mujoco
 
     model = mujoco_model(chain)
-    data, last, n = mujoco.MjData(model), model.nbody - 1, model.nv
+    data = mujoco.MjData(model)
+
+    def inverse(q, qd, u):
+        data.qpos[:], data.qvel[:], data.qacc[:] = q, qd, u
+        mujoco.mj_inverse(model, data)
+        return data.qfrc_inverse.copy()
+
+    def forward(q, qd, u):
+        data.qpos[:], data.qvel[:], data.qfrc_applied[:] = q, qd, u
+        mujoco.mj_forward(model, data)
+        return data.qacc.copy()
+
+    functions: dict[str, Callable] = {
+        **{name: partial(_over_positions, f) for name, f in _position_functions(chain, model, data).items()},
+        ID: lambda q, qd, u: [inverse(*x) for x in zip(q, qd, u, strict=True)],
+        FD: lambda q, qd, u: [forward(*x) for x in zip(q, qd, u, strict=True)],
+    }
+    notes = {FK: "mj_kinematics", JAC: "kinematics, comPos, jac", ID: "mj_inverse", FD: "mj_forward"}
+    notes[MASS] = "kinematics, comPos, makeM, fullM"
+    return Peer("MuJoCo, Python loop", functions, notes=notes, comparable={FK: partial(_tips, chain)})
+
+
+def _over_positions(f, q, qd, u):
+    return [f(x) for x in q]
+
+
+def _position_functions(chain: Chain, model: Any, data: Any) -> dict[str, Any]:
+    """The functions of one configuration (n,) alone."""
+    import mujoco
+
+    last, n = model.nbody - 1, model.nv
     linear, angular, full = np.zeros((3, n)), np.zeros((3, n)), np.zeros((n, n))
     p = chain.T_last_tip[:3, 3]
 
@@ -96,32 +128,15 @@ def mujoco_loop(chain: Chain) -> Peer:
         mujoco.mj_fullM(model, data, full)
         return full.copy()
 
-    def inverse(q, qd, u):
-        data.qpos[:], data.qvel[:], data.qacc[:] = q, qd, u
-        mujoco.mj_inverse(model, data)
-        return data.qfrc_inverse.copy()
+    return {FK: pose, JAC: jac, MASS: mass}
 
-    def forward(q, qd, u):
-        data.qpos[:], data.qvel[:], data.qfrc_applied[:] = q, qd, u
-        mujoco.mj_forward(model, data)
-        return data.qacc.copy()
 
-    def tips(rows, *_):
-        T = np.tile(np.eye(4), (len(rows), 1, 1))
-        for k, (position, rotation) in enumerate(rows):
-            T[k, :3, 3], T[k, :3, :3] = position, rotation.reshape(3, 3)
-        return T @ chain.T_last_tip
-
-    functions = {
-        FK: lambda q, qd, u: [pose(x) for x in q],
-        JAC: lambda q, qd, u: [jac(x) for x in q],
-        ID: lambda q, qd, u: [inverse(*x) for x in zip(q, qd, u, strict=True)],
-        MASS: lambda q, qd, u: [mass(x) for x in q],
-        FD: lambda q, qd, u: [forward(*x) for x in zip(q, qd, u, strict=True)],
-    }
-    notes = {FK: "mj_kinematics", JAC: "kinematics, comPos, jac", ID: "mj_inverse", FD: "mj_forward"}
-    notes[MASS] = "kinematics, comPos, makeM, fullM"
-    return Peer("MuJoCo, Python loop", functions, notes=notes, comparable={FK: tips})
+def _tips(chain: Chain, rows, *_):
+    """Tip poses (B, 4, 4) from the last link's."""
+    T = np.tile(np.eye(4), (len(rows), 1, 1))
+    for k, (position, rotation) in enumerate(rows):
+        T[k, :3, 3], T[k, :3, :3] = position, rotation.reshape(3, 3)
+    return T @ chain.T_last_tip
 
 
 def mujoco_rollout(chain: Chain, threads: int) -> Peer:

@@ -123,8 +123,8 @@ def train(
 
     learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
     every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None.
-    Raises NonFiniteError after `patience` non-finite updates in a row; the
-    controller then holds the best parameters until then.
+    Raises NonFiniteError after `patience` non-finite updates in a row; the controller then holds the best parameters
+    until then.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
     learner = place(learner, config, devices)

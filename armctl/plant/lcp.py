@@ -17,7 +17,7 @@ from armctl.plant.servo import matvec
 from armctl.typing import Array
 
 SWEEPS = 3
-"""Most active-set iterations per joint; it stops when nothing changes, for 7 joints after 2 to 5."""
+"""Most active-set iterations per joint; it stops when nothing changes."""
 
 
 def constrained_velocity(

@@ -65,13 +65,10 @@ def replay(chain: Chain, episode: Episode, dtype=np.float64) -> tuple[np.ndarray
 
     with jax.enable_x64(dtype == np.float64):
         arm = Arm.from_chain(chain).astype(dtype)
-        params = jax.tree.map(lambda x: x.astype(dtype) if x.dtype.kind == "f" else x, _params(chain, episode))
+        params = plant_params(chain, episode.scenario)
+        params = jax.tree.map(lambda x: x.astype(dtype) if x.dtype.kind == "f" else x, params)
         q, qd = jax.jit(run)(arm, params, episode.q0.astype(dtype), episode.commands.astype(dtype))
     return np.asarray(q), np.asarray(qd)
-
-
-def _params(chain: Chain, episode: Episode):
-    return jax.tree.map(np.asarray, plant_params(chain, episode.scenario))
 
 
 def torque_parity(chain: Chain, scenario: Scenario | None = None, steps: int = 100, seed: int = 0) -> dict[str, float]:
