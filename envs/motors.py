@@ -1,6 +1,7 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
 from functools import partial
+from math import hypot
 from operator import mul
 
 import numpy as np
@@ -38,7 +39,7 @@ class BulletMotors:
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
         self._limit = self._body.chain.effort * params.strength
-        self._weights = ((self._count / self._limit) ** 2 / len(self._limit)).tolist()  # of squares in the load
+        self._shares = (self._count / self._limit / len(self._limit) ** 0.5).tolist()
         forces = (self._limit / self._count).tolist()
         # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
         # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
@@ -65,7 +66,7 @@ class BulletMotors:
             self._drive(self._still, velocity.tolist(), *self._settings)
         self._body.step()
         q, qd, self._reported = self._body.driven_state()
-        self.load = sum(map(mul, map(mul, self._reported, self._reported), self._weights))
+        self.load = hypot(*map(mul, self._reported, self._shares)) ** 2
         # a motor at its limit shows in the mean square
         busy = self.load >= self._busy
         self.saturation = float(np.mean(np.abs(self.torque) >= AT_LIMIT * self._limit)) if busy else 0.0

@@ -10,45 +10,47 @@ from armctl.urdf import Chain, spheres
 
 REACH = 2.0
 """Distances are measured up to here, m: the farther a pair is known to be apart, the later it is looked at again."""
+CONTACT = 1e-9
+"""What is nearer than this touches, m."""
 SAMPLES, MARGIN = 400, 0.03
 """A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
+PROOF = 300
+"""Boxes of configurations looked at to prove that a pair never meets."""
 
 
 class SelfCollision:
     """Says whether an arm touches itself.
 
-    A pair of links at clearance d, last measured at configuration q0, cannot touch at q while the levers times
-    |q - q0| of the joints between them stay below d; only then is the distance measured again (conservative
-    advancement). Left out are pairs of neighbouring links, pairs whose shapes touch at the home configuration, and
-    pairs that never come near one another in random configurations.
+    Where the clearances d of all pairs of links were measured at q0, a pair with levers a cannot touch while
+    sum_j a_j |q_j - q0_j| < d; only when that fails for one are the distances of all measured again (conservative
+    advancement): the first measurement after a physics step is dear, the others are not, and at a common q0 all are
+    due more rarely. Left out are pairs of neighbouring links, pairs whose shapes touch at the home configuration, and
+    pairs that never meet.
     """
 
     def __init__(self, body: ArmBody):
         """body: loaded with collision shapes; it is moved about by the checks."""
         self._body = body
         self._pairs, self._levers = collision_pairs(body.chain)
-        self._clearance = np.full(len(self._pairs), -1.0)
-        self._where = np.zeros_like(self._levers)
-        self(body.chain.home)
-        self._home = self._clearance.copy()
+        self._measure(body.chain.home)
+        self._home = self._where, self._rates, self._hit
 
     def reset(self) -> None:
         """Start from what is known of the home configuration, where most episodes begin."""
-        self._clearance[:], self._where[:] = self._home, self._body.chain.home
+        self._where, self._rates, self._hit = self._home
 
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
-        near = (np.vecdot(np.abs(q - self._where), self._levers) >= self._clearance).tolist()
-        if True not in near:
-            return False
+        if max(self._rates.dot(np.abs(q - self._where)).tolist(), default=0.0) >= 1:
+            self._measure(q)
+        return self._hit
+
+    def _measure(self, q: np.ndarray) -> None:
+        """Measure all pairs at q (n,): does one touch, and what share of its clearance does each lose per unit (k, n)?"""
         self._body.place(q)
-        hit = False
-        for k in (k for k, doubt in enumerate(near) if doubt):
-            distance = self._body.distance(*self._pairs[k], REACH)
-            hit |= distance <= 0
-            self._clearance[k] = distance
-            self._where[k] = q
-        return hit
+        clearance = [self._body.distance(*pair, REACH) for pair in self._pairs]
+        self._where, self._hit = q.copy(), min(clearance, default=REACH) <= CONTACT
+        self._rates = self._levers / np.maximum(clearance, CONTACT)[:, None]
 
 
 @lru_cache(maxsize=32)
@@ -63,9 +65,31 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
     for q in np.random.default_rng(0).uniform(lower, upper, (SAMPLES, chain.n)):
         body.place(q)
         closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
-    body.close()
     pairs = [pair for pair, distance in zip(pairs, closest, strict=True) if distance < MARGIN]
+    pairs = [pair for pair in pairs if not _never_meet(body, pair, _levers(chain, *pair), (lower, upper))]
+    body.close()
     return pairs, np.array([_levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
+
+
+def _never_meet(body: ArmBody, pair: tuple[int, int], levers: np.ndarray, box: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether it is proven, by halving the box of joint positions (n,), (n,) time and again, that two links never meet.
+
+    Within a box the distance is that at its middle at least, less the levers times half its widths.
+    """
+    boxes = [box]
+    for _ in range(PROOF):
+        if not boxes:
+            return True
+        lower, upper = boxes.pop()
+        middle, change = (lower + upper) / 2, levers * (upper - lower) / 2
+        body.place(middle)
+        distance = body.distance(*pair, REACH)
+        if distance <= CONTACT:
+            return False
+        if distance <= np.sum(change):
+            cut = np.arange(len(levers)) == np.argmax(change)
+            boxes += [(lower, np.where(cut, middle, upper)), (np.where(cut, middle, lower), upper)]
+    return False
 
 
 def _levers(chain: Chain, base: int, link: int) -> np.ndarray:
