@@ -46,7 +46,7 @@ class SelfCollision:
         return self._hit
 
     def _measure(self, q: np.ndarray) -> None:
-        """Measure all pairs at q (n,): does one touch, and what share of its clearance does each lose per unit (k, n)?"""
+        """Measure at q (n,): does a pair touch, and which share of its clearance may each lose per unit, (k, n)?"""
         self._body.place(q)
         clearance = [self._body.distance(*pair, REACH) for pair in self._pairs]
         self._where, self._hit = q.copy(), min(clearance, default=REACH) <= CONTACT

@@ -49,8 +49,7 @@ def twin_step(arm: Arm, chain: Chain) -> Callable:
     free = {"pulses": False, "stops": False}
 
     def step(q, qd, tau):
-        queue, count = jnp.zeros((*q.shape[:-1], 0, arm.n), q.dtype), jnp.zeros(q.shape[:-1], jnp.uint32)
-        state, _ = twin.step(arm, config, plant, twin.TwinState(q, qd, q, queue, count), tau, **free)
+        state, _ = twin.step(arm, config, plant, twin.reset(arm, config, q, qd), tau, **free)
         return state.q, state.qd
 
     return step

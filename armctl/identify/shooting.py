@@ -57,9 +57,8 @@ def cut(chain: Chain, logs: list[RolloutLog], length: int, latency: int) -> Wind
 def _step(arm: Arm, config: ServoConfig, items: Parameters, theta, x, command):
     """One control step of the twin: x (2n,), command (m,) -> (2n,)."""
     q, qd = jnp.split(x, 2, axis=-1)
-    queue = jnp.zeros((*q.shape[:-1], 0, command.shape[-1]), q.dtype)
-    state = twin.TwinState(q, qd, q, queue, jnp.zeros(q.shape[:-1], jnp.uint32))
     params = parameters.plant(arm, items, parameters.physical(items, theta))
+    state = twin.reset(arm, config, q, qd)
     after, _ = twin.step(arm, config, params, state, command, pulses=False, stops=False)
     return jnp.concatenate([after.q, after.qd], axis=-1)
 

@@ -51,30 +51,30 @@ def step(
         lower, upper = ((bound - state.q) / config.control_dt for bound in (arm.lower, arm.upper))
         velocity = jnp.clip(command, lower, upper)
         wanted = lambda q: velocity  # noqa: E731
-    q, qd, impulse, limit = _physics(arm, config, params, state, wanted, pulses)
+    (q, q_rest), qd, impulse, limit = _physics(arm, config, params, state, wanted, pulses)
     torque = impulse / config.physics_dt
     share = jax.lax.stop_gradient(torque) / (arm.effort * params.strength)
     saturation = jnp.mean(jnp.abs(share) >= servo.AT_LIMIT, axis=-1, dtype=q.dtype)
     info = TwinInfo(torque, saturation, jnp.mean(share**2, axis=-1), limit)
-    return TwinState(q, qd, target, queue, state.step + 1), info
+    return TwinState(q, qd, target, queue, state.step + 1, q_rest, jnp.zeros_like(qd)), info
 
 
 def _physics(arm, config, params, state, wanted, pulses):
-    """The physics steps of one control step -> q, qd, last impulses (..., n), and whether a joint left its range."""
+    """The physics steps of one control step -> q with its rest, qd, last impulses (..., n), limit (see TwinInfo)."""
     true, dt = arm.with_params(params), config.physics_dt
     bound = dt * jnp.asarray(arm.effort * params.strength, state.q.dtype)
     push = partial(_push, arm, config, params, state) if pulses else None
 
     def substep(carry, _):
-        q, qd, _, limit = carry
+        (q, rest), qd, _, limit = carry
         external = jnp.zeros_like(q) if push is None else push(q)
         free = qd + dt * dynamics.forward_dynamics(true, q, qd, external, params.gravity)
         qd, impulse = _driven(dynamics.mass_matrix(true, q), free, wanted(q), bound)
-        q = q + dt * qd
+        q, rest = twin.added(q, rest, dt * qd)
         limit = limit | jnp.any((q < arm.lower) | (q > arm.upper), axis=-1)
-        return (q, qd, impulse, limit), None
+        return ((q, rest), qd, impulse, limit), None
 
-    start = (state.q, state.qd, jnp.zeros_like(state.q), jnp.zeros(state.q.shape[:-1], bool))
+    start = ((state.q, state.q_rest), state.qd, jnp.zeros_like(state.q), jnp.zeros(state.q.shape[:-1], bool))
     return jax.lax.scan(substep, start, length=config.substeps)[0]
 
 

@@ -111,7 +111,8 @@ def _move(setup, tasks, fleet, action):
         "load": info.load,
         "action_rate": jnp.mean((action - fleet.action) ** 2, axis=-1),
     }
-    return fleet._replace(arms=arms._replace(q=q, qd=qd), action=action), motion
+    rests = {name: _choose(lost, 0 * q, getattr(arms, name)) for name in ("q_rest", "qd_rest")}
+    return fleet._replace(arms=arms._replace(q=q, qd=qd, **rests), action=action), motion
 
 
 def observe(setup: Setup, tasks: Tasks, fleet: Fleet):

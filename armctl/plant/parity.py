@@ -34,21 +34,29 @@ class Episode:
 def record(
     chain: Chain, config: ServoConfig, scenario: Scenario, policy: Policy, steps: int, *, q0=None, motor: str = "servo"
 ) -> Episode:
-    """Drive PyBullet from rest at q0 (n,), home when None, by a policy for a number of control steps."""
+    """Drive PyBullet from rest at q0 (n,), home when None, by a policy for a number of control steps.
+
+    Start and commands are rounded to single precision, as controllers' are, so that twins of either get the same.
+    """
     from armctl.envs.plant import Plant
 
-    q0 = chain.home if q0 is None else q0
+    q0 = _single(chain.home if q0 is None else q0)
     plant, states, commands = Plant(chain, config, motor), [], []
     try:
         plant.reset(scenario, q0, np.zeros(chain.n))
         for k in range(steps):
-            commands.append(policy(k, plant.q, plant.qd))
+            commands.append(_single(policy(k, plant.q, plant.qd)))
             plant.step(commands[-1])
             states.append((plant.q.copy(), plant.qd.copy()))
     finally:
         plant.close()
     q, qd = (np.array(x) for x in zip(*states, strict=True))
     return Episode(config, scenario, motor, q0, q, qd, np.array(commands))
+
+
+def _single(x) -> np.ndarray:
+    """The nearest numbers of single precision, in double."""
+    return np.asarray(x, np.float32).astype(float)
 
 
 def replay(chain: Chain, episode: Episode, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
