@@ -32,8 +32,8 @@ class SelfCollision:
         """body: loaded with collision shapes; it is moved about by the checks."""
         self._body = body
         self._pairs, self._levers = collision_pairs(body.chain)
-        self._measure(body.chain.home)
-        self._home = self._where, self._rates, self._hit
+        self._home = self._measure(body.chain.home)
+        self.reset()
 
     def reset(self) -> None:
         """Start from what is known of the home configuration, where most episodes begin."""
@@ -42,15 +42,15 @@ class SelfCollision:
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
         if max(self._rates.dot(np.abs(q - self._where)).tolist(), default=0.0) >= 1:
-            self._measure(q)
+            self._where, self._rates, self._hit = self._measure(q)
         return self._hit
 
-    def _measure(self, q: np.ndarray) -> None:
-        """Measure at q (n,): does a pair touch, and which share of its clearance may each lose per unit, (k, n)?"""
+    def _measure(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+        """A copy of q (n,), the share of its clearance each pair may lose per unit (k, n), whether one touches."""
         self._body.place(q)
         clearance = [self._body.distance(*pair, REACH) for pair in self._pairs]
-        self._where, self._hit = q.copy(), min(clearance, default=REACH) <= CONTACT
-        self._rates = self._levers / np.maximum(clearance, CONTACT)[:, None]
+        rates = self._levers / np.maximum(clearance, CONTACT)[:, None]
+        return q.copy(), rates, min(clearance, default=REACH) <= CONTACT
 
 
 @lru_cache(maxsize=32)
