@@ -1,7 +1,7 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
 from collections.abc import Callable
-from math import hypot, inf
+from math import dist, hypot, inf
 from operator import le, sub
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class ArmEnv(gym.Env):
         self.preview, self.dt = preview, control_dt
         self.metadata = self.metadata | {"render_fps": max(1, round(1 / control_dt))}
         self.action_scale = action_scale(self.chain, self.config)
+        self._scale = self.action_scale.tolist()
         self.action_space = Box(-1.0, 1.0, self.action_scale.shape, np.float32)
         wide = lambda size: Box(-BOUND, BOUND, (size,), np.float64)  # noqa: E731
         width = 2 * self.chain.n + 9 + 6 * (preview + 1)
@@ -88,7 +89,7 @@ class ArmEnv(gym.Env):
             raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
         self.plant.reset(self.scenario, q, qd)
         self._touching.reset()
-        self._last_action, self._over = 0.0 * self.action_scale, ""
+        self._last_action, self._over = [0.0] * len(self._scale), ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
         if self.render_mode == "human":
@@ -103,12 +104,12 @@ class ArmEnv(gym.Env):
         """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
         if self._over:
             raise UsageError(self._over)
-        action = check_action(action, len(self.action_scale), self.config.control)
-        self.plant.step(action * self.action_scale)
-        change = action - self._last_action
+        action = check_action(action, len(self._scale), self.config.control)
+        self.plant.step([a * b for a, b in zip(action, self._scale)])  # noqa: B905
+        action_rate = dist(action, self._last_action) ** 2 / len(action)
         self._last_action = action
         observation, errors = self._observe()
-        info = self._info(errors, float(change.dot(change)) / change.size)
+        info = self._info(errors, action_rate)
         if self.render_mode == "human":
             self._show()
         truncated = self.plant.steps >= self._length
@@ -119,18 +120,19 @@ class ArmEnv(gym.Env):
     def _observe(self):
         """Observation, with the true errors (m, rad) to the current target."""
         plant, now = self.plant, self.plant.steps
-        targets = self.targets[now : now + self.preview + 1]
-        q, qd, tip = plant.q, plant.qd, plant.body.tip()
-        seen = tip
+        target, *later = self.targets[now : now + self.preview + 1]
+        tip = position, quat = plant.body.tip()
+        error = seen_error = _pose_error(target, tip)
+        q, qd = plant.q, plant.qd
         if plant.noisy:  # what is seen of the tip follows from the measured joints
             q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
-            seen = pose[:3], pose[3:]
-        error = _pose_error(targets[0], tip)
-        row = [*tip[0], *tip[1], *targets[0][0], *targets[0][1]]
-        row += [*q.tolist(), *qd.tolist(), *seen[0], *first_columns(seen[1])]
-        for target in targets:
-            row += error if target is targets[0] and seen is tip else _pose_error(target, seen)
+            position, quat = pose[:3], pose[3:]
+            seen_error = _pose_error(target, (position, quat))
+        row = [*tip[0], *tip[1], *target[0], *target[1], *q.tolist(), *qd.tolist(), *position, *first_columns(quat)]
+        row += seen_error
+        for goal in later:
+            row += _pose_error(goal, (position, quat))
         values = np.array(row)  # one array and three views cost less than three arrays
         observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
         return observation, (hypot(*error[:3]), hypot(*error[3:]))
@@ -142,8 +144,7 @@ class ArmEnv(gym.Env):
         if not (all(map(le, self._lower, q)) and all(map(le, q, self._upper))):
             beyond = max(*map(sub, self._lower, q), *map(sub, q, self._upper))
         touching = self._touching(plant.q)
-        terms = rewards.goal_terms(self.reward, position, angle)
-        terms |= rewards.motion_terms(self.reward, plant.load, action_rate, beyond, touching)
+        load = plant.load
         return {
             "is_success": bool(rewards.is_success(position, angle)),
             "position_error": position,
@@ -151,7 +152,7 @@ class ArmEnv(gym.Env):
             "joint_limit_violation": beyond,
             "torque_saturation": plant.saturation,
             "self_collision": touching,
-            "reward_terms": terms,
+            "reward_terms": rewards.step_terms(self.reward, position, angle, load, action_rate, beyond, touching),
         }
 
     def compute_reward(self, achieved_goal, desired_goal, info):

@@ -1,5 +1,9 @@
-"""From a normalised action to the physical command of a control mode, and from there to what the drive follows."""
+"""From a normalised action to the physical command of a control mode, and from there to what the drive follows.
 
+Once a step and for one arm: on plain numbers, because a NumPy call costs more than a loop over so few joints.
+"""
+
+from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
@@ -8,9 +12,6 @@ from armctl import rigid
 from armctl.errors import UsageError
 from armctl.plant.servo import TWIST_LIMIT, ServoConfig, joint_velocity_from_twist
 from armctl.urdf import Chain
-
-# as arrays, because NumPy would make them so at every call
-LOWEST, HIGHEST = np.array(-1.0), np.array(1.0)
 
 
 def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
@@ -23,18 +24,18 @@ def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
     }[config.control]
 
 
-def check_action(action, size: int, control: str) -> np.ndarray:
-    """The action (size,) as floats, clipped to [-1, 1]. Raises UsageError for a wrong shape, NaN or infinity."""
-    try:
-        values = np.asarray(action, dtype=float)
-    except (TypeError, ValueError):
-        raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].") from None
-    if values.shape != (size,):
-        raise UsageError(f"The action has shape {values.shape}; control={control!r} takes {size} numbers, ({size},).")
-    if not isfinite(values.dot(values)) and not np.isfinite(values).all():
-        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+def check_action(action, size: int, control: str) -> list[float]:
+    """The action's numbers, clipped to [-1, 1]. Raises UsageError for another shape than (size,), NaN or infinity."""
+    array = np.asarray(action)
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].")
+    if array.shape != (size,):
+        raise UsageError(f"The action has shape {array.shape}; control={control!r} takes {size} numbers, ({size},).")
+    values = array.tolist()
+    if not isfinite(sum(values)) and not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array))[0])
         raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
-    return np.minimum(np.maximum(values, LOWEST), HIGHEST)
+    return [-1.0 if x < -1.0 else 1.0 if x > 1.0 else x for x in values]
 
 
 class Follower:
@@ -46,17 +47,18 @@ class Follower:
 
     def __init__(self, chain: Chain, config: ServoConfig):
         self._chain, self._control = chain, config.control
-        self._lower, self._upper = chain.lower, chain.upper
+        self._lower, self._upper = chain.lower.tolist(), chain.upper.tolist()
 
     def reset(self, q: np.ndarray) -> None:
         """Start an episode at q (n,): the first target of position control."""
-        self._target = q
+        self._target = q.tolist()
 
-    def __call__(self, command: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """What the drive follows (n,) on a command taking effect at joint positions q (n,)."""
+    def __call__(self, command: Sequence[float], q: np.ndarray) -> Sequence[float]:
+        """What the drive follows, n numbers, on a command taking effect at joint positions q (n,)."""
         if self._control == "position":
-            self._target = np.minimum(np.maximum(self._target + command, self._lower), self._upper)
+            moves = zip(self._target, command, self._lower, self._upper)  # noqa: B905 (strict costs a tenth of it)
+            self._target = [low if (x := a + b) < low else high if x > high else x for a, b, low, high in moves]
             return self._target
         if self._control == "ee_twist":
-            return joint_velocity_from_twist(rigid.jacobian(self._chain, q), command, self._chain.velocity)
+            return joint_velocity_from_twist(rigid.jacobian(self._chain, q), np.asarray(command), self._chain.velocity)
         return command

@@ -1,6 +1,7 @@
 """The PyBullet plant: a true arm under a scenario, driven through the shared servo law or Bullet's own motors."""
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,9 +20,8 @@ class Plant:
 
     chain: nominal arm. config: servo and time steps. motor: "servo" (joint torques by the shared law at the physics
     rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
-    After `reset` and every `step`: q, qd (n,) true joint state; torque (n,) N m last delivered by the motors;
-    saturation: share of joints and physics steps of the control step at the effort limit; load: mean square of torque
-    over effort; steps: control steps since the reset; noisy: whether the sensors are.
+    After `reset` and every `step`: q, qd (n,) true joint state; steps: control steps since the reset; noisy: whether the
+    sensors are.
     """
 
     def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
@@ -48,9 +48,9 @@ class Plant:
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
         self.body.reset(q, qd)
         self.drive.reset(self.params)
-        self.steps, self.saturation, self.load = 0, 0.0, 0.0
+        self.steps = 0
         self.q, self.qd = self.body.state()
-        self._pending: deque[np.ndarray] = deque()
+        self._pending: deque[Sequence[float]] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
@@ -58,20 +58,28 @@ class Plant:
         self.noisy = bool(self.params.noise.any())
         self._push = self._apply_wrench if self.params.wrench.any() else None
 
-    def step(self, command: np.ndarray) -> None:
-        """Hold a command for one control step: (n,) N m, rad/s or rad of target change, or (6,) m/s and rad/s."""
+    def step(self, command: Sequence[float]) -> None:
+        """Hold a command for one control step: n numbers in N m, rad/s or rad of target change, or 6 in m/s, rad/s."""
         if self._pending:
             self._pending.append(command)
             command = self._pending.popleft()
-        drive = self.drive
-        self.q, self.qd = drive.step(self._follow(command, self.q), self.q, self.qd, self._push)
-        self.saturation, self.load = drive.saturation, drive.load
+        self.q, self.qd = self.drive.step(self._follow(command, self.q), self.q, self.qd, self._push)
         self.steps += 1
 
     @property
     def torque(self) -> np.ndarray:
         """Torque last delivered by the motors, (n,) N m."""
         return self.drive.torque
+
+    @property
+    def saturation(self) -> float:
+        """Share of joints and physics steps of the last control step at the effort limit."""
+        return self.drive.saturation
+
+    @property
+    def load(self) -> float:
+        """Mean square of torque over effort in the last control step."""
+        return self.drive.load
 
     def _apply_wrench(self, physics_step: int) -> None:
         """Push the tip if the scenario's pulse covers this physics step of the control step."""

@@ -78,17 +78,15 @@ class ReachEnv(ArmEnv):
     def _start(self, options):
         q = self._draw()
         self.plant.model.place(q)
-        self.targets = Held(self.plant.model.tip())
+        self.targets = Held(self.plant.model.tip(), self.preview + 1)
         return self.chain.home, 0.0 * self.chain.home
 
 
 class Held:
-    """A target that never moves, indexed like a list of targets."""
+    """A target that never moves, indexed like a list of targets; every slice has `count` of them."""
 
-    def __init__(self, target):
-        self._target = target
+    def __init__(self, target, count: int):
+        self._targets = [target] * count
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self._target] * (index.stop - index.start)
-        return self._target
+        return self._targets if isinstance(index, slice) else self._targets[0]

@@ -58,17 +58,16 @@ def goal_terms(kind: str, position_error, orientation_error) -> dict:
     }
 
 
-def motion_terms(kind: str, effort: float, action_rate: float, limits: float, collision: float) -> dict:
-    """Weighted terms that do not depend on the goal, from their raw values."""
-    if kind == "sparse":
-        return {}
-    weights = WEIGHTS[kind]
-    return {
-        "effort": weights["effort"] * effort,
-        "action_rate": weights["action_rate"] * action_rate,
-        "limits": weights["limits"] * limits,
-        "collision": weights["collision"] * collision,
-    }
+def step_terms(kind: str, position_error, orientation_error, effort, action_rate, limits, collision) -> dict:
+    """All weighted terms of a step, from their raw values: errors in m and rad, the others as in WEIGHTS."""
+    terms = goal_terms(kind, position_error, orientation_error)
+    if kind == "dense":
+        weights = WEIGHTS[kind]
+        terms["effort"] = weights["effort"] * effort
+        terms["action_rate"] = weights["action_rate"] * action_rate
+        terms["limits"] = weights["limits"] * limits
+        terms["collision"] = weights["collision"] * collision
+    return terms
 
 
 def compute_reward(kind: str, achieved, desired, info) -> np.ndarray | float:

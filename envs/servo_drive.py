@@ -1,5 +1,6 @@
 """The shared servo law on one PyBullet arm, at the physics rate."""
 
+from collections.abc import Sequence
 from math import tanh
 
 import numpy as np
@@ -26,19 +27,19 @@ class ServoDrive:
 
     def reset(self, params: PlantParams) -> None:
         """Take over the true plant's actuators and friction."""
-        self.torque = np.zeros(len(self._effort))
+        self.torque, self.saturation, self.load = np.zeros(len(self._effort)), 0.0, 0.0
         self._strength = params.strength
         joints = (self._effort, params.strength, params.viscous, params.coulomb)
         self._joints = list(zip(*(x.tolist() for x in joints), strict=True))
         self._smooth = not (params.viscous.any() or params.coulomb.any())
 
-    def step(self, goal: np.ndarray, q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
-        """Run one control step towards `goal` (n,) N m, rad/s or rad from q, qd (n,); returns q, qd at its end.
+    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
+        """Run one control step towards `goal`, n numbers in N m, rad/s or rad, from q, qd (n,) -> q, qd at its end.
 
         push: called with the number of each physics step before it is taken.
         """
         config, body, open_loop = self._config, self._body, self._config.control == "torque"
-        tau = goal
+        tau = goal = np.asarray(goal)
         if not open_loop:
             M, g = self._model.mass_and_gravity(q)
             M *= config.velocity_gain

@@ -68,7 +68,7 @@ def test_reaching_matches_pybullet_step_for_step():
     )
     (observation, _), _ = twin.reset(seed=0), bullet.reset(seed=0)
     goal = observation["desired_goal"][1]
-    bullet.targets = Held((goal[:3].tolist(), goal[3:].tolist()))
+    bullet.targets = Held((goal[:3].tolist(), goal[3:].tolist()), 2)
     follow(bullet, twin, 25, np.random.default_rng(1), 0.5)
     bullet.close()
 
