@@ -20,8 +20,8 @@ class Plant:
 
     chain: nominal arm. config: servo and time steps. motor: "servo" (joint torques by the shared law at the physics
     rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
-    After `reset` and every `step`: q, qd (n,) true joint state; steps: control steps since the reset; noisy: whether the
-    sensors are.
+    After `reset` and every `step`: q, qd (n,) true joint state; steps: control steps since the reset; noisy: whether
+    the sensors are.
     """
 
     def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):

@@ -39,13 +39,13 @@ class ServoDrive:
         push: called with the number of each physics step before it is taken.
         """
         config, body, open_loop = self._config, self._body, self._config.control == "torque"
-        tau = goal = np.asarray(goal)
+        tau = wanted = np.asarray(goal)
         if not open_loop:
             M, g = self._model.mass_and_gravity(q)
             M *= config.velocity_gain
         for i in range(config.substeps):
             if not open_loop:
-                velocity = self._velocity_towards(goal, q) if config.control == "position" else goal
+                velocity = self._velocity_towards(wanted, q) if config.control == "position" else wanted
                 tau = M.dot(velocity - qd) + g
             self._asked[i] = tau
             body.set_torque(forces=self._joint_torque(tau.tolist(), qd))
