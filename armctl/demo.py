@@ -53,7 +53,7 @@ class DemoConfig:
     """Share of the arm's limits that generated motions use; as in the corpus when None."""
     seed: int = 0
     """Seed of everything."""
-    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=300, batch=64, horizon=32))
+    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=300, batch=64, horizon=32, spectrum=0))
     """The one budget that every controller is tuned with."""
     flow: FlowConfig = field(default_factory=FlowConfig)
     """The generator."""

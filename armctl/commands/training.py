@@ -114,8 +114,5 @@ def advance(progress: Any, row: dict) -> None:
 
 def _last(out: Path) -> dict[str, float]:
     row = store.read_rows(out / "metrics.csv")[-1]
-    return {
-        "updates": int(row["update"]),
-        "position_rms_mm": float(row["position_rms_mm"]),
-        "orientation_rms_deg": float(row["orientation_rms_deg"]),
-    }
+    figures = ("position_rms_mm", "orientation_rms_deg", "contraction")
+    return {"updates": int(row["update"]), **{name: float(row[name]) for name in figures if name in row}}

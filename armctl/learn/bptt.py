@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec
 
 from armctl.controllers.base import Controller
 from armctl.learn import devices as dv
-from armctl.learn import rollout
+from armctl.learn import rollout, spectrum
 from armctl.learn.breakdown import explain, remedy
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
 from armctl.learn.losses import pose_score
@@ -130,11 +130,13 @@ def train(
     learner = place(learner, config, devices)
     nnx.update(controller, dv.local(learner.best))
     step = make_update(controller, setting, task, config, devices)
+    observe = spectrum.observer(controller, setting, task, config) if config.spectrum else lambda params: {}
     while int(learner.update) < config.updates:
         started, before = time.perf_counter(), learner
         learner, metrics = step(learner)
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])
+        row |= observe(dv.local(learner.params))
         row = {"update": int(learner.update), **row, "seconds": time.perf_counter() - started}
         nnx.update(controller, dv.local(learner.best))
         if on_chunk is not None:

@@ -40,6 +40,8 @@ class TrainConfig:
     """Updates per compiled call, which is also how often progress is logged; updates are a multiple of it."""
     patience: int = 50
     """Consecutive non-finite updates after which training stops with the last good parameters."""
+    spectrum: int = 8
+    """Episodes in which the closed loop's Jacobian is looked at after every chunk of updates; 0 saves some seconds."""
     seed: int = 0
     """Seed of the episodes."""
     objective: Objective = field(default_factory=Objective)
@@ -49,6 +51,8 @@ class TrainConfig:
         for name in ("updates", "batch", "horizon", "chunk"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
+        if self.spectrum < 0:
+            raise UsageError(f"spectrum is {self.spectrum}; give a number of episodes, or 0 for none.")
         if self.updates % min(self.chunk, self.updates):
             raise UsageError(f"updates is {self.updates}, no multiple of chunk, {self.chunk}; choose one that is.")
         if self.segment < 0 or (self.segment and self.horizon % self.segment):

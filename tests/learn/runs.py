@@ -10,7 +10,7 @@ from armctl.motion.sampling import random_reference
 from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
-SMALL = TrainConfig(updates=6, batch=8, horizon=6, chunk=3, gain_rate=0.1)
+SMALL = TrainConfig(updates=6, batch=8, horizon=6, chunk=3, gain_rate=0.1, spectrum=0)
 CONFIG = tune.TuneConfig(robot="planar3", controller="computed_torque", plants=8, seconds=0.5, train=SMALL)
 
 

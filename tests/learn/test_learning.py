@@ -20,7 +20,7 @@ from armctl.urdf import load_chain
 
 CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
 # one size for all, so that one compiled program serves every test
-SMALL = bptt.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1, patience=20)
+SMALL = bptt.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1, patience=20, spectrum=0)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,82 @@
+"""The closed loop's Jacobian is the derivative it says it is, and tells a stable loop from one that is not."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from armctl import controllers
+from armctl.arm import load_arm
+from armctl.errors import UsageError
+from armctl.learn import bptt, rollout, spectrum, tune
+from armctl.motion.sampling import random_reference
+from armctl.store import read_rows
+from armctl.urdf import load_chain
+
+CHAIN, ARM, HORIZON = load_chain("planar3"), load_arm("planar3"), 10
+# the sizes of test_learning, whose compiled updates serve here too
+TRAIN = bptt.TrainConfig(updates=40, batch=8, horizon=HORIZON, chunk=20, gain_rate=0.1, patience=20, spectrum=3)
+CONFIG = tune.TuneConfig(robot="planar3", controller="computed_torque", plants=8, seconds=1.0, train=TRAIN)
+
+
+@pytest.fixture(scope="module")
+def references():
+    rng = np.random.default_rng(0)
+    return [random_reference(CHAIN, rng, dt=0.01, duration=1.0) for _ in range(6)]
+
+
+@pytest.fixture(scope="module")
+def loop(references):
+    """Controller, setting, task and episodes of a closed loop, and its compiled Jacobian."""
+    task = tune.make_task(CHAIN, references, CONFIG)
+    controller = controllers.make("computed_torque", ARM)
+    setting = tune.make_setting(ARM, "torque", task, CONFIG)
+    episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
+    return controller, setting, task, episodes, spectrum.make_jacobian(controller, setting, task, TRAIN)
+
+
+def test_it_is_the_derivative_of_the_window(loop):
+    controller, setting, task, episodes, jacobian = loop
+    found = np.asarray(jacobian(nnx.state(controller, nnx.Param), episodes))
+
+    def end(x):
+        state = episodes.state._replace(q=x[:, :3], qd=x[:, 3:])
+        moved = episodes._replace(state=state)
+        after, _ = rollout.advance(setting, task, controller, moved, TRAIN.objective, 1.0, HORIZON)
+        return jnp.concatenate([after.state.q, after.state.qd], axis=-1)
+
+    x = jnp.concatenate([episodes.state.q, episodes.state.qd], axis=-1)
+    pull = jax.jit(lambda x, row: jax.vjp(end, x)[1](row)[0])
+    exact = np.stack([pull(x, jnp.tile(row, (3, 1))) for row in jnp.eye(6)], axis=1)
+    assert found.shape == (3, 6, 6)
+    np.testing.assert_allclose(found, exact, rtol=2e-3, atol=2e-3 * np.abs(exact).max())
+
+
+def test_gains_make_disturbances_die_out_and_without_them_they_stay(loop):
+    controller, _, _, episodes, jacobian = loop
+    params = nnx.state(controller, nnx.Param)
+    tuned = spectrum.describe(np.asarray(jacobian(params, episodes)), HORIZON)
+    slack = jax.tree.map(lambda x: x - 20.0, params)  # logarithms of the gains
+    free = spectrum.describe(np.asarray(jacobian(slack, episodes)), HORIZON)
+    assert tuned["contraction"] < 0.98 < free["contraction"]
+
+
+def test_known_matrices():
+    rotation = np.array([[0.0, -0.5], [0.5, 0.0]])
+    shear = np.array([[1.0, 3.0], [0.0, 1.0]])
+    found = spectrum.describe(np.array([rotation, rotation, shear]), 2)
+    assert found["contraction"] == pytest.approx(np.sqrt(0.5))
+    assert found["amplification"] == pytest.approx(0.5)
+    assert np.isnan(spectrum.describe(np.array([rotation, rotation * np.nan]), 2)["contraction"])
+
+
+def test_training_logs_it_after_every_chunk(references, tmp_path):
+    tune.tune(CONFIG, references, tmp_path / "run")
+    rows = read_rows(tmp_path / "run" / "metrics.csv")
+    assert len(rows) == 2
+    assert all(0.5 < float(row["contraction"]) < 1.0 < float(row["amplification"]) for row in rows)
+    with pytest.raises(UsageError, match="spectrum is -1"):
+        replace(TRAIN, spectrum=-1)
