@@ -152,7 +152,7 @@ def test_torque_mode_in_single_precision_with_the_loop_closed(robot):
     said = np.asarray(tracking(chain.n)(plain_arm(robot).astype(np.float32), params, single(swing.q0), references))
     assert said.dtype == np.float32
     assert np.abs(plant["q"] - swing.q0).max() > 0.1
-    assert np.abs(said - plant["q"]).max() < 1e-4
+    assert np.abs(said - plant["q"]).max() < 1e-6
 
 
 @pytest.mark.parametrize("scenario", [Scenario(), STRESS], ids=["nominal", "stress"])
