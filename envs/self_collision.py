@@ -1,4 +1,4 @@
-"""Exact self-collision check in a few microseconds: pairs of links that cannot have met yet are not looked at."""
+"""Exact self-collision check in a few microseconds: links that cannot have met yet are not looked at."""
 
 from functools import lru_cache
 
@@ -9,48 +9,68 @@ from armctl.motion.sampling import joint_box
 from armctl.urdf import Chain, spheres
 
 REACH = 2.0
-"""Distances are measured up to here, m: the farther a pair is known to be apart, the later it is looked at again."""
+"""Distances are measured up to here, m: the farther a pair is known to be apart, the later it is measured again."""
 CONTACT = 1e-9
 """What is nearer than this touches, m."""
+SOON = 0.5
+"""Once a pair must be measured, so are all that may have used up so much of their clearance."""
 SAMPLES, MARGIN = 400, 0.03
 """A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
-PROOF = 300
-"""Boxes of configurations looked at to prove that a pair never meets."""
+PROOF, SLACK = 300, 1e-3
+"""Boxes of configurations looked at to prove that a pair never meets, and by how much it must be clear of it, m."""
 
 
 class SelfCollision:
     """Says whether an arm touches itself.
 
-    Where the clearances d of all pairs of links were measured at q0, a pair with levers a cannot touch while
-    sum_j a_j |q_j - q0_j| < d; only when that fails for one are the distances of all measured again (conservative
-    advancement): the first measurement after a physics step is dear, the others are not, and at a common q0 all are
-    due more rarely. Left out are pairs of neighbouring links, pairs whose shapes touch at the home configuration, and
-    pairs that never meet.
+    A pair of links that was at least d apart at configuration q0 and whose levers are a cannot touch while
+    sum_j a_j |q_j - q0_j| < d; only when that fails for a pair are distances measured again (conservative advancement).
+    The first measurement after a physics step is dear, so those that will be due soon are measured with it; of the
+    others the bound is carried on. Left out are pairs of neighbouring links, pairs whose shapes touch at the home
+    configuration, and pairs that never meet within the joint limits.
     """
 
     def __init__(self, body: ArmBody):
         """body: loaded with collision shapes; it is moved about by the checks."""
-        self._body = body
+        self._body, home = body, body.chain.home
         self._pairs, self._levers = collision_pairs(body.chain)
-        self._home = self._measure(body.chain.home)
+        nothing = [-1.0] * len(self._pairs)
+        self._home = self._know(home, nothing, nothing)
         self.reset()
 
     def reset(self) -> None:
         """Start from what is known of the home configuration, where most episodes begin."""
-        self._where, self._rates, self._hit = self._home
+        self._where, self._clearance, self._measured, self._rates, self._touching = self._home
 
     def __call__(self, q: np.ndarray) -> bool:
         """Whether the arm touches itself at q (n,) rad."""
-        if max(self._rates.dot(np.abs(q - self._where)).tolist(), default=0.0) >= 1:
-            self._where, self._rates, self._hit = self._measure(q)
-        return self._hit
+        moved = np.abs(q - self._where)
+        if max(self._rates.dot(moved).tolist(), default=0.0) >= 1 and not self._still_touches(q):
+            known = self._know(q, (np.array(self._clearance) - self._levers.dot(moved)).tolist(), self._measured)
+            self._where, self._clearance, self._measured, self._rates, self._touching = known
+        return self._touching is not None
 
-    def _measure(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-        """A copy of q (n,), the share of its clearance each pair may lose per unit (k, n), whether one touches."""
+    def _still_touches(self, q: np.ndarray) -> bool:
+        """Whether the pair that touched, if one did, touches at q (n,) too: then no other need be looked at."""
+        if self._touching is None:
+            return False
         self._body.place(q)
-        clearance = [self._body.distance(*pair, REACH) for pair in self._pairs]
+        return self._body.distance(*self._pairs[self._touching], REACH) <= CONTACT
+
+    def _know(self, q: np.ndarray, clearance: list[float], measured: list[float]) -> tuple:
+        """What is known at q (n,), from lower bounds of the k clearances there and the values last measured, m.
+
+        Returns a copy of q, both anew, the share of its clearance each pair may lose per unit of each joint (k, n), and
+        the number of a pair that touches, or None.
+        """
+        self._body.place(q)
+        clearance, measured = clearance.copy(), measured.copy()
+        for k, (left, last) in enumerate(zip(clearance, measured, strict=True)):
+            if left <= SOON * last:
+                clearance[k] = measured[k] = self._body.distance(*self._pairs[k], REACH)
+        closest = min(clearance, default=REACH)
         rates = self._levers / np.maximum(clearance, CONTACT)[:, None]
-        return q.copy(), rates, min(clearance, default=REACH) <= CONTACT
+        return q.copy(), clearance, measured, rates, clearance.index(closest) if closest <= CONTACT else None
 
 
 @lru_cache(maxsize=32)
@@ -84,9 +104,9 @@ def _never_meet(body: ArmBody, pair: tuple[int, int], levers: np.ndarray, box: t
         middle, change = (lower + upper) / 2, levers * (upper - lower) / 2
         body.place(middle)
         distance = body.distance(*pair, REACH)
-        if distance <= CONTACT:
+        if distance <= SLACK:
             return False
-        if distance <= np.sum(change):
+        if distance <= np.sum(change) + SLACK:
             cut = np.arange(len(levers)) == np.argmax(change)
             boxes += [(lower, np.where(cut, middle, upper)), (np.where(cut, middle, lower), upper)]
     return False

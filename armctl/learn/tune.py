@@ -201,6 +201,9 @@ def restore(like: Learner, arrays: dict[str, np.ndarray]) -> Learner:
         arrays[f"{i:04d}"].shape == np.shape(leaf) for i, leaf in enumerate(leaves)
     )
     if not fits:
-        raise UsageError("learner.npz does not fit these settings; resume with the same ones or use --overwrite.")
+        raise UsageError(
+            "learner.npz does not fit these settings, or another version of armctl wrote it; resume with the same ones "
+            "or use --overwrite."
+        )
     learner = jax.tree.unflatten(tree, [jnp.asarray(arrays[f"{i:04d}"]) for i in range(len(leaves))])
     return learner._replace(key=jax.random.wrap_key_data(learner.key))

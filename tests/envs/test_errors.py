@@ -1,5 +1,7 @@
 """Bad input: one clear sentence that names the value and the remedy."""
 
+from decimal import Decimal
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -36,13 +38,25 @@ def test_wrong_arguments(kwargs, words):
         (np.array([0.0, 0.0, np.inf]), "Entry 2.*inf"),
         (np.zeros(4), r"shape \(4,\).*3"),
         ("left", "str"),
+        ([0.1, [0.2, 0.3], 0.1], "list; give 3 numbers"),
     ],
 )
 def test_wrong_actions(action, words):
-    env = gym.make(REACH)
+    env = gym.make(REACH).unwrapped
     env.reset(seed=0)
     with pytest.raises(UsageError, match=words):
         env.step(action)
+    env.close()
+
+
+def test_numbers_of_any_kind_are_actions():
+    env, wanted = gym.make(REACH).unwrapped, np.array([1.0, 0.0, -2.0])
+    kinds = (wanted, wanted.astype(np.float16), wanted.astype(object), [1, 0, -2], (True, False, Decimal(-2)))
+    rewards = []
+    for action in kinds:
+        env.reset(seed=0)
+        rewards.append(env.step(action)[1])
+    assert len(set(rewards)) == 1
     env.close()
 
 

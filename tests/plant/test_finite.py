@@ -119,6 +119,7 @@ def test_a_fleet_says_which_arm_broke():
         assert "breakdown" not in info
     np.testing.assert_array_equal(info["_breakdown"], truncated)
     assert 0 < truncated.sum() < 6
+    assert all(np.isfinite(x).all() for x in env._fleet.arms)  # what was lost leaves nothing behind
     for i, said in enumerate(info["breakdown"]):
         assert said.startswith(f"Arm {i}: qd of joint") if truncated[i] else said == ""
     _, _, _, _, info = env.step(np.zeros((6, 3), np.float32))
