@@ -14,7 +14,8 @@ import numpy as np
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.report import write_report
-from armctl.bench.run import describe_tuning, run_bench
+from armctl.bench.run import run_bench
+from armctl.bench.tuning import describe_tuning
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
 from armctl.learn.bptt import TrainConfig

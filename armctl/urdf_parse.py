@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,20 +230,16 @@ def _connect(joints: list[Joint], path: Path) -> tuple[dict[str, Joint], dict[st
 def parse_urdf(path: Path) -> Tree:
     """Read a URDF file into a Tree.
 
-    Raises UsageError for a missing file, bad XML, undefined links, unknown joint types, non-numbers and loops.
+    Raises UsageError for a missing file, bad XML, undefined links, unknown types, non-numbers, loops and double names.
     """
     root = _read_root(path)
+    for (kind, name), count in Counter((e.tag, e.get("name", "")) for e in root).items():
+        if count > 1 and kind in ("link", "joint"):
+            raise UsageError(f"{str(path)!r} has two {kind}s named {name!r}; give every {kind} a name of its own.")
     links = {e.get("name", ""): _parse_link(e) for e in root.findall("link")}
     if not links:
         raise UsageError(f"{str(path)!r} defines no links; a URDF needs <link> and <joint> elements.")
     above, below = _connect([_parse_joint(e, links) for e in root.findall("joint")], path)
     extras = root.find("armctl")
-    return Tree(
-        root.get("name", path.stem),
-        path,
-        links,
-        above,
-        below,
-        _colours(root),
-        {} if extras is None else dict(extras.attrib),
-    )
+    own = {} if extras is None else dict(extras.attrib)
+    return Tree(root.get("name", path.stem), path, links, above, below, _colours(root), own)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import dist, hypot, inf
-from operator import le, sub
+from operator import le, mul, sub
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ class ArmEnv(gym.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
+        if self.plant.body.client < 0:
+            raise UsageError("The environment is closed; make a new one.")
         super().reset(seed=seed)
         options = dict(options or {})
         source = options.pop("scenario", None)
@@ -129,7 +131,10 @@ class ArmEnv(gym.Env):
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             position, quat = pose[:3], pose[3:]
             seen_error = _pose_error(target, (position, quat))
-        row = [*tip[0], *tip[1], *target[0], *target[1], *q.tolist(), *qd.tolist(), *position, *first_columns(quat)]
+        turn = tip[1]  # of the two signs of a quaternion the one nearer to the target's, so that it does not jump
+        if sum(map(mul, turn, target[1])) < 0:
+            turn = [-x for x in turn]
+        row = [*tip[0], *turn, *target[0], *target[1], *q.tolist(), *qd.tolist(), *position, *first_columns(quat)]
         row += seen_error
         for goal in later:
             row += _pose_error(goal, (position, quat))
@@ -207,6 +212,7 @@ class ArmEnv(gym.Env):
 
     def close(self) -> None:
         """Disconnect from PyBullet; any number of times."""
+        self._over = "The environment is closed; make a new one."
         self.plant.close()
         if self._camera is not None:
             self._camera.close()

@@ -32,7 +32,7 @@ class ReachEnv(ArmEnv):
     | `observation` | n, n | measured joint positions (rad) and velocities (rad/s) |
     | | 3, 6 | tip position (m), first two columns of the tip rotation, of the measured joints |
     | | 6 | position error (m) and rotation-vector error (rad) to the target, world frame |
-    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw |
+    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw, signed like the target's |
     | `desired_goal` | 7 | target pose, likewise |
 
     ## Rewards

@@ -26,7 +26,7 @@ class TrackEnv(ArmEnv):
     | | 3, 6 | tip position (m), first two columns of the tip rotation, of the measured joints |
     | | 6 (preview + 1) | position error (m) and rotation-vector error (rad), world frame, to the target of now and of |
     | | | each of the next `preview` control steps |
-    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw |
+    | `achieved_goal` | 7 | true tip pose: position (m), quaternion xyzw, signed like the target's |
     | `desired_goal` | 7 | target pose of now, likewise |
 
     ## Rewards

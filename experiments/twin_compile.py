@@ -49,7 +49,9 @@ def twin_step(arm: Arm, chain: Chain) -> Callable:
     free = {"pulses": False, "stops": False}
 
     def step(q, qd, tau):
-        state, _ = twin.step(arm, config, plant, twin.reset(arm, config, q, qd), tau, **free)
+        queue, count = jnp.zeros((*q.shape[:-1], 0, arm.n), q.dtype), jnp.zeros(q.shape[:-1], jnp.uint32)
+        start = twin.TwinState(q, qd, q, queue, count, jnp.zeros_like(q), jnp.zeros_like(q))
+        state, _ = twin.step(arm, config, plant, start, tau, **free)
         return state.q, state.qd
 
     return step

@@ -29,6 +29,11 @@ BAD = {
     ),
     "not a number": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 0 up"/>')), "not numeric"),
     "not finite": (robot(TWO, joint("j", "base", "a", extra='<origin xyz="0 0 nan"/>')), "finite"),
+    "double joint": (
+        robot('<link name="base"/><link name="a"/><link name="b"/>', joint("j", "base", "a") + joint("j", "a", "b")),
+        "two joints named 'j'",
+    ),
+    "double link": (robot('<link name="base"/><link name="a"/><link name="a"/>', ""), "two links named 'a'"),
     "wrong count": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 1"/>')), "expected 3"),
     "zero axis": (robot(TWO, joint("j", "base", "a", extra='<axis xyz="0 0 0"/>')), "zero axis"),
     "planar": (robot(TWO, joint("j", "base", "a", "planar")), "'j' is planar"),

@@ -98,26 +98,6 @@ def _check_names(controllers: Mapping[str, Any]) -> None:
             raise UsageError(f"'{name}' cannot name a controller in a bench; use letters, digits and _ . + - only.")
 
 
-def describe_tuning(folder: str | Path) -> dict[str, str]:
-    """Return what a tuned or trained run folder gave its controller, for the ``records`` of ``run_bench``.
-
-    Raises:
-        UsageError: the folder is no such run.
-    """
-    config = store.read_config(folder)
-    train = config.get("train")
-    if not isinstance(train, dict):
-        raise UsageError(
-            f"'{folder}' is not a tuned controller (no 'train' in its config.json); name a folder of 'armctl tune'."
-        )
-    if not {"updates", "batch", "horizon"} <= set(train) or "scenario" not in config:
-        raise UsageError(f"'{folder}/config.json' is damaged: it lacks the tuning budget; train again.")
-    size = f"{train['updates']} updates × {train['batch']} episodes × {train['horizon']} steps"
-    budget = f"{size}, scenario {config['scenario']}"
-    weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
-    return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
-
-
 def _episodes(
     config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task], units: list[Unit]
 ) -> Iterator[tuple[Unit, list[Episode]]]:

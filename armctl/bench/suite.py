@@ -29,7 +29,7 @@ def load_suite(
         name: ``shapes``, ``iso9283``, ``corpus`` (held-out test split), ``generated``, or a folder of
         ``.npz``/``.csv`` references.
         dt: sampling period of the references, s.
-        limit: at most so many references (``corpus``, ``generated`` and folders).
+        limit: at most so many references.
         corpus: the motion corpus; built with ``corpus_size`` and ``seed`` where absent.
         generated: references, the folder written by ``armctl sample``, or that of a trained generator.
 
@@ -39,7 +39,7 @@ def load_suite(
     if name in ("shapes", "iso9283"):
         from armctl.motion.shapes import iso_suite, shape_suite
 
-        return (shape_suite if name == "shapes" else iso_suite)(chain, dt)
+        return (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
     if name == "corpus":
         return _corpus(chain, corpus, corpus_size, seed, dt, limit)
     if name == "generated":

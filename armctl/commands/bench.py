@@ -98,13 +98,15 @@ def load_controllers(entries: list[str], config: BenchConfig) -> tuple[dict[str,
 
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
     """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
-    from armctl.bench.run import describe_tuning
+    from armctl.bench.tuning import describe_tuning
     from armctl.controllers import base
 
     label, _, source = entry.rpartition("=")
     if source in base.CONTROLLERS or not Path(source).exists():
         return label or source, base.make(source, arm, config.control_dt), {}
     record = describe_tuning(source)
+    if record["tuning_budget"].startswith("unfinished"):
+        say(f"'{source}' is benched as it stands; its run is {record['tuning_budget'].split(' ×')[0]}")
     controller = base.load(source, arm)
     if controller.control_dt != config.control_dt:
         raise UsageError(
@@ -127,6 +129,7 @@ def check_finite(source: str, parameters: dict[str, Any]) -> None:
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
     """References of every suite that was named."""
     from armctl.bench.suite import load_suite, suite_name
+    from armctl.commands.references import warn_of_haste
 
     suites: dict[str, list[Reference]] = {}
     for name in arguments.suite or ("shapes",):
@@ -136,7 +139,8 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
             name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
             seed=arguments.seed,
         )  # fmt: skip
-        suites[suite_name(name)] = found[: arguments.limit]
+        suites[suite_name(name)] = found
+        warn_of_haste(found, chain)
     return suites
 
 

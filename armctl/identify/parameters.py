@@ -58,8 +58,10 @@ def parameters(chain: Chain, groups: Sequence[str]) -> Parameters:
         found.append(Parameter("payload mass", "kg", "payload", 0.2 * load, load, 0.2 * load))
         found += [Parameter(f"payload {axis}", "m", "payload", 0.0, 0.1) for axis in "xyz"]
     if "friction" in groups:
-        for kind, unit in (("viscous", "N m s/rad"), ("coulomb", "N m")):
-            for joint, effort in zip(chain.joint_names, chain.effort.tolist(), strict=True):
+        for kind, turning, sliding in (("viscous", "N m s/rad", "N s/m"), ("coulomb", "N m", "N")):
+            joints = zip(chain.joint_names, chain.joint_types, chain.effort.tolist(), strict=True)
+            for joint, joint_type, effort in joints:
+                unit = sliding if joint_type == "prismatic" else turning
                 found.append(
                     Parameter(f"{kind} {joint}", unit, "friction", 2e-3 * effort, 1e-2 * effort, 2e-3 * effort)
                 )

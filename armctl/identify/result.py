@@ -118,7 +118,7 @@ class Identification:
 
     def warnings(self) -> list[str]:
         """What a user should know before trusting the estimates, one sentence each."""
-        said = [] if self.converged else ["The fit did not converge; give it more iterations or a longer log."]
+        said = [] if self.converged else ["The fit did not converge; give a longer log or fewer groups."]
         untold = [item.name for item, told in zip(self.items, self.told, strict=True) if not told]
         if untold:
             said.append(f"The data hardly tell {', '.join(untold)}: their estimates lean on the prior.")

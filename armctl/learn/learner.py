@@ -37,7 +37,8 @@ class TrainConfig:
     clip: float = 1.0
     """Global norm at which gradients are clipped."""
     chunk: int = 25
-    """Updates per compiled call, which is also how often progress is logged; updates are a multiple of it."""
+    """Updates per compiled call, which is also how often progress is logged; updates are a multiple of it, or
+    fewer."""
     patience: int = 50
     """Consecutive non-finite updates after which training stops with the last good parameters."""
     spectrum: int = 8

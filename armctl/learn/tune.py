@@ -57,6 +57,12 @@ class TuneConfig:
         for name in ("references", "plants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
+        if self.preview < 0:
+            raise UsageError(f"preview is {self.preview}; give the number of future targets to look at, 0 or more.")
+        if not self.seconds > 0:
+            raise UsageError(f"seconds is {self.seconds:g}; give the longest part of a reference to train on, above 0.")
+        if min(self.physics_dt, self.control_dt) > 0:
+            ServoConfig(physics_dt=self.physics_dt, control_dt=self.control_dt)  # refuses steps that do not fit
 
 
 def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> Task:

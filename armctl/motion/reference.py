@@ -177,9 +177,20 @@ def _check_tip(chain, reference, path):
         raise UsageError(f"reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}")
 
 
+def haste(reference: Reference, chain: Chain) -> str:
+    """A sentence on a reference that is faster than the arm's joints can move; empty where it is not."""
+    share = np.abs(reference.qd).max(axis=0) / chain.velocity
+    if share.max() <= 1.001:
+        return ""
+    joint = int(np.argmax(share))
+    return f"{reference.name!r} asks {share[joint]:.1f} times the velocity limit of {chain.joint_names[joint]}"
+
+
 def load_suite_dir(folder, chain: Chain, dt: float | None = None) -> list[Reference]:
     """Every .npz and .csv reference of a folder, sorted by file name. Raises UsageError if there is none."""
     folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder '{folder}'; name one of .npz or .csv references")
     paths = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".csv") and not p.name.startswith("."))
     if not paths:
         raise UsageError(f"no references (.npz or .csv) in '{folder}'")

@@ -126,9 +126,11 @@ def observe(setup: Setup, tasks: Tasks, fleet: Fleet):
     if setup.noisy:
         m = twin.measured(jax.tree.map(lambda x: x[fleet.plant], tasks.plants), fleet.arms)
         seen = kinematics.forward_kinematics(setup.arm, m.q)
+    achieved = geometry.matrix_to_pose(tip)
+    away = jnp.sum(achieved[:, 3:] * target[:, 0, 3:], axis=-1, keepdims=True) < 0
     observation = {
         "observation": observation_vector(m, seen[..., :3, 3], seen[..., :3, :3], p_target, R_target),
-        "achieved_goal": geometry.matrix_to_pose(tip),
+        "achieved_goal": achieved.at[:, 3:].multiply(jnp.where(away, -1.0, 1.0)),
         "desired_goal": target[:, 0],
     }
     position = jnp.linalg.norm(p_target[:, 0] - tip[..., :3, 3], axis=-1)

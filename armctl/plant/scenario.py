@@ -50,9 +50,10 @@ class Scenario:
     def __post_init__(self):
         for name in (field.name for field in fields(self)):
             try:
-                value = np.asarray(getattr(self, name), dtype=float)
-            except (TypeError, ValueError):
+                value = np.asarray(getattr(self, name))
+            except ValueError:  # lists of unequal length
                 value = np.array(np.nan)
+            value = value.astype(float) if value.dtype.kind in "biuf" else np.array(np.nan)
             if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
                 size = f" of {SIZES[name]}" if name in SIZES else ""
                 raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give finite numbers{size}.")

@@ -97,8 +97,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
                 raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
             goals = reach_goals(self.chain, rng, bank_size, steps)
         else:
-            references = self._references(reference, rng, bank_size, duration)
-            goals = track_goals(references)
+            goals = track_goals(self._references(reference, rng, bank_size, duration))
         self._bank(goals, _plants(self.chain, scenario, rng, bank_size), preview)
         self._over = np.ones(num_envs, bool)
         self._fleet: Any = None
@@ -108,9 +107,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         bound = import_module("armctl.envs.base").BOUND
         wide = lambda size: Box(-bound, bound, (size,), np.float64)  # noqa: E731
         width = 2 * self.chain.n + 9 + 6 * (preview + 1)
-        self.single_observation_space = Dict(
-            {"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)}
-        )
+        spaces: dict[str, gym.Space] = {"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)}
+        self.single_observation_space = Dict(spaces)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
@@ -183,6 +181,10 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         if (broken >= 0).any():
             info |= {"breakdown": finite.reports(broken, fleet.MOTION, self.chain.n), "_breakdown": broken >= 0}
         return out["observation"], out["reward"], out["truncated"], info
+
+    def close_extras(self, **kwargs):
+        """Forget the arms; a step then needs a reset first."""
+        self._fleet = None
 
     def compute_reward(self, achieved_goal, desired_goal, info):
         """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""

@@ -11,6 +11,7 @@ from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table, read_tracks
 from armctl.bench.report import write_report
 from armctl.bench.theme import number
+from armctl.bench.tuning import describe_tuning
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from tests.bench.arms import CHAIN, Follow, reach
@@ -213,13 +214,19 @@ def test_a_report_of_nothing_but_failures_is_written(tmp_path):
 def test_tuning_is_described_from_its_run_folder(tmp_path):
     train = {"updates": 5, "batch": 8, "horizon": 16, "objective": {"effort": 0.01}}
     store.write_json(tmp_path / "config.json", {"config": {"train": train, "scenario": "payload"}})
-    told = run.describe_tuning(tmp_path)
+    told = describe_tuning(tmp_path)
     assert told["tuning_budget"] == "5 updates × 8 episodes × 16 steps, scenario payload"
     assert "effort 0.01" in told["objective"]
+    store.write_json(tmp_path / "summary.json", {"status": "interrupted", "last": {}})
+    assert describe_tuning(tmp_path)["tuning_budget"].startswith("unfinished, 0 of 5 updates ×")
+    store.append_rows(tmp_path / "metrics.csv", [{"update": 3}])
+    assert describe_tuning(tmp_path)["tuning_budget"].startswith("unfinished, 3 of 5 updates ×")
+    store.append_rows(tmp_path / "metrics.csv", [{"update": 5}])
+    assert describe_tuning(tmp_path)["tuning_budget"].startswith("5 updates ×")
     for broken in ({"train": {}, "scenario": "payload"}, {"train": train}):
         store.write_json(tmp_path / "config.json", {"config": broken})
         with pytest.raises(UsageError, match="damaged"):
-            run.describe_tuning(tmp_path)
+            describe_tuning(tmp_path)
     store.write_json(tmp_path / "config.json", {"config": {}})
     with pytest.raises(UsageError, match="not a tuned controller"):
-        run.describe_tuning(tmp_path)
+        describe_tuning(tmp_path)

@@ -60,6 +60,15 @@ def test_numbers_of_any_kind_are_actions():
     env.close()
 
 
+def test_a_closed_environment_says_so():
+    env = gym.make(REACH).unwrapped
+    env.reset(seed=0)
+    env.close()
+    for call in (lambda: env.step(np.zeros(3)), lambda: env.reset(seed=0)):
+        with pytest.raises(UsageError, match="is closed; make a new one"):
+            call()
+
+
 def test_wrong_references(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         gym.make("armctl/Planar3Track-v0", reference=str(tmp_path / "nowhere.npz"))

@@ -156,3 +156,17 @@ def test_noise_is_measured_but_not_true():
     assert 0 < np.max(np.abs(qd - true_qd)) < 0.1
     np.testing.assert_array_equal(env.unwrapped.measure()[0], q)
     env.close()
+
+
+def test_the_achieved_orientation_does_not_jump():
+    """The Panda's home has w = 0, where a quaternion of fixed sign would jump; the target's sign settles it."""
+    env = gym.make("armctl/PandaReach-v0")
+    observation, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    before = observation["achieved_goal"]
+    for _ in range(60):
+        after = env.step(0.3 * env.action_space.sample())[0]["achieved_goal"]
+        assert after[3:] @ before[3:] > 0.99
+        assert after[3:] @ observation["desired_goal"][3:] >= 0
+        before = after
+    env.close()

@@ -6,7 +6,7 @@ import pytest
 from armctl import geometry, rigid
 from armctl.errors import UsageError
 from armctl.motion import csv_import
-from armctl.motion.reference import Reference, load_reference, load_suite_dir, save_reference
+from armctl.motion.reference import Reference, haste, load_reference, load_suite_dir, save_reference
 from armctl.motion.sampling import random_reference
 from armctl.motion.shapes import make_shape
 from armctl.urdf import load_chain
@@ -205,3 +205,12 @@ def test_random_references_are_reproducible_and_fill_the_duration(panda):
         assert np.abs(np.diff(a.q, axis=0)).max() <= 1.01 * DT * panda.velocity.max()
         T = rigid.forward_kinematics(panda, a.q)
         np.testing.assert_allclose(geometry.pose_to_matrix(a.pose), T, atol=1e-12)
+
+
+def test_a_reference_faster_than_the_arm_is_said_to_be(panda):
+    t = np.linspace(0, 1, 101)
+    for speed, words in ((0.5, ""), (2.0, f"asks 2.0 times the velocity limit of {panda.joint_names[2]}")):
+        q = np.tile(panda.home, (101, 1))
+        q[:, 2] += speed * panda.velocity[2] * t
+        assert haste(Reference.from_joints(panda, 0.01, q), panda).endswith(words)
+    assert haste(Reference.from_joints(panda, 0.01, np.tile(panda.home, (5, 1))), panda) == ""

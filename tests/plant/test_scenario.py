@@ -41,6 +41,7 @@ from tests.robots import ROBOTS, random_motion, worst
         ("gravity_tilt", float("inf")),
         ("latency", 1.5),
         ("payload_mass", "2 kg"),
+        ("payload_mass", "2"),
         ("seed", -1),
     ],
 )
