@@ -99,6 +99,7 @@ def straight_inner(start, goal, count=CONTROL_POINTS):
 def squash(q, lower, upper, knee=0.9):
     """Map q (..., n) smoothly into the open box (lower, upper) (n,); identity inside the central `knee` of each range.
 
+    It stays so far inside that weighted means of what it returns cannot be rounded beyond a bound.
     A joint without limits (infinite bounds) is left alone.
     """
     xp = _namespace(q)
@@ -108,7 +109,8 @@ def squash(q, lower, upper, knee=0.9):
     middle, half = (low + high) / 2, (high - low) / 2
     unit = (q - middle) / half
     excess = xp.maximum(xp.abs(unit) - knee, xp.zeros_like(unit))
-    inside = xp.clip(unit, -knee, knee) + xp.sign(unit) * (1 - knee) * xp.tanh(excess / (1 - knee))
+    rest = (1 - knee) * (1 - 1000 * xp.finfo(q.dtype).eps)  # tanh itself rounds to 1
+    inside = xp.clip(unit, -knee, knee) + xp.sign(unit) * rest * xp.tanh(excess / (1 - knee))
     return xp.where(bounded, middle + half * inside, q)
 
 

@@ -42,7 +42,7 @@ def test_wrong_arguments(kwargs, words):
     ],
 )
 def test_wrong_actions(action, words):
-    env = gym.make(REACH).unwrapped
+    env = gym.make(REACH)
     env.reset(seed=0)
     with pytest.raises(UsageError, match=words):
         env.step(action)
