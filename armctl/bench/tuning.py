@@ -1,6 +1,7 @@
 """What a tuned or trained run folder gave its controller, in words for the report."""
 
 from pathlib import Path
+from typing import Any
 
 from armctl import store
 from armctl.errors import UsageError
@@ -12,6 +13,29 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     Raises:
         UsageError: the folder is no such run.
     """
+    config = _config(folder)
+    train, short = config["train"], unfinished(folder)
+    updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
+    budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
+    weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
+    return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
+
+
+def unfinished(folder: str | Path) -> str:
+    """Return how far a run got that did not come to its end, as "3 of 5 updates"; empty for one that did.
+
+    Raises:
+        UsageError: the folder is no such run.
+    """
+    planned, metrics = _config(folder)["train"]["updates"], Path(folder) / "metrics.csv"
+    if not metrics.exists() and not (Path(folder) / "summary.json").exists():
+        return ""  # not a run's own record: what its config.json says is all there is to go by
+    done = int(float(store.read_rows(metrics)[-1]["update"])) if metrics.exists() else 0
+    return f"{done} of {planned} updates" if done < planned else ""
+
+
+def _config(folder: str | Path) -> dict[str, Any]:
+    """The settings of a tuning run, with its budget and scenario."""
     config = store.read_config(folder)
     train = config.get("train")
     if not isinstance(train, dict):
@@ -20,17 +44,4 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
         )
     if not {"updates", "batch", "horizon"} <= set(train) or "scenario" not in config:
         raise UsageError(f"'{folder}/config.json' is damaged: it lacks the tuning budget; train again.")
-    done, planned = _updates(Path(folder)), train["updates"]
-    count = f"{planned}" if done is None or done >= planned else f"unfinished, {done} of {planned}"
-    size = f"{train['batch']} episodes × {train['horizon']} steps"
-    budget = f"{count} updates × {size}, scenario {config['scenario']}"
-    weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
-    return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
-
-
-def _updates(folder: Path) -> int | None:
-    """Updates that a run has made, from its metrics; None where it left none and no summary either."""
-    metrics = folder / "metrics.csv"
-    if metrics.exists():
-        return int(float(store.read_rows(metrics)[-1]["update"]))
-    return 0 if (folder / "summary.json").exists() else None
+    return config

@@ -98,15 +98,15 @@ def load_controllers(entries: list[str], config: BenchConfig) -> tuple[dict[str,
 
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
     """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
-    from armctl.bench.tuning import describe_tuning
+    from armctl.bench.tuning import describe_tuning, unfinished
     from armctl.controllers import base
 
     label, _, source = entry.rpartition("=")
     if source in base.CONTROLLERS or not Path(source).exists():
         return label or source, base.make(source, arm, config.control_dt), {}
     record = describe_tuning(source)
-    if record["tuning_budget"].startswith("unfinished"):
-        say(f"'{source}' is benched as it stands; its run is {record['tuning_budget'].split(' ×')[0]}")
+    if short := unfinished(source):
+        say(f"'{source}' is benched as it stands, unfinished: {short}")
     controller = base.load(source, arm)
     if controller.control_dt != config.control_dt:
         raise UsageError(

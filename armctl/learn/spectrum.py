@@ -47,8 +47,7 @@ def describe(jacobians: np.ndarray, horizon: int) -> dict[str, float]:
     largest singular value, by how much the worst disturbance has grown at the end (rad and rad/s). Not a number where
     a rollout did not stay finite.
     """
-    finite = np.isfinite(jacobians).all(axis=(-2, -1))
-    if not finite.all():
+    if not np.isfinite(jacobians).all():
         return {"contraction": float("nan"), "amplification": float("nan")}
     radius = np.abs(np.linalg.eigvals(jacobians)).max(axis=-1)
     worst = np.linalg.norm(jacobians, 2, axis=(-2, -1))

@@ -143,8 +143,8 @@ def _info(setup, fleet, errors, motion):
     rewards = setup.rewards
     gaps = collision.pair_distances(setup.arm, fleet.arms.q)
     touching = jnp.any(gaps <= 0, axis=-1)
-    moved = (motion[name] for name in ("load", "action_rate", "beyond"))
-    terms = rewards.step_terms(setup.reward, position, angle, *moved, touching)
+    load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
+    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching)
     return {
         "is_success": rewards.is_success(position, angle),
         "position_error": position,

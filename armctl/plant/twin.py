@@ -123,8 +123,9 @@ def _physics(arm, config, params, state, command, M, g, pulses, stops):
 
 
 def added(total, rest, increment):
-    """total + increment, and what rounding keeps out of it, to be added next time (Kahan 1965); arrays of one shape.
+    """total + increment, and what rounding keeps out of it, to be added next time (Kahan 1965).
 
+    total, rest, increment: (..., n) in one unit -> the sum (..., n) and the new rest (..., n), which has no gradient.
     In single precision a plain sum would lose a ten-thousandth of every physics step.
     """
     part = increment + rest

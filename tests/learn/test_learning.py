@@ -1,12 +1,14 @@
 """Training through the twin: true gradients, exact resume, a guard that keeps the last good parameters."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from armctl import controllers
+from armctl import controllers, store
 from armctl.arm import load_arm
 from armctl.controllers import base
 from armctl.envs.plant import Plant
@@ -128,9 +130,13 @@ def test_tuning_lowers_the_error_and_is_reproducible(references, tmp_path):
     rows = []
     one = tune.tune(config(), references, tmp_path / "one", progress=rows.append)
     assert rows[-1]["position_rms_mm"] < 0.8 * rows[0]["position_rms_mm"]
-    two = tune.tune(config(), references, tmp_path / "two")
+    watched = config(train=replace(SMALL, spectrum=3))  # the closed loop's Jacobian is logged and changes nothing
+    two = tune.tune(watched, references, tmp_path / "two")
     for name, value in base.parameters(one).items():
         np.testing.assert_array_equal(value, base.parameters(two)[name])
+    seen = store.read_rows(tmp_path / "two" / "metrics.csv")
+    assert len(seen) == 2
+    assert all(0.5 < float(row["contraction"]) < 1.0 < float(row["amplification"]) for row in seen)
     loaded = controllers.load(tmp_path / "one", ARM)
     for name, value in base.parameters(one).items():
         np.testing.assert_array_equal(value, base.parameters(loaded)[name])

@@ -11,31 +11,20 @@ from flax import nnx
 from armctl import controllers
 from armctl.arm import load_arm
 from armctl.errors import UsageError
-from armctl.learn import bptt, rollout, spectrum, tune
-from armctl.motion.sampling import random_reference
-from armctl.store import read_rows
-from armctl.urdf import load_chain
+from armctl.learn import rollout, spectrum, tune
+from tests.learn.runs import CHAIN, CONFIG, SMALL, references
 
-CHAIN, ARM, HORIZON = load_chain("planar3"), load_arm("planar3"), 10
-# the sizes of test_learning, whose compiled updates serve here too
-TRAIN = bptt.TrainConfig(updates=40, batch=8, horizon=HORIZON, chunk=20, gain_rate=0.1, patience=20, spectrum=3)
-CONFIG = tune.TuneConfig(robot="planar3", controller="computed_torque", plants=8, seconds=1.0, train=TRAIN)
+ARM, HORIZON = load_arm("planar3"), SMALL.horizon
 
 
 @pytest.fixture(scope="module")
-def references():
-    rng = np.random.default_rng(0)
-    return [random_reference(CHAIN, rng, dt=0.01, duration=1.0) for _ in range(6)]
-
-
-@pytest.fixture(scope="module")
-def loop(references):
+def loop():
     """Controller, setting, task and episodes of a closed loop, and its compiled Jacobian."""
-    task = tune.make_task(CHAIN, references, CONFIG)
+    task = tune.make_task(CHAIN, references(), CONFIG)
     controller = controllers.make("computed_torque", ARM)
     setting = tune.make_setting(ARM, "torque", task, CONFIG)
     episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
-    return controller, setting, task, episodes, spectrum.make_jacobian(controller, setting, task, TRAIN)
+    return controller, setting, task, episodes, spectrum.make_jacobian(controller, setting, task, SMALL)
 
 
 def test_it_is_the_derivative_of_the_window(loop):
@@ -45,7 +34,7 @@ def test_it_is_the_derivative_of_the_window(loop):
     def end(x):
         state = episodes.state._replace(q=x[:, :3], qd=x[:, 3:])
         moved = episodes._replace(state=state)
-        after, _ = rollout.advance(setting, task, controller, moved, TRAIN.objective, 1.0, HORIZON)
+        after, _ = rollout.advance(setting, task, controller, moved, SMALL.objective, 1.0, HORIZON)
         return jnp.concatenate([after.state.q, after.state.qd], axis=-1)
 
     x = jnp.concatenate([episodes.state.q, episodes.state.qd], axis=-1)
@@ -73,10 +62,6 @@ def test_known_matrices():
     assert np.isnan(spectrum.describe(np.array([rotation, rotation * np.nan]), 2)["contraction"])
 
 
-def test_training_logs_it_after_every_chunk(references, tmp_path):
-    tune.tune(CONFIG, references, tmp_path / "run")
-    rows = read_rows(tmp_path / "run" / "metrics.csv")
-    assert len(rows) == 2
-    assert all(0.5 < float(row["contraction"]) < 1.0 < float(row["amplification"]) for row in rows)
+def test_fewer_than_no_episodes_are_refused():
     with pytest.raises(UsageError, match="spectrum is -1"):
-        replace(TRAIN, spectrum=-1)
+        replace(SMALL, spectrum=-1)

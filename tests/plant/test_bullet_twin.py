@@ -14,7 +14,7 @@ from armctl.plant import bullet_twin, twin
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.plant.test_twin import STRESS
+from tests.plant.rollouts import STRESS
 from tests.robots import ROBOTS, plain_arm
 
 WEAK = replace(STRESS, actuator_strength=0.35, payload_mass=2.0)
