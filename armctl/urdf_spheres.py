@@ -57,6 +57,15 @@ def _mesh_vertices(path: Path) -> np.ndarray:
     return np.array(rows, dtype=float).reshape(-1, 3)
 
 
+def mesh_box(shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+    """Extents (3,) and middle (3,) of the box around a mesh in its own frame, m; None for a file we cannot read."""
+    vertices = _mesh_vertices(Path(shape.filename)) * np.array(shape.size)
+    if len(vertices) == 0:
+        return None
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    return np.maximum(high - low, 1e-4), 0.5 * (low + high)
+
+
 def _cover(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     """Centers (m, 3) in the shape's frame and radii (m,) of spheres that contain the shape."""
     if shape.kind == "sphere":
@@ -64,11 +73,8 @@ def _cover(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     if shape.kind == "box":
         return _cover_box(np.array(shape.size), np.zeros(3))
     if shape.kind == "mesh":
-        vertices = _mesh_vertices(Path(shape.filename)) * np.array(shape.size)
-        if len(vertices) == 0:
-            return np.zeros((0, 3)), np.zeros(0)
-        low, high = vertices.min(axis=0), vertices.max(axis=0)
-        return _cover_box(np.maximum(high - low, 1e-4), 0.5 * (low + high))
+        box = mesh_box(shape)
+        return (np.zeros((0, 3)), np.zeros(0)) if box is None else _cover_box(*box)
     cover = _cover_cylinder if shape.kind == "cylinder" else _cover_capsule
     heights, radii = cover(*shape.size)
     return heights[:, None] * np.array([0.0, 0.0, 1.0]), radii

@@ -9,7 +9,7 @@ import numpy as np
 
 from armctl import rigid
 from armctl.envs.bullet import p, quiet
-from armctl.envs.pose import compose, inverse, quat_rotate
+from armctl.envs.pose import IDENTITY, compose, inverse, quat_rotate, same_side
 from armctl.geometry import matrix_to_pose
 from armctl.urdf import Chain, write_urdf
 
@@ -56,7 +56,7 @@ class ArmBody:
         text = write_urdf(_with(chain, self._shape, self._stops))
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
-        self._states = partial(p.getJointStates, self.id, self.joints, self.client)
+        self.joint_states = partial(p.getJointStates, self.id, self.joints, self.client)
         self._torque_control = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL)
         for link in range(-1, chain.n):
             # Bullet would also clamp joint velocities to 100 rad/s without a word
@@ -69,7 +69,7 @@ class ArmBody:
         # Bullet knows a link's centre of mass to double precision, but the frame of the URDF only to single.
         tip = matrix_to_pose(rigid.forward_kinematics(chain, chain.home)).tolist()
         com, turn = self._last_link()[:2]
-        self._tip = compose(*inverse(com, turn), tip[:3], tip[3:])
+        self._com_tip = compose(*inverse(com, turn), tip[:3], tip[3:])
 
     def reset(self, q, qd) -> None:
         """Set the joint state, q (n,) rad, qd (n,) rad/s, and switch all motors off."""
@@ -78,19 +78,14 @@ class ArmBody:
         p.setJointMotorControlArray(self.id, self.joints, p.VELOCITY_CONTROL, **off)
 
     def place(self, q, qd=None) -> None:
-        """Set the joint state, q (n,) rad and, where it shall change, qd (n,) rad/s; the motors stay as they are."""
-        rates = {} if qd is None else {"targetVelocities": [[x] for x in qd.tolist()]}
-        self._set_state(self.id, self.joints, [[x] for x in q.tolist()], **rates)
+        """Set the joint state, q (n) rad and, where it shall change, qd (n) rad/s; the motors stay as they are."""
+        rates = {} if qd is None else {"targetVelocities": [[x] for x in qd]}
+        self._set_state(self.id, self.joints, [[x] for x in q], **rates)
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """True joint state: q (n,) rad, qd (n,) rad/s."""
-        q, qd, _, _ = zip(*self._states())  # noqa: B905 (strict costs a tenth of the reading)
+        q, qd, _, _ = zip(*self.joint_states())  # noqa: B905 (strict costs a tenth of the reading)
         return np.array(q), np.array(qd)
-
-    def driven_state(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-        """True joint state q, qd (n,), and what Bullet reports as torque of its motors in the last step, n numbers."""
-        q, qd, _, torque = zip(*self._states())  # noqa: B905
-        return np.array(q), np.array(qd), torque
 
     def set_torque(self, forces: list[float]) -> None:
         """Joint torques (n) of the next step, N m; they last one step."""
@@ -102,11 +97,14 @@ class ArmBody:
         p.applyExternalForce(self.id, link, force, self.tip()[0], p.WORLD_FRAME, physicsClientId=client)
         p.applyExternalTorque(self.id, link, moment, p.WORLD_FRAME, physicsClientId=client)
 
-    def tip(self) -> tuple[tuple, tuple]:
-        """Pose of the tip: position (3) m and quaternion xyzw (4), w >= 0, as plain tuples (fast)."""
-        state = self._last_link()
-        position, quat = compose(state[0], state[1], *self._tip)
-        return position, quat if quat[3] >= 0 else tuple(-x for x in quat)
+    def tip(self, near=IDENTITY) -> tuple[tuple, tuple]:
+        """Pose of the tip: position (3) m and quaternion xyzw (4), as plain tuples (fast).
+
+        Of the two signs of the quaternion the one nearer to the quaternion `near`: w >= 0 unless told otherwise.
+        """
+        state, (offset, turn) = self._last_link(), self._com_tip
+        position, quat = compose(state[0], state[1], offset, turn)
+        return position, same_side(quat, near)
 
     def mass_and_gravity(self, q) -> tuple[np.ndarray, np.ndarray]:
         """Joint-space inertia (n, n) kg m^2 and gravity torque (n,) N m of this body at q (n,) rad."""

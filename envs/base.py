@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import dist, hypot, inf
-from operator import le, mul, sub
+from operator import mul, sub
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
 class ArmEnv(gym.Env):
     """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
 
-    Subclasses set `targets`, a sequence of (position, quaternion) pairs of plain numbers, one per control step with
-    `preview` more at its end, in `_start`, and `_length`, the control steps after which the episode is truncated.
+    Subclasses set `targets` in `_start`, a list of (position, quaternion) pairs of plain numbers: one per control step
+    with `preview` more at its end or, unless the target `moves`, preview + 1; and `_length`, the control steps after
+    which the episode is truncated.
 
     Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
     q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
@@ -40,6 +41,7 @@ class ArmEnv(gym.Env):
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
     options: tuple[str, ...] = ()
+    moves = True  # whether there is a target for every control step
 
     def __init__(
         self,
@@ -74,8 +76,9 @@ class ArmEnv(gym.Env):
         self._touching = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
-        self.targets: Any = ()
+        self.targets: list = []
         self._length: float = inf
+        self._inside = self._lower, 0.0  # joint positions, and by how much they may change without leaving the limits
         self._over = "Call reset() before step()."
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -107,7 +110,7 @@ class ArmEnv(gym.Env):
         if self._over:
             raise UsageError(self._over)
         action = check_action(action, len(self._scale), self.config.control)
-        self.plant.step([a * b for a, b in zip(action, self._scale)])  # noqa: B905
+        self.plant.step(list(map(mul, action, self._scale)))
         action_rate = dist(action, self._last_action) ** 2 / len(action)
         self._last_action = action
         observation, errors = self._observe()
@@ -117,48 +120,49 @@ class ArmEnv(gym.Env):
         truncated = self.plant.steps >= self._length
         if truncated:
             self._over = "The episode is over: call reset() before the next step()."
-        return observation, float(sum(info["reward_terms"].values())), False, truncated, info
+        return observation, sum(info["reward_terms"].values()), False, truncated, info
 
     def _observe(self):
         """Observation, with the true errors (m, rad) to the current target."""
-        plant, now = self.plant, self.plant.steps
-        target, *later = self.targets[now : now + self.preview + 1]
-        tip = position, quat = plant.body.tip()
+        plant, now = self.plant, self.plant.steps if self.moves else 0
+        target = self.targets[now]
+        tip = position, quat = plant.body.tip(target[1])  # signed like the target's, so that it does not jump
         error = seen_error = _pose_error(target, tip)
-        q, qd = plant.q, plant.qd
+        q, qd = plant.position, plant.velocity
         if plant.noisy:  # what is seen of the tip follows from the measured joints
             q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             position, quat = pose[:3], pose[3:]
             seen_error = _pose_error(target, (position, quat))
-        turn = tip[1]  # of the two signs of a quaternion the one nearer to the target's, so that it does not jump
-        if sum(map(mul, turn, target[1])) < 0:
-            turn = [-x for x in turn]
-        row = [*tip[0], *turn, *target[0], *target[1], *q.tolist(), *qd.tolist(), *position, *first_columns(quat)]
-        row += seen_error
-        for goal in later:
-            row += _pose_error(goal, (position, quat))
-        values = np.array(row)  # one array and three views cost less than three arrays
+        row = [*tip[0], *tip[1], *target[0], *target[1], *q, *qd, *position, *first_columns(quat), *seen_error]
+        if self.preview:
+            for later in self.targets[now + 1 : now + 1 + self.preview]:
+                row += _pose_error(later, (position, quat))
+        values = np.fromiter(row, float, len(row))  # one array and three views cost less than three arrays
         observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
         return observation, (hypot(*error[:3]), hypot(*error[3:]))
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
-        q = plant.q.tolist()
-        beyond = 0.0
-        if not (all(map(le, self._lower, q)) and all(map(le, q, self._upper))):
-            beyond = max(*map(sub, self._lower, q), *map(sub, q, self._upper))
-        touching = self._touching(plant.q)
-        load = plant.load
+        q = plant.position
+        beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
+        touching = self._touching(q)
+        load = plant.drive.load
         return {
-            "is_success": bool(rewards.is_success(position, angle)),
+            "is_success": rewards.is_success(position, angle),
             "position_error": position,
             "orientation_error": angle,
             "joint_limit_violation": beyond,
-            "torque_saturation": plant.saturation,
+            "torque_saturation": plant.drive.saturation,
             "self_collision": touching,
             "reward_terms": rewards.step_terms(self.reward, position, angle, load, action_rate, beyond, touching),
         }
+
+    def _beyond_limits(self, q) -> float:
+        """How far the joints q (n) are beyond their limits, rad; notes how far they may move from here without that."""
+        margin = min(*map(sub, q, self._lower), *map(sub, self._upper, q))
+        self._inside = q, margin
+        return max(0.0, -margin)
 
     def compute_reward(self, achieved_goal, desired_goal, info):
         """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
@@ -186,7 +190,7 @@ class ArmEnv(gym.Env):
 
     def state(self):
         """True joint state: q (n,) rad, qd (n,) rad/s."""
-        return self.plant.q.copy(), self.plant.qd.copy()
+        return self.plant.q, self.plant.qd
 
     def measure(self):
         """Joint state as measured: q (n,) rad, qd (n,) rad/s, with the scenario's noise."""
@@ -206,7 +210,7 @@ class ArmEnv(gym.Env):
     def _show(self) -> Camera:
         if self._camera is None:
             self._camera = Camera(self.chain, human=self.render_mode == "human")
-        position, quat = self.targets[self.plant.steps]
+        position, quat = self.targets[self.plant.steps if self.moves else 0]
         self._camera.place(self.plant.q, [*position, *quat])
         return self._camera
 

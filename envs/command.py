@@ -26,15 +26,16 @@ def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
 
 def check_action(action, size: int, control: str) -> list[float]:
     """The action's numbers, clipped to [-1, 1]. Raises UsageError for another shape than (size,), NaN or infinity."""
-    try:
-        array = np.asarray(action, dtype=float)
-    except (TypeError, ValueError):
-        raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].") from None
-    if array.shape != (size,):
-        raise UsageError(f"The action has shape {array.shape}; control={control!r} takes {size} numbers, ({size},).")
-    values = array.tolist()
-    if not isfinite(sum(values)) and not np.isfinite(array).all():
-        bad = int(np.flatnonzero(~np.isfinite(array))[0])
+    if not (isinstance(action, np.ndarray) and action.dtype.kind == "f"):
+        try:
+            action = np.asarray(action, dtype=float)
+        except (TypeError, ValueError):
+            raise UsageError(f"The action is a {type(action).__name__}; give {size} numbers in [-1, 1].") from None
+    if action.shape != (size,):
+        raise UsageError(f"The action has shape {action.shape}; control={control!r} takes {size} numbers, ({size},).")
+    values = action.tolist()
+    if not isfinite(sum(values)) and not all(map(isfinite, values)):
+        bad = list(map(isfinite, values)).index(False)
         raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
     return [-1.0 if x < -1.0 else 1.0 if x > 1.0 else x for x in values]
 
@@ -42,24 +43,38 @@ def check_action(action, size: int, control: str) -> list[float]:
 class Follower:
     """Turns commands into what the drive follows: torque (N m), joint velocity (rad/s) or joint target (rad).
 
-    Position commands move the previous target, within the joint limits; tip twists become joint velocities by damped
-    least squares.
+    Position commands move the previous target, within the joint limits, and the drive follows it at a distance of
+    `reach` (n,) rad at most; tip twists become joint velocities by damped least squares.
     """
 
-    def __init__(self, chain: Chain, config: ServoConfig):
-        self._chain, self._control = chain, config.control
+    def __init__(self, chain: Chain, config: ServoConfig, reach: np.ndarray):
+        self._chain, self._control, self._reach = chain, config.control, reach.tolist()
         self._lower, self._upper = chain.lower.tolist(), chain.upper.tolist()
 
-    def reset(self, q: np.ndarray) -> None:
-        """Start an episode at q (n,): the first target of position control."""
-        self._target = q.tolist()
+    def reset(self, q: Sequence[float]) -> None:
+        """Start an episode at q, n numbers: the first target of position control."""
+        self._target = q
 
-    def __call__(self, command: Sequence[float], q: np.ndarray) -> Sequence[float]:
-        """What the drive follows, n numbers, on a command taking effect at joint positions q (n,)."""
+    def __call__(self, command: Sequence[float], q: Sequence[float]) -> Sequence[float]:
+        """What the drive follows, n numbers, on a command taking effect at joint positions q, n numbers."""
         if self._control == "position":
-            moves = zip(self._target, command, self._lower, self._upper, strict=True)
-            self._target = [low if (x := a + b) < low else high if x > high else x for a, b, low, high in moves]
-            return self._target
+            return self._move(command, q)
         if self._control == "ee_twist":
-            return joint_velocity_from_twist(rigid.jacobian(self._chain, q), np.asarray(command), self._chain.velocity)
+            J = rigid.jacobian(self._chain, np.array(q))
+            return joint_velocity_from_twist(J, np.asarray(command), self._chain.velocity)
         return command
+
+    def _move(self, command: Sequence[float], q: Sequence[float]) -> list[float]:
+        targets, goals = [], []
+        moves = zip(self._target, command, self._lower, self._upper, q, self._reach)  # noqa: B905 (strict costs a tenth)
+        for target, change, low, high, x, far in moves:
+            target += change
+            if target < low:
+                target = low
+            elif target > high:
+                target = high
+            targets.append(target)
+            way = target - x
+            goals.append(target if -far <= way <= far else x + far if way > 0 else x - far)
+        self._target = targets
+        return goals

@@ -17,8 +17,8 @@ class BulletMotors:
     """Drives a body by constraint motors, one call per control step.
 
     Unless a motor reaches its effort limit, each physics step sets the joint velocity exactly: to the command in
-    velocity control, to position_gain (target - q) in position control, the distance to the target being clipped
-    beforehand so that the velocity limit holds. Velocities are clipped so that no joint runs past its limits. Joint
+    velocity control, to position_gain (target - q) in position control; the targets it is given are near enough for
+    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. Joint
     friction is invisible to such a motor and is not simulated; an external wrench lasts whole control steps.
     """
 
@@ -28,7 +28,6 @@ class BulletMotors:
         self._prepared, self._count = 0, config.substeps
         self._still, self._gain = [0.0] * chain.n, config.position_gain * config.physics_dt
         self._busy = 0.99 / chain.n
-        self._reach = (chain.velocity / config.position_gain).tolist()
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
@@ -51,26 +50,26 @@ class BulletMotors:
         self._drive = partial(p.setJointMotorControlArray, body.id, body.joints, mode)
         self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
-    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[np.ndarray, np.ndarray]:
-        """Run one control step towards `goal`, n numbers in rad/s or rad, from q (n,) rad; returns q, qd at its end.
+    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[Sequence[float], Sequence[float]]:
+        """Run one control step towards `goal`, n numbers in rad/s or rad, from q, qd (n) -> q, qd at its end.
 
         push: called with 0 before the step.
         """
+        body = self._body
         if push is not None:
             push(0)
         if self._position:
-            ways = zip(goal, q.tolist(), self._reach)  # noqa: B905 (strict costs a tenth of it)
-            target = [x - far if a < x - far else x + far if a > x + far else a for a, x, far in ways]
-            self._drive(target, self._still, *self._settings)
+            self._drive(goal, self._still, *self._settings)
         else:
-            velocity = np.minimum(np.maximum(goal, self._lower - q / self._dt), self._upper - q / self._dt)
+            here = np.array(q) / self._dt
+            velocity = np.minimum(np.maximum(goal, self._lower - here), self._upper - here)
             self._drive(self._still, velocity.tolist(), *self._settings)
-        self._body.step()
-        q, qd, self._reported = self._body.driven_state()
-        self.load = hypot(*map(mul, self._reported, self._shares)) ** 2
-        # a motor at its limit shows in the mean square
-        busy = self.load >= self._busy
-        self.saturation = float(np.mean(np.abs(self.torque) >= AT_LIMIT * self._limit)) if busy else 0.0
+        body.step()
+        q, qd, _, reported = zip(*body.joint_states())  # noqa: B905 (strict costs a tenth of the reading)
+        self.load = load = hypot(*map(mul, reported, self._shares)) ** 2
+        self._reported, self.saturation = reported, 0.0
+        if load >= self._busy:  # a motor at its limit shows in the mean square
+            self.saturation = float(np.mean(np.abs(self.torque) >= AT_LIMIT * self._limit))
         return q, qd
 
     @property

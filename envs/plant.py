@@ -20,8 +20,8 @@ class Plant:
 
     chain: nominal arm. config: servo and time steps. motor: "servo" (joint torques by the shared law at the physics
     rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
-    After `reset` and every `step`: q, qd (n,) true joint state; steps: control steps since the reset; noisy: whether
-    the sensors are.
+    After `reset` and every `step`: position, velocity: true joint state q, qd as n plain numbers; steps: control steps
+    since the reset; noisy: whether the sensors are; drive: with torque, saturation and load of the last control step.
     """
 
     def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
@@ -36,8 +36,9 @@ class Plant:
         self.model = ArmBody(chain, collisions=True)
         self.scenario = NOMINAL
         self.params = plant_params(chain, self.scenario)
-        self._follow = Follower(chain, config)
         bullet = motor == "bullet"
+        reach = chain.velocity / config.position_gain if bullet else np.full(chain.n, np.inf)
+        self._follow = Follower(chain, config, reach)
         self.drive: BulletMotors | ServoDrive
         self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
@@ -49,12 +50,12 @@ class Plant:
         self.body.reset(q, qd)
         self.drive.reset(self.params)
         self.steps = 0
-        self.q, self.qd = self.body.state()
+        self.position, self.velocity = (x.tolist() for x in self.body.state())
         self._pending: deque[Sequence[float]] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
-        self._follow.reset(self.q)
+        self._follow.reset(self.position)
         self.noisy = bool(self.params.noise.any())
         self._push = self._apply_wrench if self.params.wrench.any() else None
 
@@ -63,23 +64,24 @@ class Plant:
         if self._pending:
             self._pending.append(command)
             command = self._pending.popleft()
-        self.q, self.qd = self.drive.step(self._follow(command, self.q), self.q, self.qd, self._push)
+        goal = self._follow(command, self.position)
+        self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, self._push)
         self.steps += 1
+
+    @property
+    def q(self) -> np.ndarray:
+        """True joint positions (n,), rad."""
+        return np.array(self.position)
+
+    @property
+    def qd(self) -> np.ndarray:
+        """True joint velocities (n,), rad/s."""
+        return np.array(self.velocity)
 
     @property
     def torque(self) -> np.ndarray:
         """Torque last delivered by the motors, (n,) N m."""
         return self.drive.torque
-
-    @property
-    def saturation(self) -> float:
-        """Share of joints and physics steps of the last control step at the effort limit."""
-        return self.drive.saturation
-
-    @property
-    def load(self) -> float:
-        """Mean square of torque over effort in the last control step."""
-        return self.drive.load
 
     def _apply_wrench(self, physics_step: int) -> None:
         """Push the tip if the scenario's pulse covers this physics step of the control step."""

@@ -6,6 +6,8 @@ at every control step. Quaternions are xyzw and unit.
 
 from math import atan2, sqrt
 
+IDENTITY = (0.0, 0.0, 0.0, 1.0)
+
 
 def quat_multiply(a, b):
     """Rotation b followed by a. a, b: (4) -> (4)."""
@@ -54,6 +56,13 @@ def rotation_error(quat_target, quat):
     s = sqrt(x * x + y * y + z * z)
     scale = 2 * atan2(s, w) / s if s > 1e-12 else 2.0
     return scale * x, scale * y, scale * z
+
+
+def same_side(quat, other):
+    """Of quat (4) and its negative, the same rotation, the one nearer to another quaternion (4)."""
+    x, y, z, w = quat
+    a, b, c, d = other
+    return quat if x * a + y * b + z * c + w * d >= 0 else (-x, -y, -z, -w)
 
 
 def first_columns(quat):

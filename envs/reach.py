@@ -59,6 +59,7 @@ class ReachEnv(ArmEnv):
     """
 
     options = ("scenario",)
+    moves = False
 
     def __init__(self, robot="panda", **kwargs):
         super().__init__(robot, **kwargs)
@@ -78,15 +79,5 @@ class ReachEnv(ArmEnv):
     def _start(self, options):
         q = self._draw()
         self.plant.model.place(q)
-        self.targets = Held(self.plant.model.tip(), self.preview + 1)
+        self.targets = [self.plant.model.tip()] * (self.preview + 1)
         return self.chain.home, 0.0 * self.chain.home
-
-
-class Held:
-    """A target that never moves, indexed like a list of targets; every slice has `count` of them."""
-
-    def __init__(self, target, count: int):
-        self._targets = [target] * count
-
-    def __getitem__(self, index):
-        return self._targets if isinstance(index, slice) else self._targets[0]

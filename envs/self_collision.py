@@ -1,23 +1,48 @@
-"""Exact self-collision check in a few microseconds: links that cannot have met yet are not looked at."""
+"""Exact self-collision check in a microsecond or two: links that cannot have met yet are not looked at."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from math import dist, inf
+from operator import mul, sub, truediv
+from typing import NamedTuple
 
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
+from armctl.envs.levers import levers
 from armctl.motion.sampling import joint_box
-from armctl.urdf import Chain, spheres
+from armctl.urdf import Chain
 
 REACH = 2.0
 """Distances are measured up to here, m: the farther a pair is known to be apart, the later it is measured again."""
 CONTACT = 1e-9
 """What is nearer than this touches, m."""
+NOISE = 3e-4
+"""Bullet's distance of a cylinder changes by up to 2.1e-4 m when it is turned about its own axis."""
 SOON = 0.5
 """Once a pair must be measured, so are all that may have used up so much of their clearance."""
 SAMPLES, MARGIN = 400, 0.03
 """A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
+WIDER = 1.2
+"""Factor by which the free way of a joint is widened from proof to proof."""
 PROOF, SLACK = 300, 1e-3
 """Boxes of configurations looked at to prove that a pair never meets, and by how much it must be clear of it, m."""
+
+
+class Known(NamedTuple):
+    """What is known of the k pairs of links around a configuration `where`, n plain numbers.
+
+    clearance: lower bounds of the k distances there, m; measured: the distances when last measured, m. radius, rates:
+    no pair can have met while the joints have moved by less than `radius` in the Euclidean norm, or by less than 1 in
+    all together, each times its number in a row of `rates`. touching: the number of a pair that touches, or None.
+    """
+
+    where: Sequence[float]
+    clearance: list[float]
+    measured: list[float]
+    radius: float
+    rates: list[list[float]]
+    touching: int | None
 
 
 class SelfCollision:
@@ -34,43 +59,57 @@ class SelfCollision:
         """body: loaded with collision shapes; it is moved about by the checks."""
         self._body, home = body, body.chain.home
         self._pairs, self._levers = collision_pairs(body.chain)
-        nothing = [-1.0] * len(self._pairs)
-        self._home = self._know(home, nothing, nothing)
+        self._lengths = np.maximum(np.linalg.norm(self._levers, axis=1), 1e-12).tolist()
+        links = [first for first, _ in self._pairs]  # in order
+        self._first = [k for k, link in enumerate(links) if link not in links[:k]]
+        nothing = [0.0] * len(links)
+        at_home = self._know(home.tolist(), nothing, nothing)
+        free = [_free_way(body, *way) for way in zip(self._pairs, self._levers, at_home.clearance, strict=True)]
+        self._home = self._know(home.tolist(), free, at_home.measured)
         self.reset()
 
     def reset(self) -> None:
         """Start from what is known of the home configuration, where most episodes begin."""
-        self._where, self._clearance, self._measured, self._rates, self._touching = self._home
+        self._learn(self._home)
 
-    def __call__(self, q: np.ndarray) -> bool:
-        """Whether the arm touches itself at q (n,) rad."""
-        moved = np.abs(q - self._where)
-        if max(self._rates.dot(moved).tolist(), default=0.0) >= 1 and not self._still_touches(q):
-            known = self._know(q, (np.array(self._clearance) - self._levers.dot(moved)).tolist(), self._measured)
-            self._where, self._clearance, self._measured, self._rates, self._touching = known
-        return self._touching is not None
+    def _learn(self, known: Known) -> None:
+        self._known, self._center, self._radius = known, known.where, known.radius
 
-    def _still_touches(self, q: np.ndarray) -> bool:
-        """Whether the pair that touched, if one did, touches at q (n,) too: then no other need be looked at."""
-        if self._touching is None:
-            return False
-        self._body.place(q)
-        return self._body.distance(*self._pairs[self._touching], REACH) <= CONTACT
+    def __call__(self, q: Sequence[float]) -> bool:
+        """Whether the arm touches itself at q, n plain numbers, rad."""
+        if dist(q, self._center) >= self._radius:
+            self._look_closer(q)
+        return self._known.touching is not None
 
-    def _know(self, q: np.ndarray, clearance: list[float], measured: list[float]) -> tuple:
-        """What is known at q (n,), from lower bounds of the k clearances there and the values last measured, m.
+    def _look_closer(self, q: Sequence[float]) -> None:
+        """Find out what is known at q, outside the ball of joint positions within which nothing can have happened."""
+        where, clearance, measured, radius, rates, touching = self._known
+        moved = list(map(abs, map(sub, q, where)))  # plain numbers: between two physics steps NumPy's calls cost more
+        used = max([sum(map(mul, row, moved)) for row in rates], default=0.0)
+        if used < 1:
+            self._center, self._radius = q, (1 - used) * radius
+            return
+        if touching is not None:  # if it still does, no other pair need be looked at
+            self._body.place(q)
+            if self._body.distance(*self._pairs[touching], REACH) <= CONTACT:
+                return
+        self._learn(self._know(q, (clearance - self._levers.dot(moved)).tolist(), measured))
 
-        Returns a copy of q, both anew, the share of its clearance each pair may lose per unit of each joint (k, n), and
-        the number of a pair that touches, or None.
-        """
+    def _know(self, q: Sequence[float], clearance: list[float], measured: list[float]) -> Known:
+        """What is known at q, from lower bounds of the k distances there and the distances last measured, m."""
         self._body.place(q)
         clearance, measured = clearance.copy(), measured.copy()
         for k, (left, last) in enumerate(zip(clearance, measured, strict=True)):
-            if left <= SOON * last:
-                clearance[k] = measured[k] = self._body.distance(*self._pairs[k], REACH)
-        closest = min(clearance, default=REACH)
-        rates = self._levers / np.maximum(clearance, CONTACT)[:, None]
-        return q.copy(), clearance, measured, rates, clearance.index(closest) if closest <= CONTACT else None
+            if left <= max(SOON * last, CONTACT):
+                measured[k] = self._body.distance(*self._pairs[k], REACH)
+                clearance[k] = max(measured[k] - NOISE, CONTACT)
+        radius = min(map(truediv, clearance, self._lengths), default=inf)
+        closest = min(measured, default=inf)
+        touching = measured.index(closest) if closest <= CONTACT else None
+        rates: list[list[float]] = []
+        if self._pairs:  # one row for all pairs of the same first link: a little too strict, but fewer sums to make
+            rates = np.maximum.reduceat(self._levers / np.array(clearance)[:, None], self._first).tolist()
+        return Known(q, clearance, measured, radius, rates, touching)
 
 
 @lru_cache(maxsize=32)
@@ -86,12 +125,12 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
         body.place(q)
         closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
     pairs = [pair for pair, distance in zip(pairs, closest, strict=True) if distance < MARGIN]
-    pairs = [pair for pair in pairs if not _never_meet(body, pair, _levers(chain, *pair), (lower, upper))]
+    pairs = [pair for pair in pairs if not _never_meet(body, pair, levers(chain, *pair), (lower, upper))]
     body.close()
-    return pairs, np.array([_levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
+    return pairs, np.array([levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
 
 
-def _never_meet(body: ArmBody, pair: tuple[int, int], levers: np.ndarray, box: tuple[np.ndarray, np.ndarray]) -> bool:
+def _never_meet(body: ArmBody, pair: tuple[int, int], lever: np.ndarray, box: tuple[np.ndarray, np.ndarray]) -> bool:
     """Whether it is proven, by halving the box of joint positions (n,), (n,) time and again, that two links never meet.
 
     Within a box the distance is that at its middle at least, less the levers times half its widths.
@@ -101,58 +140,26 @@ def _never_meet(body: ArmBody, pair: tuple[int, int], levers: np.ndarray, box: t
         if not boxes:
             return True
         lower, upper = boxes.pop()
-        middle, change = (lower + upper) / 2, levers * (upper - lower) / 2
+        middle, change = (lower + upper) / 2, lever * (upper - lower) / 2
         body.place(middle)
         distance = body.distance(*pair, REACH)
         if distance <= SLACK:
             return False
         if distance <= np.sum(change) + SLACK:
-            cut = np.arange(len(levers)) == np.argmax(change)
+            cut = np.arange(len(lever)) == np.argmax(change)
             boxes += [(lower, np.where(cut, middle, upper)), (np.where(cut, middle, lower), upper)]
     return False
 
 
-def _levers(chain: Chain, base: int, link: int) -> np.ndarray:
-    """Upper bounds (n,) on how much the distance of two links changes per unit of each joint between them, m.
+def _free_way(body: ArmBody, pair: tuple[int, int], lever: np.ndarray, clearance: float) -> float:
+    """The clearance of a pair at home, m, or more if a single joint moves it and more is proven free.
 
-    A joint turns one link about its axis as seen from the other, so that the distance changes by no more than the
-    angle times the farthest reach from the axis, of either link: the smaller reach counts.
+    Links of a wrist are such pairs: near one another at home and ever after, they would be measured again and again.
     """
-    owner, center, radius = spheres(chain)
-    ends = []
-    for own, joints in ((link, range(link, base, -1)), (base, range(base + 1, link + 1))):
-        mine = np.array(owner) == own
-        points = center[mine] if own == link else _into(chain, base + 1, center[mine])
-        ends.append(_reaches(chain, joints, points, radius[mine]))
-    return np.minimum(*ends)
-
-
-def _reaches(chain: Chain, joints: range, center, radius) -> np.ndarray:
-    """How far spheres reach from the axis of each of the joints (n,), m, or 1 for a sliding joint, whatever the others.
-
-    joints: one after the other, beginning at the link of the spheres; center (S, 3) m in the frame of the first.
-    """
-    levers = np.zeros(chain.n)
-    for joint in joints:
-        if chain.joint_types[joint] == "prismatic":
-            levers[joint] = 1.0
-            radius = radius + max(abs(chain.lower[joint]), abs(chain.upper[joint]))
-        else:  # a sphere that turns about the z axis stays within a larger one centred on that axis
-            radius = radius + np.linalg.norm(center[:, :2], axis=-1)
-            center = center * [0.0, 0.0, 1.0]
-            levers[joint] = np.max(radius)
-        if joint != joints[-1]:
-            center = _into(chain, joint + 1, center) if joints.step > 0 else _out_of(chain, joint, center)
-    return levers
-
-
-def _into(chain: Chain, joint: int, points) -> np.ndarray:
-    """Points (S, 3) of the frame before a joint, in the joint's own at angle 0."""
-    T = chain.T_parent_joint[joint]
-    return (points - T[:3, 3]) @ T[:3, :3]
-
-
-def _out_of(chain: Chain, joint: int, points) -> np.ndarray:
-    """The inverse of `_into`."""
-    T = chain.T_parent_joint[joint]
-    return points @ T[:3, :3].T + T[:3, 3]
+    home, turning = body.chain.home, lever > 0
+    while np.sum(turning) == 1 and clearance < REACH:
+        turn = np.where(turning, WIDER * clearance / np.where(turning, lever, 1.0), 0.0)
+        if not _never_meet(body, pair, lever, (home - turn, home + turn)):
+            break
+        clearance *= WIDER
+    return clearance

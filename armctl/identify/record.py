@@ -60,7 +60,7 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
             plant.step(commands[-1])
             measured.append(plant.measure())
             inside = np.all((plant.q > chain.lower) & (plant.q < chain.upper))
-            clean = clean and bool(inside) and not touching(plant.q)
+            clean = clean and bool(inside) and not touching(plant.position)
             if not clean:
                 break
     finally:

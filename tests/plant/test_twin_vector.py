@@ -6,7 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from armctl.envs.reach import Held, ReachEnv
+from armctl.envs.reach import ReachEnv
 from armctl.envs.track import TrackEnv
 from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
@@ -68,7 +68,7 @@ def test_reaching_matches_pybullet_step_for_step():
     )
     (observation, _), _ = twin.reset(seed=0), bullet.reset(seed=0)
     goal = observation["desired_goal"][1]
-    bullet.targets = Held((goal[:3].tolist(), goal[3:].tolist()), 2)
+    bullet.targets = [(goal[:3].tolist(), goal[3:].tolist())] * 2
     follow(bullet, twin, 25, np.random.default_rng(1), 0.5)
     bullet.close()
 
