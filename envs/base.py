@@ -73,7 +73,7 @@ class ArmEnv(gym.Env):
         width = 2 * self.chain.n + 9 + 6 * (preview + 1)
         self.observation_space = Dict({"observation": wide(width), "achieved_goal": wide(7), "desired_goal": wide(7)})
         self.plant = Plant(self.chain, self.config, motor)
-        self._touching = SelfCollision(self.plant.model)
+        self._self_collision = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
         self.targets: list = []
@@ -93,7 +93,7 @@ class ArmEnv(gym.Env):
         if options:
             raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
         self.plant.reset(self.scenario, q, qd)
-        self._touching.reset()
+        self._self_collision.reset()
         self._last_action, self._over = [0.0] * len(self._scale), ""
         observation, errors = self._observe()
         info = self._info(errors, 0.0)
@@ -127,26 +127,28 @@ class ArmEnv(gym.Env):
         plant, now = self.plant, self.plant.steps if self.moves else 0
         target = self.targets[now]
         tip = position, quat = plant.body.tip(target[1])  # signed like the target's, so that it does not jump
-        error = seen_error = _pose_error(target, tip)
+        way, turn = _pose_error(target, tip)
+        errors = hypot(*way), hypot(*turn)
         q, qd = plant.position, plant.velocity
         if plant.noisy:  # what is seen of the tip follows from the measured joints
             q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             position, quat = pose[:3], pose[3:]
-            seen_error = _pose_error(target, (position, quat))
-        row = [*tip[0], *tip[1], *target[0], *target[1], *q, *qd, *position, *first_columns(quat), *seen_error]
+            way, turn = _pose_error(target, (position, quat))
+        row = [*tip[0], *tip[1], *target[0], *target[1], *q, *qd, *position, *first_columns(quat), *way, *turn]
         if self.preview:
             for later in self.targets[now + 1 : now + 1 + self.preview]:
-                row += _pose_error(later, (position, quat))
+                way, turn = _pose_error(later, (position, quat))
+                row += [*way, *turn]
         values = np.fromiter(row, float, len(row))  # one array and three views cost less than three arrays
         observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
-        return observation, (hypot(*error[:3]), hypot(*error[3:]))
+        return observation, errors
 
     def _info(self, errors, action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
         q = plant.position
         beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
-        touching = self._touching(q)
+        touching = self._self_collision.touches(q)
         load = plant.drive.load
         return {
             "is_success": rewards.is_success(position, angle),
@@ -223,11 +225,11 @@ class ArmEnv(gym.Env):
             self._camera = None
 
 
-def _pose_error(target, tip) -> tuple:
-    """Position error (m) and rotation vector (rad) from the tip's pose to a target's, 6 numbers, world frame."""
+def _pose_error(target, tip) -> tuple[tuple, tuple]:
+    """Position error (3) m and rotation vector (3) rad from the tip's pose to a target's, world frame."""
     (x, y, z), quat = target
     (a, b, c), tip_quat = tip
-    return (x - a, y - b, z - c, *rotation_error(quat, tip_quat))
+    return (x - a, y - b, z - c), rotation_error(quat, tip_quat)
 
 
 def _check_scenario(scenario: ScenarioLike) -> ScenarioLike:

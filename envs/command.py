@@ -55,16 +55,13 @@ class Follower:
         """Start an episode at q, n numbers: the first target of position control."""
         self._target = q
 
-    def __call__(self, command: Sequence[float], q: Sequence[float]) -> Sequence[float]:
+    def goal(self, command: Sequence[float], q: Sequence[float]) -> Sequence[float]:
         """What the drive follows, n numbers, on a command taking effect at joint positions q, n numbers."""
-        if self._control == "position":
-            return self._move(command, q)
         if self._control == "ee_twist":
             J = rigid.jacobian(self._chain, np.array(q))
             return joint_velocity_from_twist(J, np.asarray(command), self._chain.velocity)
-        return command
-
-    def _move(self, command: Sequence[float], q: Sequence[float]) -> list[float]:
+        if self._control != "position":
+            return command
         targets, goals = [], []
         moves = zip(self._target, command, self._lower, self._upper, q, self._reach)  # noqa: B905 (strict costs a tenth)
         for target, change, low, high, x, far in moves:

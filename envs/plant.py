@@ -34,28 +34,30 @@ class Plant:
         # The drive's model of the arm must not see the payload or the tilted gravity: a second world, never stepped. It
         # also holds the collision shapes, which would slow down every step of the first.
         self.model = ArmBody(chain, collisions=True)
-        self.scenario = NOMINAL
-        self.params = plant_params(chain, self.scenario)
+        self._adopt(NOMINAL)
         bullet = motor == "bullet"
         reach = chain.velocity / config.position_gain if bullet else np.full(chain.n, np.inf)
-        self._follow = Follower(chain, config, reach)
+        self._follower = Follower(chain, config, reach)
         self.drive: BulletMotors | ServoDrive
         self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
     def reset(self, scenario: Scenario, q, qd) -> None:
         """Start an episode of `scenario` at joint state q, qd (n,)."""
         if scenario != self.scenario:
-            self.scenario, self.params = scenario, plant_params(self.chain, scenario)
+            self._adopt(scenario)
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
         self.body.reset(q, qd)
         self.drive.reset(self.params)
         self.steps = 0
-        self.position, self.velocity = (x.tolist() for x in self.body.state())
+        self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
         self._pending: deque[Sequence[float]] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
-        self._follow.reset(self.position)
+        self._follower.reset(self.position)
+
+    def _adopt(self, scenario: Scenario) -> None:
+        self.scenario, self.params = scenario, plant_params(self.chain, scenario)
         self.noisy = bool(self.params.noise.any())
         self._push = self._apply_wrench if self.params.wrench.any() else None
 
@@ -64,7 +66,7 @@ class Plant:
         if self._pending:
             self._pending.append(command)
             command = self._pending.popleft()
-        goal = self._follow(command, self.position)
+        goal = self._follower.goal(command, self.position)
         self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, self._push)
         self.steps += 1
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
+from armctl import geometry, rigid
 from armctl.envs.base import ArmEnv
 from armctl.motion.sampling import random_configuration
 
-BATCH = 32
-"""Configurations drawn at once for the episodes to come."""
+BATCH = 128
+"""Goals drawn at once for the episodes to come."""
 
 
 class ReachEnv(ArmEnv):
@@ -64,20 +63,17 @@ class ReachEnv(ArmEnv):
     def __init__(self, robot="panda", **kwargs):
         super().__init__(robot, **kwargs)
         self._drawn_from: Any = None
-        self._drawn: list[np.ndarray] = []
+        self._drawn: list[tuple] = []
 
-    def _draw(self) -> np.ndarray:
-        """The next random configuration (n,) of the generator: the first alone, later ones in batches, far cheaper."""
+    def _draw(self) -> tuple:
+        """The next goal, position and quaternion: the generator's first alone, later ones in batches, far cheaper."""
         rng = self.np_random
-        if rng is not self._drawn_from:
-            self._drawn_from, self._drawn = rng, []
-            return random_configuration(self.chain, rng)
-        if not self._drawn:
-            self._drawn = list(random_configuration(self.chain, rng, BATCH))
+        if rng is not self._drawn_from or not self._drawn:
+            q = random_configuration(self.chain, rng, BATCH if rng is self._drawn_from else 1)
+            poses = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
+            self._drawn_from, self._drawn = rng, [(pose[:3], pose[3:]) for pose in poses]
         return self._drawn.pop()
 
     def _start(self, options):
-        q = self._draw()
-        self.plant.model.place(q)
-        self.targets = [self.plant.model.tip()] * (self.preview + 1)
+        self.targets = [self._draw()] * (self.preview + 1)
         return self.chain.home, 0.0 * self.chain.home

@@ -75,7 +75,7 @@ class SelfCollision:
     def _learn(self, known: Known) -> None:
         self._known, self._center, self._radius = known, known.where, known.radius
 
-    def __call__(self, q: Sequence[float]) -> bool:
+    def touches(self, q: Sequence[float]) -> bool:
         """Whether the arm touches itself at q, n plain numbers, rad."""
         if dist(q, self._center) >= self._radius:
             self._look_closer(q)

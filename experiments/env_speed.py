@@ -1,10 +1,12 @@
 """Environment steps per second in one process, paired with panda-gym's PandaReach.
 
 All environments run 20 physics steps of 2 ms per control step under random actions, take turns block by block in one
-run, and are reset when an episode of 50 steps ends, so that load on the machine falls on all alike. All are made by
+process, and are reset when an episode of 50 steps ends, so that load on the machine falls on all alike. All are made by
 gym.make and wear the same wrappers (checker, order, time limit). Ratios are medians over the blocks, of CPU time (which
-other programs disturb least) and of wall time. Besides our lean Panda, PyBullet's own Panda URDF runs in our
-environment: the ratio of the two is the model's share of the gain, the rest is the code's.
+other programs disturb least) and of wall time. Where a process happens to lie in memory shifts its ratios by some 2 %:
+all is measured in several fresh processes, one after the other, and the median of them is given with its range. Besides
+our lean Panda, PyBullet's own Panda URDF runs in our environment: the ratio of the two is the model's share of the
+gain, the rest is the code's.
 
     python experiments/env_speed.py            # prints the table, writes runs/env_speed/summary.json
 """
@@ -15,13 +17,16 @@ import platform
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import tyro
+from tqdm import tqdm
 
 from armctl import store
 from armctl.envs.bullet import quiet
@@ -33,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "torque": {"control": "torque"},
 }
 EPISODE = 50
+PANDA_GYM, RATIO = "panda-gym PandaReach", "times_panda_gym"
 SUFFIXES = ("_cpu", "")
 """Of the figures by CPU time and by wall time."""
 
@@ -41,8 +47,10 @@ SUFFIXES = ("_cpu", "")
 class Args:
     """How long to measure and where to write."""
 
+    processes: int = 5
+    """Fresh processes, one after the other; the median counts."""
     repeats: int = 15
-    """Blocks per environment; the median counts."""
+    """Blocks per environment and process; the median counts."""
     block: int = 200
     """Environment steps per block."""
     out: Path = Path("runs/env_speed")
@@ -70,7 +78,7 @@ def make_envs(args: Args) -> dict[str, gym.Env]:
     theirs = f"{pybullet_data.getDataPath()}/franka_panda/panda.urdf"
     envs: dict[str, gym.Env] = {}
     if args.panda_gym:
-        envs["panda-gym PandaReach"] = panda_gym_env()
+        envs[PANDA_GYM] = panda_gym_env()
     for name, setting in SETTINGS.items():
         common: dict[str, Any] = {"control_dt": 0.04, "max_episode_steps": EPISODE, **setting}
         envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v0", **common)
@@ -91,7 +99,7 @@ def measure_block(env: gym.Env, actions: list) -> tuple[float, float]:
 
 def make_rows(seconds: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, float]]:
     """Figures of every environment from its blocks, and its ratios to the block of panda-gym of the same round."""
-    base = seconds.get("panda-gym PandaReach")
+    base = seconds.get(PANDA_GYM)
     rows = {}
     for name, blocks in seconds.items():
         row = {}
@@ -99,14 +107,26 @@ def make_rows(seconds: dict[str, list[tuple[float, float]]]) -> dict[str, dict[s
             times = [block[k] for block in blocks]
             row[f"steps_per_second{suffix}"] = 1 / statistics.median(times)
             row[f"fastest_block{suffix}"] = 1 / min(times)
-            if base:
-                row[f"times_panda_gym{suffix}"] = statistics.median(b[k] / t for b, t in zip(base, times, strict=True))
+            if base and name != PANDA_GYM:
+                row[f"{RATIO}{suffix}"] = statistics.median(b[k] / t for b, t in zip(base, times, strict=True))
         rows[name] = row
     return rows
 
 
-def main(args: Args) -> None:
-    """Measure, print and save."""
+def combine(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Medians of the processes' rows and, of their ratios, the range."""
+    rows = {}
+    for name, figures in runs[0].items():
+        values = {figure: [run[name][figure] for run in runs] for figure in figures}
+        rows[name] = {figure: statistics.median(found) for figure, found in values.items()}
+        for figure, found in values.items():
+            if figure.startswith(RATIO):
+                rows[name] |= {f"{figure}_low": min(found), f"{figure}_high": max(found)}
+    return rows
+
+
+def measure(args: Args) -> dict[str, dict[str, float]]:
+    """The rows of one process."""
     envs = make_envs(args)
     actions = {}
     for name, env in envs.items():
@@ -118,21 +138,34 @@ def main(args: Args) -> None:
     for _ in range(args.repeats):
         for name, env in envs.items():
             seconds[name].append(measure_block(env, actions[name]))
-    rows = make_rows(seconds)
-    for name, row in rows.items():
-        figures = [f"{name:52s} {row['steps_per_second']:6.0f} steps/s"]
-        for clock, suffix in zip(("CPU", "wall"), SUFFIXES, strict=True):
-            if args.panda_gym:
-                figures.append(f"{row[f'times_panda_gym{suffix}']:5.2f} x {clock}")
-        print("  ".join(figures))
     for env in envs.values():
         env.close()
+    return make_rows(seconds)
+
+
+def main(args: Args) -> None:
+    """Measure, print and save."""
+    if args.panda_gym:
+        panda_gym_env().close()  # or say at once that it is missing
+    runs = []
+    for _ in tqdm(range(args.processes), desc="processes", disable=None):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            runs.append(fresh.submit(measure, args).result())
+    rows = combine(runs)
+    for name, row in rows.items():
+        text = [f"{name:54s} {row['steps_per_second']:6.0f} steps/s"]
+        for clock, suffix in zip(("CPU", "wall"), SUFFIXES, strict=True):
+            if f"{RATIO}{suffix}" in row:
+                ratio, low, high = (row[f"{RATIO}{suffix}{end}"] for end in ("", "_low", "_high"))
+                text.append(f"{ratio:5.2f} x {clock} ({low:.2f} to {high:.2f})")
+        print("  ".join(text))
     args.out.mkdir(parents=True, exist_ok=True)
     packages = ("armctl", "pybullet", "gymnasium", "numpy", *(("panda-gym",) if args.panda_gym else ()))
     summary = {
         "rows": rows,
         "physics_dt_s": 0.002,
         "substeps": 20,
+        "processes": args.processes,
         "repeats": args.repeats,
         "block": args.block,
         "machine": store.machine(),

@@ -70,15 +70,21 @@ def demo_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), *facts, source("make demo", summary)])
 
 
+def times_panda_gym(row: dict[str, float]) -> str:
+    """The ratio to panda-gym with its range, where it was measured."""
+    if "times_panda_gym_cpu" not in row:
+        return ""
+    ratio, low, high = (row[f"times_panda_gym_cpu{end}"] for end in ("", "_low", "_high"))
+    return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def env_speed_block(summary: dict[str, Any]) -> str:
     """Environment steps per second, with the ratio to panda-gym where it was measured in the same run."""
-    rows = [
-        [name, f"{row['steps_per_second']:,.0f}", f"{row['times_panda_gym']:.1f}" if "times_panda_gym" in row else "–"]
-        for name, row in summary["rows"].items()
-    ]
+    rows = [[name, f"{row['steps_per_second']:,.0f}", times_panda_gym(row)] for name, row in summary["rows"].items()]
     facts = (
-        f"One process, {summary['substeps']} physics steps of {1000 * summary['physics_dt_s']:g} ms per environment "
-        f"step, random actions, all environments in turns within one run; median of {summary['repeats']} blocks."
+        f"{summary['substeps']} physics steps of {1000 * summary['physics_dt_s']:g} ms per environment step, random "
+        f"actions, all environments in turns within one process; median of {summary['repeats']} blocks, then median "
+        f"and range of {summary['processes']} processes. Ratios of CPU time."
     )
     head = ["environment", "steps/s", "× panda-gym"]
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])

@@ -52,7 +52,7 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
 
     plant = Plant(chain, config)
     try:
-        touching = SelfCollision(plant.model)
+        check = SelfCollision(plant.model)
         plant.reset(scenario, motion[0][0], np.zeros(chain.n))
         measured, commands, clean = [plant.measure()], [], True
         for k in range(len(motion[0]) - 1):
@@ -60,7 +60,7 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
             plant.step(commands[-1])
             measured.append(plant.measure())
             inside = np.all((plant.q > chain.lower) & (plant.q < chain.upper))
-            clean = clean and bool(inside) and not touching(plant.position)
+            clean = clean and bool(inside) and not check.touches(plant.position)
             if not clean:
                 break
     finally:

@@ -19,14 +19,14 @@ from tests.robots import ROBOTS, random_chain
 def test_skipping_pairs_changes_no_answer(robot):
     chain = load_chain(robot)
     body = ArmBody(chain, collisions=True)
-    touching, rng, q = SelfCollision(body), np.random.default_rng(0), chain.home
+    check, rng, q = SelfCollision(body), np.random.default_rng(0), chain.home
     pairs, _ = collision_pairs(chain)
     answers = []
     for k in range(400):
         if k % 100 == 0:
-            touching.reset()
+            check.reset()
         q = np.clip(q + rng.uniform(-0.25, 0.25, chain.n), chain.lower, chain.upper)
-        answers.append(touching(q.tolist()))
+        answers.append(check.touches(q.tolist()))
         body.place(q, np.zeros(chain.n))
         assert answers[-1] == any(body.distance(*pair, REACH) <= 0 for pair in pairs)
     assert 0 < sum(answers) < 400
@@ -63,8 +63,8 @@ def test_a_mesh_that_cannot_be_read_may_reach_anywhere(tmp_path):
 
 def test_an_arm_without_shapes_never_touches_itself():
     body = ArmBody(replace(load_chain("planar3"), shapes=()), collisions=True)
-    touching = SelfCollision(body)
-    assert not any(touching(q) for q in np.random.default_rng(0).uniform(-3, 3, (5, 3)).tolist())
+    check = SelfCollision(body)
+    assert not any(check.touches(q) for q in np.random.default_rng(0).uniform(-3, 3, (5, 3)).tolist())
     body.close()
 
 
