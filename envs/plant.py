@@ -85,6 +85,11 @@ class Plant:
         """Torque last delivered by the motors, (n,) N m."""
         return self.drive.torque
 
+    @property
+    def saturation(self) -> float:
+        """Share of joints and physics steps of the last control step at the effort limit."""
+        return self.drive.saturation
+
     def _apply_wrench(self, physics_step: int) -> None:
         """Push the tip if the scenario's pulse covers this physics step of the control step."""
         tick = self.steps * self.config.substeps + physics_step

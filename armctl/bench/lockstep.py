@@ -117,7 +117,7 @@ class _Log:
             return
         command = np.clip(command, -self.range, self.range)
         self.plant.step(command)
-        self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.drive.saturation > 0
+        self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.saturation > 0
         if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < RUNAWAY):
             self._fail(k, f"motion diverges at {k * self.config.control_dt:.2f} s")
             return
