@@ -164,7 +164,7 @@ class ArmEnv(gym.Env):
         """How far the joints q (n) are beyond their limits, rad; notes how far they may move from here without that."""
         margin = min(*map(sub, q, self._lower), *map(sub, self._upper, q))
         self._inside = q, margin
-        return max(0.0, -margin)
+        return 0.0 if margin >= 0 else -margin
 
     def compute_reward(self, achieved_goal, desired_goal, info):
         """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
@@ -210,6 +210,8 @@ class ArmEnv(gym.Env):
         return self._show().picture()
 
     def _show(self) -> Camera:
+        if not self.targets:
+            raise UsageError("Call reset() before render().")
         if self._camera is None:
             self._camera = Camera(self.chain, human=self.render_mode == "human")
         position, quat = self.targets[self.plant.steps if self.moves else 0]

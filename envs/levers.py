@@ -12,6 +12,8 @@ RIM = 32
 """Corners of the polygon around the rim of a cylinder."""
 ANYWHERE = 1e6
 """How far a mesh may reach whose file we cannot read, m: its distances are measured whenever the arm moves."""
+BEYOND = 0.2
+"""How far joints are taken to go beyond their limits, rad or m: in torque control nothing keeps them from it."""
 ALIGNED = 1e-9
 """An axis nearer than this to another (m, and sine of the angle between them) is the same."""
 
@@ -35,15 +37,15 @@ def _reaches(chain: Chain, link: int, joints: range, frames: list[np.ndarray]) -
     first in that of the link.
     """
     shapes = [shape for shape in chain.shapes if shape.role == "collision" and shape.link == link]
-    center, radius = _corners(shapes)
-    reaches, turns = np.zeros(chain.n), False
+    center = np.concatenate([_corners(shape) for shape in shapes])[None]
+    radius, reaches, turns = np.zeros(center.shape[:-1]), np.zeros(chain.n), False
     for joint, T in zip(joints, frames, strict=True):
         if turns:
             center, radius = _turned(center, radius, T)
         center = _seen_from(T, center)
         if chain.joint_types[joint] == "prismatic":
             reaches[joint], turns = 1.0, False
-            radius = radius + max(abs(chain.lower[joint]), abs(chain.upper[joint]))
+            radius = radius + max(abs(chain.lower[joint]), abs(chain.upper[joint])) + BEYOND
         elif joint != joints[0] or not all(_revolves(shape, T) for shape in shapes):
             reaches[joint], turns = np.max(np.min(_from_axis(center) + radius, axis=0)), True
     return reaches
@@ -76,31 +78,25 @@ def _revolves(shape: Shape, T_link_joint: np.ndarray) -> bool:
     return bool(_from_axis(at) < ALIGNED and upright)
 
 
-def _corners(shapes: list[Shape]) -> tuple[np.ndarray, np.ndarray]:
-    """Balls whose convex hull holds the shapes: centers (1, P, 3) m in the frame of the link, radii (1, P) m."""
-    centers, radii = [], []
-    for shape in shapes:
-        corners, radius = _corners_of(shape)
-        centers.append(corners @ shape.T_link_shape[:3, :3].T + shape.T_link_shape[:3, 3])
-        radii.append(np.full(len(corners), radius))
-    return np.concatenate(centers)[None], np.concatenate(radii)[None]
+def _corners(shape: Shape) -> np.ndarray:
+    """Points (P, 3) m, in the frame of the link, whose convex hull holds a shape or, if it is round, its core.
 
-
-def _corners_of(shape: Shape) -> tuple[np.ndarray, float]:
-    """Corners (P, 3) m of one shape in its own frame, and the radius of the balls around them, m."""
-    if shape.kind in ("box", "mesh"):
+    A core is a shape's radius farther from anything than the shape, always, and so approaches it at the same rate.
+    """
+    if shape.kind == "sphere":
+        corners = np.zeros((1, 3))
+    elif shape.kind in ("box", "mesh"):
         box = (np.array(shape.size), np.zeros(3)) if shape.kind == "box" else mesh_box(shape)
-        if box is None:
-            return np.zeros((1, 3)), ANYWHERE
-        extents, middle = box
-        return middle + extents * np.array(list(product((-0.5, 0.5), repeat=3))), 0.0
-    radius, length = shape.size[0], 0.0 if shape.kind == "sphere" else shape.size[1]
-    ends = np.array([[0.0, 0.0, -length / 2], [0.0, 0.0, length / 2]])
-    if shape.kind != "cylinder":
-        return ends, radius
-    turns = 2 * np.pi * np.arange(RIM) / RIM
-    rim = np.stack([np.cos(turns), np.sin(turns), 0 * turns], axis=-1) * radius / np.cos(np.pi / RIM)
-    return (ends[:, None] + rim).reshape(-1, 3), 0.0
+        extents, middle = (np.full(3, 2 * ANYWHERE), np.zeros(3)) if box is None else box
+        corners = middle + extents * np.array(list(product((-0.5, 0.5), repeat=3)))
+    else:
+        radius, length = shape.size
+        corners = np.array([[0.0, 0.0, -length / 2], [0.0, 0.0, length / 2]])
+        if shape.kind == "cylinder":
+            turns = 2 * np.pi * np.arange(RIM) / RIM
+            rim = np.stack([np.cos(turns), np.sin(turns), 0 * turns], axis=-1) * radius / np.cos(np.pi / RIM)
+            corners = (corners[:, None] + rim).reshape(-1, 3)
+    return corners @ shape.T_link_shape[:3, :3].T + shape.T_link_shape[:3, 3]
 
 
 def _inverse(T: np.ndarray) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import dist, inf
+from math import dist, inf, isfinite
 from operator import mul, sub, truediv
 from typing import NamedTuple
 
 import numpy as np
 
 from armctl.envs.arm_body import ArmBody
-from armctl.envs.levers import levers
+from armctl.envs.levers import BEYOND, levers
 from armctl.motion.sampling import joint_box
 from armctl.urdf import Chain
 
@@ -17,15 +17,15 @@ REACH = 2.0
 """Distances are measured up to here, m: the farther a pair is known to be apart, the later it is measured again."""
 CONTACT = 1e-9
 """What is nearer than this touches, m."""
-NOISE = 3e-4
-"""Bullet's distance of a cylinder changes by up to 2.1e-4 m when it is turned about its own axis."""
+NOISE = 1e-4
+"""Bullet's distances are taken to be wrong by so much, m."""
 SOON = 0.5
 """Once a pair must be measured, so are all that may have used up so much of their clearance."""
-SAMPLES, MARGIN = 400, 0.03
-"""A pair that stays farther apart than MARGIN (m) in so many random configurations never meets."""
 WIDER = 1.2
 """Factor by which the free way of a joint is widened from proof to proof."""
-PROOF, SLACK = 300, 1e-3
+SAMPLES = 400
+"""Random configurations; a pair that meets in one of them need not be tried further."""
+PROOF, SLACK = 10_000, 1e-3
 """Boxes of configurations looked at to prove that a pair never meets, and by how much it must be clear of it, m."""
 
 
@@ -52,7 +52,7 @@ class SelfCollision:
     sum_j a_j |q_j - q0_j| < d; only when that fails for a pair are distances measured again (conservative advancement).
     The first measurement after a physics step is dear, so those that will be due soon are measured with it; of the
     others the bound is carried on. Left out are pairs of neighbouring links, pairs whose shapes touch at the home
-    configuration, and pairs that never meet within the joint limits.
+    configuration, and pairs proven never to meet, also somewhat beyond the joint limits.
     """
 
     def __init__(self, body: ArmBody):
@@ -84,7 +84,10 @@ class SelfCollision:
     def _look_closer(self, q: Sequence[float]) -> None:
         """Find out what is known at q, outside the ball of joint positions within which nothing can have happened."""
         where, clearance, measured, radius, rates, touching = self._known
+        q = tuple(q)  # kept, and must not change with the caller's
         moved = list(map(abs, map(sub, q, where)))  # plain numbers: between two physics steps NumPy's calls cost more
+        if not isfinite(sum(moved)):  # of an arm that has blown up nothing can be learnt
+            return
         used = max([sum(map(mul, row, moved)) for row in rates], default=0.0)
         if used < 1:
             self._center, self._radius = q, (1 - used) * radius
@@ -119,13 +122,14 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
     pairs = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n) if {i, j} <= shaped]
     body = ArmBody(chain, collisions=True)
     pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
-    closest = np.full(len(pairs), REACH)
     lower, upper = joint_box(chain, 0.0)
-    for q in np.random.default_rng(0).uniform(lower, upper, (SAMPLES, chain.n)):
+    box = lower - BEYOND, upper + BEYOND
+    closest = np.full(len(pairs), REACH)
+    for q in np.random.default_rng(0).uniform(*box, (SAMPLES, chain.n)):
         body.place(q)
-        closest = np.minimum(closest, [body.distance(*pair, REACH) for pair in pairs])
-    pairs = [pair for pair, distance in zip(pairs, closest, strict=True) if distance < MARGIN]
-    pairs = [pair for pair in pairs if not _never_meet(body, pair, levers(chain, *pair), (lower, upper))]
+        closest = np.minimum(closest, [body.distance(*pair, SLACK) for pair in pairs])
+    met = dict(zip(pairs, closest < SLACK, strict=True))
+    pairs = [pair for pair in pairs if met[pair] or not _never_meet(body, pair, levers(chain, *pair), box)]
     body.close()
     return pairs, np.array([levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
 

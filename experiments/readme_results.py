@@ -75,16 +75,18 @@ def times_panda_gym(row: dict[str, float]) -> str:
     if "times_panda_gym_cpu" not in row:
         return ""
     ratio, low, high = (row[f"times_panda_gym_cpu{end}"] for end in ("", "_low", "_high"))
-    return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{ratio:.2f} ({low:.2f} to {high:.2f})"
 
 
 def env_speed_block(summary: dict[str, Any]) -> str:
     """Environment steps per second, with the ratio to panda-gym where it was measured in the same run."""
-    rows = [[name, f"{row['steps_per_second']:,.0f}", times_panda_gym(row)] for name, row in summary["rows"].items()]
+    rows = [
+        [name, f"{row['steps_per_second_cpu']:,.0f}", times_panda_gym(row)] for name, row in summary["rows"].items()
+    ]
     facts = (
         f"{summary['substeps']} physics steps of {1000 * summary['physics_dt_s']:g} ms per environment step, random "
         f"actions, all environments in turns within one process; median of {summary['repeats']} blocks, then median "
-        f"and range of {summary['processes']} processes. Ratios of CPU time."
+        f"and range of {summary['processes']} processes. By CPU time."
     )
     head = ["environment", "steps/s", "× panda-gym"]
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])

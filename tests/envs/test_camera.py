@@ -2,6 +2,10 @@
 
 import gymnasium as gym
 import numpy as np
+import pytest
+
+from armctl.envs.reach import ReachEnv
+from armctl.errors import UsageError
 
 
 def test_pictures_show_something_and_change_nothing():
@@ -20,3 +24,10 @@ def test_pictures_show_something_and_change_nothing():
     assert pictures[0].dtype == np.uint8
     assert pictures[0].std() > 5
     assert np.any(pictures[0] != pictures[-1])
+
+
+def test_there_is_no_picture_before_the_first_reset():
+    env = ReachEnv("planar3", render_mode="rgb_array")
+    with pytest.raises(UsageError, match="reset"):
+        env.render()
+    env.close()

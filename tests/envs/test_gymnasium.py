@@ -170,3 +170,15 @@ def test_the_achieved_orientation_does_not_jump():
         assert after[3:] @ observation["desired_goal"][3:] >= 0
         before = after
     env.close()
+
+
+def test_actions_of_every_kind_of_number_are_the_same_action():
+    env, results = gym.make("armctl/Planar3Reach-v0", control="ee_twist"), []
+    single = np.array([0.25, -0.5, 1.0, 0.0, 0.125, -2.0], np.float32)
+    kinds = (np.float16, np.float64, np.longdouble, object, ">f8")
+    for action in (single, list(single), single.tolist(), np.ma.array(single), *map(single.astype, kinds)):
+        env.reset(seed=0)
+        results.append(env.step(action)[0]["observation"])
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+    env.close()
