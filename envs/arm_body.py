@@ -56,6 +56,7 @@ class ArmBody:
         text = write_urdf(_with(chain, self._shape, self._stops))
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
+        # of each joint: position, velocity, reaction forces and motor torque
         self.joint_states = partial(p.getJointStates, self.id, self.joints, self.client)
         self._torque_control = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL)
         for link in range(-1, chain.n):

@@ -26,7 +26,7 @@ def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
 
 def check_action(action, size: int, control: str) -> list[float]:
     """The action's numbers, clipped to [-1, 1]. Raises UsageError for another shape than (size,), NaN or infinity."""
-    if not (type(action) is np.ndarray and action.dtype.char in "fd"):
+    if not (type(action) is np.ndarray and action.dtype.char in "fd"):  # what agents send needs no copy
         try:
             action = np.asarray(action, dtype=float)
         except (TypeError, ValueError):

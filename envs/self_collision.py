@@ -1,4 +1,4 @@
-"""Exact self-collision check in a microsecond or two: links that cannot have met yet are not looked at."""
+"""Exact self-collision check in a few microseconds: links that cannot have met yet are not looked at."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -124,12 +124,11 @@ def collision_pairs(chain: Chain) -> tuple[list[tuple[int, int]], np.ndarray]:
     pairs = [pair for pair in pairs if body.distance(*pair, REACH) > 0]
     lower, upper = joint_box(chain, 0.0)
     box = lower - BEYOND, upper + BEYOND
-    closest = np.full(len(pairs), REACH)
+    met: set[tuple[int, int]] = set()
     for q in np.random.default_rng(0).uniform(*box, (SAMPLES, chain.n)):
         body.place(q)
-        closest = np.minimum(closest, [body.distance(*pair, SLACK) for pair in pairs])
-    met = dict(zip(pairs, closest < SLACK, strict=True))
-    pairs = [pair for pair in pairs if met[pair] or not _never_meet(body, pair, levers(chain, *pair), box)]
+        met |= {pair for pair in pairs if pair not in met and body.distance(*pair, SLACK) < SLACK}
+    pairs = [pair for pair in pairs if pair in met or not _never_meet(body, pair, levers(chain, *pair), box)]
     body.close()
     return pairs, np.array([levers(chain, *pair) for pair in pairs]).reshape(-1, chain.n)
 

@@ -15,13 +15,18 @@ from armctl.urdf_shapes import Shape
 from tests.robots import ROBOTS, random_chain
 
 
+@pytest.fixture
+def body(robot):
+    """An arm with its collision shapes."""
+    loaded = ArmBody(load_chain(robot), collisions=True)
+    yield loaded
+    loaded.close()
+
+
 @pytest.mark.parametrize("robot", ["panda", "gen3", "xarm6"])  # the gen3 has joints that turn round and round
-def test_skipping_pairs_changes_no_answer(robot):
-    chain = load_chain(robot)
-    body = ArmBody(chain, collisions=True)
-    check, rng, q = SelfCollision(body), np.random.default_rng(0), chain.home
-    pairs, _ = collision_pairs(chain)
-    answers = []
+def test_skipping_pairs_changes_no_answer(robot, body):
+    chain, (pairs, _) = body.chain, collision_pairs(body.chain)
+    check, rng, q, answers = SelfCollision(body), np.random.default_rng(0), chain.home, []
     for k in range(400):
         if k % 100 == 0:
             check.reset()
@@ -31,14 +36,11 @@ def test_skipping_pairs_changes_no_answer(robot):
         assert answers[-1] == any(body.distance(*pair, REACH) <= 0 for pair in pairs)
     assert 0 < sum(answers) < 400
     assert robot != "gen3" or np.abs(q).max() > np.pi
-    body.close()
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
-def test_what_is_known_of_the_home_configuration_is_true(robot):
-    chain = load_chain(robot)
-    body = ArmBody(chain, collisions=True)
-    pairs, bounds = collision_pairs(chain)
+def test_what_is_known_of_the_home_configuration_is_true(robot, body):
+    chain, (pairs, bounds) = body.chain, collision_pairs(body.chain)
     known, rng = SelfCollision(body)._home, np.random.default_rng(6)
     for _ in range(200):
         for pair, lever, clearance in zip(pairs, bounds, known.clearance, strict=True):
@@ -49,7 +51,6 @@ def test_what_is_known_of_the_home_configuration_is_true(robot):
     one = [k for k in range(len(pairs)) if np.sum(bounds[k] > 0) == 1]
     wider = [known.clearance[k] > 1.1 * known.measured[k] for k in one]
     assert any(wider) or robot in ("gen3", "planar3")
-    body.close()
 
 
 def test_a_mesh_that_cannot_be_read_may_reach_anywhere(tmp_path):
@@ -69,28 +70,25 @@ def test_an_arm_without_shapes_never_touches_itself():
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
-def test_pairs_left_out_never_touch(robot):
-    chain = load_chain(robot)
-    body = ArmBody(chain, collisions=True)
-    kept, _ = collision_pairs(chain)
+def test_pairs_left_out_never_touch(robot, body):
+    chain, (kept, _) = body.chain, collision_pairs(body.chain)
     every = [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n)]
     dropped = [pair for pair in every if pair not in kept and body.distance(*pair, REACH) > 0]
     assert dropped or robot == "planar3"
+    assert robot != "gen3" or (3, 5) in dropped  # by proof: its clearance may be less than 2 cm
     lower, upper = joint_box(chain, 0.0)
     met = dict.fromkeys(kept, False)
-    for q in np.random.default_rng(5).uniform(lower - BEYOND, upper + BEYOND, (1000, chain.n)):
+    for q in np.random.default_rng(5).uniform(lower - BEYOND, upper + BEYOND, (2000, chain.n)):
         body.place(q)
         assert all(body.distance(*pair, 0.02) > 0 for pair in dropped)
         met = {pair: met[pair] or body.distance(*pair, 0.02) <= 0 for pair in kept}
     assert any(met.values())
-    body.close()
 
 
 @pytest.mark.parametrize("robot", ["panda", "ur5e", "gen3", "planar3"])
-def test_levers_bound_how_distances_change(robot):
-    chain = load_chain(robot)
-    body, still = ArmBody(chain, collisions=True), np.zeros(chain.n)
-    pairs, levers = collision_pairs(chain)
+def test_levers_bound_how_distances_change(robot, body):
+    chain, (pairs, levers) = body.chain, collision_pairs(body.chain)
+    still = np.zeros(chain.n)
     rng, rows = np.random.default_rng(3), []
     for _ in range(60):
         q = rng.uniform(*joint_box(chain, 0.0))
@@ -101,7 +99,6 @@ def test_levers_bound_how_distances_change(robot):
         change = np.abs(np.subtract(rows[-1], rows[-2]))
         clear = np.minimum(rows[-1], rows[-2]) > 0  # a depth is no distance
         assert np.all((change <= levers @ np.abs(turned - q) + NOISE) | ~clear)
-    body.close()
 
 
 @pytest.mark.parametrize(
@@ -132,9 +129,9 @@ def test_levers_hold_for_every_shape_and_joint(kind, size):
     body.close()
 
 
-def test_an_arm_that_has_blown_up_does_not_blind_the_check():
-    chain = load_chain("panda")
-    body = ArmBody(chain, collisions=True)
+@pytest.mark.parametrize("robot", ["panda"])
+def test_an_arm_that_has_blown_up_does_not_blind_the_check(body):
+    chain = body.chain
     check, rng = SelfCollision(body), np.random.default_rng(0)
     touching = next(q for q in rng.uniform(chain.lower, chain.upper, (200, 7)).tolist() if check.touches(q))
     check.reset()
@@ -142,14 +139,11 @@ def test_an_arm_that_has_blown_up_does_not_blind_the_check():
         assert not check.touches([*chain.home[:4], wild, *chain.home[5:]])
         assert check.touches(touching)
         assert not check.touches(chain.home.tolist())
-    body.close()
 
 
-def test_links_of_the_iiwa_that_seldom_meet_are_watched():
-    chain = load_chain("iiwa14")  # these two meet in one of 1500 random configurations
-    body = ArmBody(chain, collisions=True)
+@pytest.mark.parametrize("robot", ["iiwa14"])
+def test_links_that_seldom_meet_are_watched(body):  # base and flange: in one of 1500 random configurations
     q = [-1.014, -1.725, 0.348, 2.068, 2.462, 0.951, -1.274]
     assert SelfCollision(body).touches(q)
     body.place(q)
     assert body.distance(-1, 6, REACH) < -0.01
-    body.close()
