@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from armctl import urdf
-from armctl.plant.scenario import PlantParams, about_origin
+from armctl import spheres, urdf
+from armctl.chain import Chain
+from armctl.rigid import about_origin
+from armctl.typing import Array
 
 _STATIC = {"static": True}
 
@@ -49,13 +51,13 @@ class Arm:
         return len(self.joint_names)
 
     @classmethod
-    def from_chain(cls, chain: urdf.Chain) -> "Arm":
+    def from_chain(cls, chain: Chain) -> "Arm":
         """Arrays of a chain read from a URDF, each a copy.
 
         JAX remembers NumPy arrays that a jitted function closes over by their identity, whatever the precision: arms
         that shared the chain's arrays would break one another where one is used in double and one in single precision.
         """
-        link, center, radius = urdf.spheres(chain)
+        link, center, radius = spheres.spheres(chain)
         same: tuple[str, ...] = (
             "name",
             "joint_names",
@@ -71,7 +73,7 @@ class Arm:
         return cls(
             **{name: _copied(getattr(chain, name)) for name in same},
             sphere_link=tuple(int(i) for i in link),
-            sphere_pairs=tuple((int(i), int(j)) for i, j in urdf.sphere_pairs(chain)),
+            sphere_pairs=tuple((int(i), int(j)) for i, j in spheres.sphere_pairs(chain)),
             R_parent_link=chain.T_parent_joint[:, :3, :3].copy(),
             p_parent_link=chain.T_parent_joint[:, :3, 3].copy(),
             R_last_tip=chain.T_last_tip[:3, :3].copy(),
@@ -82,9 +84,12 @@ class Arm:
             sphere_radius=np.array(radius),
         )
 
-    def with_params(self, params: PlantParams) -> "Arm":
-        """The same kinematics with the (possibly batched) inertial parameters of a true plant."""
-        return replace(self, mass=params.mass, first_moment=params.first_moment, inertia=params.inertia)
+    def with_params(self, mass: Array, first_moment: Array, inertia: Array) -> "Arm":
+        """The same kinematics with other inertial parameters, possibly batched.
+
+        mass: (..., n) kg; first_moment: (..., n, 3) kg m; inertia: (..., n, 3, 3) kg m^2 about the link origins.
+        """
+        return replace(self, mass=mass, first_moment=first_moment, inertia=inertia)
 
     def astype(self, dtype) -> "Arm":
         """Every array in one floating-point type, copied."""

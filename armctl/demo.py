@@ -12,20 +12,21 @@ import jax
 import numpy as np
 
 from armctl import store
+from armctl.audit.rollouts import torque_parity
 from armctl.bench.plan import BenchConfig
-from armctl.bench.report import write_report
 from armctl.bench.run import run_bench
 from armctl.bench.tuning import describe_tuning
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
-from armctl.learn.bptt import TrainConfig
+from armctl.learn.train import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.reference import Reference
-from armctl.plant.parity import torque_parity
 from armctl.plant.scenario import sample_scenario
-from armctl.urdf import Chain, load_chain
+from armctl.report.page import write_report
+from armctl.urdf import load_chain
 
 CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
 LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
@@ -111,7 +112,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
             raise
     generated, stats = results.pop("generator")
     suites, certified = _suites(config, chain, corpus, generated)
-    bench = BenchConfig(robot=config.robot, seed=config.seed, lockstep=2 * config.episodes, jobs=_workers())
+    bench = BenchConfig(robot=config.robot, seed=config.seed, batch=2 * config.episodes, jobs=_workers())
     records = {name: describe_tuning(out / name) for name in CONTROLLERS}
     clock.say(f"bench in PyBullet: {len(CONTROLLERS)} controllers x {sum(map(len, suites.values()))} episodes")
     summary = clock.timed(

@@ -1,4 +1,4 @@
-"""Rigid-body dynamics of an Arm in JAX: batched, differentiable, and fast (see scanform.py for the layout).
+"""Rigid-body dynamics of an Arm in JAX: batched, differentiable, and fast (see recursions/layout.py for how).
 
 Accelerations are classical ones of the link origins, which keeps velocities of the origins out of the recursions.
 Physical parameters are leaves, so gradients reach them and scenarios batch.
@@ -8,15 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from armctl import scanform as sf
 from armctl.arm import Arm
-from armctl.dynamics_articulated import articulated, solve
-from armctl.dynamics_composite import composite
-from armctl.dynamics_recursive import power_gradient, torques
-from armctl.scanform_blocks import in_blocks
+from armctl.recursions import layout as lay
+from armctl.recursions.articulated import articulated, solve
+from armctl.recursions.blocks import in_blocks
+from armctl.recursions.composite import composite
+from armctl.recursions.newton_euler import power_gradient, torques
+from armctl.rigid import GRAVITY
 from armctl.typing import Array, Gravity, Joint
-
-GRAVITY = (0.0, 0.0, -9.81)
 
 
 def inverse_dynamics(arm: Arm, q: Joint, qd: Joint, qdd: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
@@ -24,7 +23,7 @@ def inverse_dynamics(arm: Arm, q: Joint, qd: Joint, qdd: Joint, gravity: Gravity
 
     q, qd, qdd: (..., n) rad, rad/s, rad/s^2; gravity: (..., 3) m/s^2 -> tau (..., n) N m. Friction is not included.
     """
-    q, qd, qdd = (sf.promote(arm, x) for x in (q, qd, qdd))
+    q, qd, qdd = (lay.promote(arm, x) for x in (q, qd, qdd))
     return in_blocks(torques, arm, q, qd, qdd, jnp.asarray(gravity, q.dtype))
 
 
@@ -36,7 +35,7 @@ def gravity(arm: Arm, q: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*ba
 
 def mass_matrix(arm: Arm, q: Joint) -> Float[Array, "*batch n n"]:
     """Joint-space inertia by composite rigid bodies. q: (..., n) rad -> (..., n, n) kg m^2 (kg where prismatic)."""
-    return in_blocks(composite, arm, sf.promote(arm, q))
+    return in_blocks(composite, arm, lay.promote(arm, q))
 
 
 def forward_dynamics(arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
@@ -46,7 +45,7 @@ def forward_dynamics(arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity
     The derivative is implicit (Carpentier & Mansard 2018): with l = M^-1 g for a cotangent g, the torque's is l and
     every other input's is -l' d ID(q, qd, qdd); l reuses the articulated inertias of the forward pass.
     """
-    q, qd, tau = (sf.promote(arm, x) for x in (q, qd, tau))
+    q, qd, tau = (lay.promote(arm, x) for x in (q, qd, tau))
     return in_blocks(_forward_dynamics, arm, q, qd, tau, jnp.asarray(gravity, q.dtype))
 
 

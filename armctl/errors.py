@@ -1,4 +1,6 @@
-"""The one exception that means 'the input is wrong and here is how to put it right'."""
+"""What goes wrong in a way that a user can do something about, each in one sentence."""
+
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -6,3 +8,15 @@ class UsageError(ValueError):
 
     The command line prints it as one sentence and leaves with exit status 2.
     """
+
+
+class NonFiniteError(RuntimeError):
+    """A computation met too many numbers that are not finite to go on.
+
+    `learner` holds the last good parameters; `breakdown` says what broke first, None where it could not be found. The
+    command line prints it as one sentence and leaves with exit status 1.
+    """
+
+    def __init__(self, message: str, learner: Any = None, breakdown: Any = None):
+        super().__init__(message)
+        self.learner, self.breakdown = learner, breakdown

@@ -4,6 +4,9 @@ Quaternions are xyzw, unit, with non-negative w on output. Poses are (..., 7): p
 Functions use the array namespace of their input, so NumPy stays NumPy and JAX traces.
 """
 
+import math
+
+import numpy as np
 from jaxtyping import Float
 
 from armctl.typing import Array
@@ -11,15 +14,6 @@ from armctl.typing import Array
 
 def _stack(xp, parts, axis=-1):
     return xp.stack(xp.broadcast_arrays(*parts), axis=axis)
-
-
-def skew(v: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
-    """Cross-product matrix. v: (..., 3) -> (..., 3, 3) with skew(v) @ u = v x u."""
-    xp = v.__array_namespace__()
-    x, y, z = v[..., 0], v[..., 1], v[..., 2]
-    o = xp.zeros_like(x)
-    rows = [_stack(xp, (o, -z, y)), _stack(xp, (z, o, -x)), _stack(xp, (-y, x, o))]
-    return xp.stack(rows, axis=-2)
 
 
 def quat_to_matrix(quat: Float[Array, "*batch 4"]) -> Float[Array, "*batch 3 3"]:
@@ -58,19 +52,6 @@ def matrix_to_quat(R: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 4"]:
         quat = xp.where(best == i, rows[i], quat)
     quat = quat / xp.sqrt(xp.sum(quat * quat, axis=-1, keepdims=True))
     return xp.where(quat[..., 3:] < 0, -quat, quat)
-
-
-def rotation_exp(w: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
-    """Rotation matrix of a rotation vector. w: (..., 3) rad -> (..., 3, 3) (Rodrigues, smooth at zero)."""
-    xp = w.__array_namespace__()
-    square = xp.sum(w * w, axis=-1)[..., None, None]
-    small = square < 1e-8
-    safe = xp.where(small, 1.0, square)
-    angle = xp.sqrt(safe)
-    a = xp.where(small, 1 - square / 6, xp.sin(angle) / angle)
-    b = xp.where(small, 0.5 - square / 24, (1 - xp.cos(angle)) / safe)
-    K = skew(w)
-    return xp.eye(3, dtype=w.dtype) + a * K + b * (K @ K)
 
 
 def rotation_log(R: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3"]:
@@ -129,3 +110,36 @@ def matrix_to_pose(T: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 7"]:
     """Pose of a homogeneous transform. T: (..., 4, 4) -> (..., 7) m + xyzw."""
     xp = T.__array_namespace__()
     return xp.concatenate([T[..., :3, 3], matrix_to_quat(T[..., :3, :3])], axis=-1)
+
+
+def rpy_matrix(rpy: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) of URDF's fixed-axis roll, pitch, yaw (3,) [rad]: Rz(yaw) Ry(pitch) Rx(roll)."""
+    (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
+    return np.array(
+        [
+            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+            [-sp, cp * sr, cp * cr],
+        ]
+    )
+
+
+def matrix_rpy(R: np.ndarray) -> np.ndarray:
+    """Roll, pitch, yaw (3,) [rad] of a rotation (3, 3), accurate at pitch = +-90 degrees too."""
+    yaw = math.atan2(R[1, 0], R[0, 0])
+    pitch = math.atan2(-R[2, 0], math.hypot(R[0, 0], R[1, 0]))
+    # Undoing the yaw first keeps roll + yaw exact where each alone is ill-defined.
+    rest = rpy_matrix(np.array([0.0, 0.0, -yaw])) @ R
+    return np.array([math.atan2(-rest[1, 2], rest[1, 1]), pitch, yaw])
+
+
+def make_pose(R: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Homogeneous transform (4, 4) of a rotation (3, 3) and a translation (3,) [m]."""
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, p
+    return T
+
+
+def matvec(M, v):
+    """(..., n, m), (..., m) -> (..., n)."""
+    return (M @ v[..., None])[..., 0]

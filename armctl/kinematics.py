@@ -5,26 +5,26 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
-from armctl import scanform as sf
 from armctl.arm import Arm
+from armctl.recursions import layout as lay
 from armctl.typing import Array, Joint
 
 
 def _poses(arm: Arm, q):
     """World rotation and origin of every link, joint-major: nested tuples of (n, ...)."""
-    q = sf.promote(arm, q)
+    q = lay.promote(arm, q)
     batch, dtype = q.shape[:-1], q.dtype
 
     def step(carry, x):
         R, p = carry
-        R_link, p_link = sf.frame(x)
-        p = sf.add(p, sf.mul(R, p_link))
-        R = sf.matmul(R, R_link)
+        R_link, p_link = lay.frame(x)
+        p = lay.add(p, lay.mul(R, p_link))
+        R = lay.matmul(R, R_link)
         return (R, p), (R, p)
 
     one, zero = jnp.ones(batch, dtype), jnp.zeros(batch, dtype)
     eye = ((one, zero, zero), (zero, one, zero), (zero, zero, one))
-    _, poses = sf.scan(step, (eye, (zero, zero, zero)), sf.joint_inputs(arm, q))
+    _, poses = lay.scan(step, (eye, (zero, zero, zero)), lay.joint_inputs(arm, q))
     return poses
 
 
@@ -34,7 +34,7 @@ def _tip(arm: Arm, R, p):
     last_p = tuple(x[-1] for x in p)
     R_tip = tuple(tuple(arm.R_last_tip[i, j] for j in range(3)) for i in range(3))
     p_tip = tuple(arm.p_last_tip[i] for i in range(3))
-    return sf.matmul(last_R, R_tip), sf.add(last_p, sf.mul(last_R, p_tip))
+    return lay.matmul(last_R, R_tip), lay.add(last_p, lay.mul(last_R, p_tip))
 
 
 def _homogeneous(R, p):
@@ -63,8 +63,8 @@ def _tip_pose_jvp(primals, tangents):
         return jax.jvp(_tip_pose, primals, jax.tree.map(_materialize, tangents, is_leaf=_is_zero))
     links = _poses(arm, q)
     R, p = _tip(arm, *links)
-    w, dp = (tuple(jnp.sum(x * sf.joint_major(dq), 0) for x in axes) for axes in _joint_twists(arm, links, p))
-    return (R, p), (sf.cross_mat(w, R), dp)
+    w, dp = (tuple(jnp.sum(x * lay.joint_major(dq), 0) for x in axes) for axes in _joint_twists(arm, links, p))
+    return (R, p), (lay.cross_mat(w, R), dp)
 
 
 _tip_pose_by_jacobian.defjvp(_tip_pose_jvp, symbolic_zeros=True)
@@ -91,7 +91,7 @@ def pose_and_jacobian(arm: Arm, q: Joint) -> tuple[Float[Array, "*batch 4 4"], F
     links = _poses(arm, q)
     R_tip, p_tip = _tip(arm, *links)
     angular, linear = _joint_twists(arm, links, p_tip)
-    J = jnp.stack([sf.joint_minor(x) for x in (*linear, *angular)], axis=-2)
+    J = jnp.stack([lay.joint_minor(x) for x in (*linear, *angular)], axis=-2)
     return _homogeneous(R_tip, p_tip), J
 
 
@@ -99,11 +99,11 @@ def _joint_twists(arm, links, p_tip):
     """Angular and linear velocity of the tip per joint rate, world frame, as tuples of (n, ...)."""
     R, p = links
     z = tuple(row[2] for row in R)
-    linear = sf.cross(z, tuple(t - x for t, x in zip(p_tip, p, strict=True)))
-    flag = sf.prismatic_flag(arm, z[0])
+    linear = lay.cross(z, tuple(t - x for t, x in zip(p_tip, p, strict=True)))
+    flag = lay.prismatic_flag(arm, z[0])
     if flag is None:
         return z, linear
-    return sf.scale(z, 1 - flag), sf.add(sf.scale(linear, 1 - flag), sf.scale(z, flag))
+    return lay.scale(z, 1 - flag), lay.add(lay.scale(linear, 1 - flag), lay.scale(z, flag))
 
 
 def jacobian(arm: Arm, q: Joint) -> Float[Array, "*batch 6 n"]:

@@ -7,10 +7,13 @@ Configurations q are (..., n) rad (m for prismatic joints); batch axes lead.
 import numpy as np
 from jaxtyping import Float
 
+from armctl.chain import Chain
 from armctl.typing import Gravity
-from armctl.urdf import Chain
 
 GRAVITY = (0.0, 0.0, -9.81)
+"""m/s^2, world frame."""
+FRICTION_VELOCITY = 0.1
+"""Joint velocity over which Coulomb friction is smoothed, rad/s (m/s)."""
 
 
 def link_poses(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n 4 4"]:
@@ -35,7 +38,7 @@ def forward_kinematics(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[
     return link_poses(chain, q)[..., -1, :, :] @ chain.T_last_tip
 
 
-def _point_jacobian(chain: Chain, poses: np.ndarray, point: np.ndarray) -> np.ndarray:
+def point_jacobian(chain: Chain, poses: np.ndarray, point: np.ndarray) -> np.ndarray:
     """Jacobian of a world point rigidly attached to the last link. point: (..., 3) -> (..., 6, n)."""
     z = poses[..., :3, 2]
     prismatic = np.array([kind == "prismatic" for kind in chain.joint_types])[:, None]
@@ -48,7 +51,7 @@ def jacobian(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray
     """Geometric Jacobian at the tip, world frame, rows linear then angular. q: (..., n) -> (..., 6, n)."""
     poses = link_poses(chain, q)
     tip = poses[..., -1, :, :] @ chain.T_last_tip
-    return _point_jacobian(chain, poses, tip[..., :3, 3])
+    return point_jacobian(chain, poses, tip[..., :3, 3])
 
 
 def inverse_dynamics(
@@ -143,3 +146,9 @@ def gravity(
 ) -> Float[np.ndarray, "*batch n"]:
     """Torque that holds the arm still against gravity. q: (..., n) -> (..., n) N m."""
     return mass_and_gravity(chain, q, gravity)[1]
+
+
+def about_origin(mass, com, inertia):
+    """Inertia about the link origin from that about the centre of mass. (n,), (n, 3), (n, 3, 3) -> (n, 3, 3)."""
+    square = np.sum(com**2, axis=-1)[..., None, None] * np.eye(3)
+    return inertia + mass[..., None, None] * (square - com[..., :, None] * com[..., None, :])

@@ -3,12 +3,11 @@
 from importlib import import_module
 
 _EXPORTS = {
-    "ArmBody": "armctl.envs.arm_body",
-    "Plant": "armctl.envs.plant",
+    "ArmBody": "armctl.envs.bullet.body",
+    "Plant": "armctl.envs.bullet.plant",
     "ReachEnv": "armctl.envs.reach",
     "TrackEnv": "armctl.envs.track",
     "make_vec": "armctl.envs.vector",
-    "register_all": "armctl.registration",
 }
 
 __all__ = [*_EXPORTS]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from armctl import geometry, rigid
-from armctl.envs.base import ArmEnv
+from armctl.envs.arm_env import ArmEnv
 from armctl.motion.sampling import random_configuration
 
 BATCH = 128
@@ -35,7 +35,7 @@ class ReachEnv(ArmEnv):
     | `desired_goal` | 7 | target pose, likewise |
 
     ## Rewards
-    `dense`: the sum of the terms of `info["reward_terms"]` (weights in `armctl.envs.reward.WEIGHTS`). `sparse`: 0
+    `dense`: the sum of the terms of `info["reward_terms"]` (weights in `armctl.plant.reward.WEIGHTS`). `sparse`: 0
     within 1 cm and 15 degrees of the target, else -1. `compute_reward` recomputes both for relabelled goals, batched.
 
     ## Starting state

@@ -1,11 +1,10 @@
 """Tracking: follow a moving pose."""
 
-from pathlib import Path
 from typing import Any
 
-from armctl.envs.base import ArmEnv
+from armctl.envs.arm_env import ArmEnv
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference, load_reference
+from armctl.motion.files import as_reference
 from armctl.motion.sampling import random_reference
 
 
@@ -55,22 +54,12 @@ class TrackEnv(ArmEnv):
         if not duration >= self.dt:
             raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
         self._duration = duration
-        self._fixed = None if reference is None else self._read(reference)
+        self._fixed = None if reference is None else as_reference(reference, self.chain, self.dt)
         self.reference: Any = None
-
-    def _read(self, reference) -> Reference:
-        if isinstance(reference, str | Path):
-            return load_reference(reference, self.chain, self.dt)
-        if not isinstance(reference, Reference):
-            raise UsageError(f"reference is {type(reference).__name__}; give a Reference or the path of one.")
-        if reference.q.shape[1] != self.chain.n:
-            joints = reference.q.shape[1]
-            raise UsageError(f"Reference {reference.name!r} has {joints} joints; {self.chain.name} has {self.chain.n}.")
-        return reference.resampled(self.chain, self.dt)
 
     def _start(self, options):
         given = options.pop("reference", None)
-        reference = self._fixed if given is None else self._read(given)
+        reference = self._fixed if given is None else as_reference(given, self.chain, self.dt)
         if reference is None:
             reference = random_reference(self.chain, self.np_random, dt=self.dt, duration=self._duration)
         if reference is not self.reference:

@@ -14,7 +14,7 @@ import tyro
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.run import run_bench
-from armctl.learn.bptt import TrainConfig
+from armctl.learn.train import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import build_corpus, references
 from armctl.urdf import load_chain
@@ -55,7 +55,7 @@ def main(args: Args) -> None:
             config = TuneConfig(args.robot, name, preset, seed=args.seed, train=train)
             trained[name] = tune(config, training, out / preset / name)
             print(f"{preset}: {name} trained", flush=True)
-        bench = BenchConfig(robot=args.robot, seed=args.seed, lockstep=args.episodes)
+        bench = BenchConfig(robot=args.robot, seed=args.seed, batch=args.episodes)
         summary = run_bench(bench, trained, {"held-out": held_out}, [preset], out / preset / "bench", progress=False)
         table[preset] = {name: block["position_rmse_mm"] for name, block in summary["controllers"].items()}
     store.write_json(

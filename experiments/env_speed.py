@@ -30,7 +30,7 @@ import tyro
 from tqdm import tqdm
 
 from armctl import store
-from armctl.envs.bullet import quiet
+from armctl.envs.bullet.client import quiet
 from armctl.registration import register_all
 
 SETTINGS: dict[str, dict[str, Any]] = {

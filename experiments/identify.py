@@ -15,12 +15,13 @@ import numpy as np
 import tyro
 
 from armctl import store
-from armctl.bench.palette import LEARNED, figure_style
+from armctl.chain import Chain
 from armctl.identify.fit import FitConfig, identify
 from armctl.identify.record import record
 from armctl.identify.result import Identification
 from armctl.plant.scenario import Scenario
-from armctl.urdf import Chain, load_chain
+from armctl.plot_style import LEARNED, figure_style
+from armctl.urdf import load_chain
 
 LOAD = Scenario(payload_mass=1.5, payload_com=(0.03, -0.02, 0.06))
 NOISE = {"position_noise": 1e-5, "velocity_noise": 1e-3}

@@ -20,9 +20,9 @@ import tyro
 from armctl import store
 from armctl.arm import Arm
 from armctl.controllers import base
-from armctl.learn.bptt import make_gradient
 from armctl.learn.learner import TrainConfig, begin
-from armctl.learn.tune import TuneConfig, make_setting, make_task
+from armctl.learn.train import make_gradient
+from armctl.learn.tune import TuneConfig, make_task, training_setting
 from armctl.motion.corpus import build_corpus, references
 from armctl.urdf import load_chain
 
@@ -58,7 +58,7 @@ def compiled(args: Args, task: Any, config: TuneConfig, horizon: int, segment: i
     train = TrainConfig(batch=args.batch, horizon=horizon, segment=segment)
     arm = Arm.from_chain(load_chain(args.robot))
     controller = base.make(args.controller, arm)
-    setting = make_setting(arm, controller.control, task, config)
+    setting = training_setting(arm, controller.control, task, config)
     one = jax.devices()[:1]
     learner = begin(controller, setting, task, train)
     arguments = learner.params, learner.episodes, 1.0

@@ -12,8 +12,8 @@ from typing import Any
 import tyro
 
 from armctl import store
+from armctl.audit.verdict import audit_twin
 from armctl.commands.console import say, table
-from armctl.plant.audit import audit_twin
 from armctl.urdf import load_chain, robots
 
 FOREIGN = {
@@ -76,7 +76,7 @@ def draw(audits: dict[str, dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from armctl.bench.palette import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
+    from armctl.plot_style import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
 
     figure, axes = plt.subplots(figsize=(8, 4.6), layout="constrained")
     colours = (*LEARNED, *CLASSICAL.values(), *SPARE)

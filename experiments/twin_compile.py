@@ -21,12 +21,13 @@ import numpy as np
 import twin_peers
 import tyro
 
-from armctl import dynamics, kinematics
+from armctl import dynamics, kinematics, twin
 from armctl.arm import Arm
-from armctl.plant import servo, twin
+from armctl.chain import Chain
+from armctl.plant import servo
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 BATCH, STEPS, ROLLOUT = 256, 50, "rollout gradient"
 

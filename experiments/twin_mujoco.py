@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from twin_peers import FD, FK, ID, JAC, MASS, VJP, Peer, with_vjp
 
-from armctl.urdf import Chain
-from armctl.urdf_write import write_urdf
+from armctl.chain import Chain
+from armctl.urdf.write import write_urdf
 
 
 def mujoco_model(chain: Chain) -> Any:

@@ -29,7 +29,7 @@ def draw(rows: dict[str, Any], path: Path, robot: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from armctl.bench.palette import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
+    from armctl.plot_style import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
 
     labels = list(dict.fromkeys(x for by_batch in rows.values() for cells in by_batch.values() for x in cells))
     colours = dict(zip(labels, (LEARNED[0], *list(CLASSICAL.values())[:5], *SPARE, *LEARNED[1:]), strict=False))

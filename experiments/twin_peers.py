@@ -18,8 +18,8 @@ import numpy as np
 
 from armctl import dynamics, kinematics
 from armctl.arm import Arm
-from armctl.urdf import Chain
-from armctl.urdf_write import write_urdf
+from armctl.chain import Chain
+from armctl.urdf.write import write_urdf
 
 FK, JAC, ID, MASS = "forward kinematics", "jacobian", "inverse dynamics", "mass matrix"
 FD, VJP = "forward dynamics", "forward dynamics + VJP"

@@ -33,7 +33,8 @@ import twin_peers
 import tyro
 
 from armctl import store
-from armctl.urdf import Chain, load_chain
+from armctl.chain import Chain
+from armctl.urdf import load_chain
 
 TOLERANCE = {"float32": 2e-2, "float64": 1e-8}
 """Largest deviation of a peer from us over the largest entry. Single precision costs forward dynamics many digits."""

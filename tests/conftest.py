@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "plant.twin", "plant.observe", "controllers.errors")
+CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "twin.step", "plant.observe", "controllers.tip_errors")
 CHECKED += ("motion.collision", "learn.losses")
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as for mypy
 install_import_hook([f"armctl.{name}" for name in CHECKED], CHECKER)  # before anything imports them

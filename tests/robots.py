@@ -7,7 +7,8 @@ import pinocchio as pin
 from scipy.spatial.transform import Rotation
 
 from armctl.arm import Arm, load_arm
-from armctl.urdf import Chain, load_chain
+from armctl.chain import Chain
+from armctl.urdf import load_chain
 
 ROBOTS = ("panda", "iiwa14", "ur5e", "xarm6", "gen3", "planar3")
 SLIDING = ("revolute", "prismatic", "revolute", "prismatic", "revolute", "revolute")
@@ -50,6 +51,12 @@ def random_chain(kinds=SLIDING, seed: int = 0) -> Chain:
         **dict.fromkeys(("upper", "velocity", "acceleration", "jerk", "effort"), 10 * ones),
         lower=-10 * ones,
     )
+
+
+def is_physical(inertia: np.ndarray) -> bool:
+    """Whether Bullet keeps the inertia (3, 3) kg m^2 as it is: positive definite, triangle inequality holds."""
+    principal = np.linalg.eigvalsh(inertia)
+    return bool(principal[0] > 0 and principal[2] <= principal[0] + principal[1])
 
 
 def random_motion(chain: Chain, count: int, seed: int = 0):

@@ -10,9 +10,9 @@ import pytest
 
 from armctl import rigid
 from armctl.urdf import load_chain, robots, write_urdf
-from armctl.urdf_inertia import is_physical
-from armctl.urdf_parse import parse_urdf
+from armctl.urdf.parse import parse_urdf
 from tests.engines import assert_equals_pinocchio, assert_equals_pybullet
+from tests.robots import is_physical
 
 JOINTS = {"gen3": 7, "iiwa14": 7, "panda": 7, "planar3": 3, "ur5e": 6, "xarm6": 6}
 every_robot = pytest.mark.parametrize("name", JOINTS)

@@ -10,8 +10,8 @@ import pytest
 
 from armctl import dynamics, rigid
 from armctl.arm import Arm
-from armctl.envs.arm_body import ArmBody
-from armctl.envs.bullet import p
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.client import p
 from armctl.urdf import load_chain
 from tests.robots import ROBOTS, Pinocchio, nameless, plain_arm, random_chain, random_motion, worst
 

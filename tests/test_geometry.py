@@ -25,6 +25,11 @@ def rotvec(angle, seed=0):
     return angle * axis / np.linalg.norm(axis, axis=-1, keepdims=True)
 
 
+def rotations(w):
+    """Rotation matrices of rotation vectors, (..., 3) -> (..., 3, 3)."""
+    return Rotation.from_rotvec(w).as_matrix()
+
+
 @few
 @seeds
 def test_quaternions_are_scipys_with_non_negative_w(seed):
@@ -39,18 +44,16 @@ def test_quaternions_are_scipys_with_non_negative_w(seed):
 
 @few
 @seeds
-def test_log_and_exp_are_scipys_and_inverse(seed):
+def test_log_is_scipys(seed):
     R = random_rotations(seed)
     w = geo.rotation_log(R)
     np.testing.assert_allclose(w, Rotation.from_matrix(R).as_rotvec(), atol=1e-12)
-    np.testing.assert_allclose(geo.rotation_exp(w), R, atol=1e-12)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-12, 1e-8, 1e-5, 1e-4, 1e-3, 1.0, 3.0, np.pi - 1e-3, np.pi - 1e-6, np.pi])
-def test_exp_and_log_at_every_angle(angle):
+def test_log_at_every_angle(angle):
     w = rotvec(angle)
-    R = geo.rotation_exp(w)
-    np.testing.assert_allclose(R, Rotation.from_rotvec(w).as_matrix(), atol=1e-12)
+    R = rotations(w)
     back = geo.rotation_log(R)
     if angle == np.pi:  # either sign of the axis is right
         np.testing.assert_allclose(np.linalg.norm(back, axis=-1), np.pi, atol=1e-12)
@@ -65,7 +68,7 @@ def test_exp_and_log_at_every_angle(angle):
 def test_error_vector_turns_one_rotation_into_the_other_in_the_world_frame(seed):
     A, B = random_rotations(seed, (2, 4))
     error = geo.rotation_error_vector(A, B)
-    np.testing.assert_allclose(geo.rotation_exp(error) @ B, A, atol=1e-12)
+    np.testing.assert_allclose(rotations(error) @ B, A, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(error, axis=-1), geo.orientation_angle(A, B), atol=1e-12)
     np.testing.assert_allclose(geo.orientation_angle(A, B), geo.orientation_angle(B, A), atol=1e-12)
 
@@ -74,11 +77,11 @@ def test_chordal_error_is_sine_times_axis():
     A = random_rotations(3, (6,))
     for angle in (1e-3, 0.5, 2.0):
         w = rotvec(angle)
-        chord = geo.chordal_error(geo.rotation_exp(w) @ A, A)
+        chord = geo.chordal_error(rotations(w) @ A, A)
         np.testing.assert_allclose(chord, np.sin(angle) / angle * w, atol=1e-14)
     w = rotvec(1e-3)
-    error = geo.rotation_error_vector(geo.rotation_exp(w) @ A, A)
-    assert np.abs(geo.chordal_error(geo.rotation_exp(w) @ A, A) - error).max() < 1e-9  # third order
+    error = geo.rotation_error_vector(rotations(w) @ A, A)
+    assert np.abs(geo.chordal_error(rotations(w) @ A, A) - error).max() < 1e-9  # third order
 
 
 @few
@@ -92,23 +95,14 @@ def test_poses_and_transforms_are_inverse(seed):
     np.testing.assert_allclose(geo.matrix_to_pose(T), pose, atol=1e-14)
 
 
-@few
-@seeds
-def test_skew_is_the_cross_product(seed):
-    v, u = np.random.default_rng(seed).normal(size=(2, 5, 3))
-    np.testing.assert_allclose((geo.skew(v) @ u[..., None])[..., 0], np.cross(v, u), atol=1e-15)
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 def test_numpy_and_jax_agree_on_any_batch_and_keep_their_type(shape, x64):
     A, B = random_rotations(0, shape), random_rotations(1, shape)
     w = geo.rotation_log(A)
     pose = np.concatenate([w, geo.matrix_to_quat(A)], axis=-1)
     calls = [
-        (geo.skew, w),
         (geo.quat_to_matrix, pose[..., 3:]),
         (geo.matrix_to_quat, A),
-        (geo.rotation_exp, w),
         (geo.rotation_log, A),
         (geo.rotation_error_vector, A, B),
         (geo.chordal_error, A, B),
@@ -128,7 +122,7 @@ def test_numpy_and_jax_agree_on_any_batch_and_keep_their_type(shape, x64):
 
 def test_log_has_its_true_gradient_at_the_identity(x64):
     def through(w):
-        turned = geo.rotation_log(geo.rotation_exp(w))
+        turned = geo.rotation_log(jax.scipy.linalg.expm(jnp.cross(jnp.eye(3), -w)))
         return turned, turned
 
     linearise = jax.jit(jax.jacobian(through, has_aux=True))
@@ -153,7 +147,7 @@ def test_gradients_are_finite_at_the_identity_and_at_half_turns(x64):
 
 def test_single_precision_keeps_small_angles():
     for angle in (1e-3, 1e-4, 1e-5):
-        w = rotvec(angle).astype(np.float32)
-        back = geo.rotation_log(geo.rotation_exp(w))
+        w = rotvec(angle)
+        back = geo.rotation_log(rotations(w).astype(np.float32))
         assert back.dtype == np.float32
         np.testing.assert_allclose(back, w, atol=2e-7)  # the entries of R are rounded at 1e-7

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
 from armctl.plant.scenario import Scenario, sample_scenario
 from armctl.plant.servo import ServoConfig
-from armctl.urdf import Chain
 
 HOLD = 60.0  # s; the longest hold that is still about settling
 
@@ -33,7 +33,7 @@ class BenchConfig:
     """Physics step, s."""
     hold: float = 0.5
     """Time the final pose is held after a reference that ends at rest, s; shows settling, is no part of the errors."""
-    lockstep: int = 16
+    batch: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int = 1
     """Worker processes; 1 runs in this process."""
@@ -74,10 +74,8 @@ def make_tasks(
     Raises:
         UsageError: no reference, no scenario, an unknown scenario, or settings that make no episode.
     """
-    if config.draws < 1 or config.lockstep < 1 or config.jobs < 1:
-        raise UsageError(
-            f"draws={config.draws}, lockstep={config.lockstep} and jobs={config.jobs} must all be at least 1."
-        )
+    if config.draws < 1 or config.batch < 1 or config.jobs < 1:
+        raise UsageError(f"draws={config.draws}, batch={config.batch} and jobs={config.jobs} must all be at least 1.")
     if not 0 <= config.hold <= HOLD:
         raise UsageError(f"hold is {config.hold} s; give 0 to {HOLD:g} s.")
     ServoConfig(physics_dt=config.physics_dt, control_dt=config.control_dt)  # refuses steps that do not fit
@@ -97,7 +95,7 @@ def make_tasks(
 
 
 def batches(tasks: list[Task], size: int) -> list[list[Task]]:
-    """Return the tasks in lockstep batches of at most ``size``."""
+    """Return the tasks in batches of at most ``size``."""
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 

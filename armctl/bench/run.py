@@ -16,10 +16,11 @@ from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
 from armctl.bench.records import save_tracks
 from armctl.bench.summary import Row
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
 from armctl.plant.scenario import Scenario
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 Unit = tuple[str, int]  # controller, number of the batch
 GIVEN = ("tuning_budget", "objective", "information")  # beyond what the controller itself says
@@ -80,7 +81,7 @@ def _run_units(
 ) -> None:
     """Run every unit that ``out`` does not hold yet and record it as soon as it is finished."""
     done = {row["file"] for row in store.read_rows(out / "episodes.csv")}
-    groups = batches(tasks, config.lockstep)
+    groups = batches(tasks, config.batch)
     units = [(name, index) for name in controllers for index in range(len(groups))]
     left = [unit for unit in units if _file(unit) not in done]
     with _bar(len(tasks) * len(controllers), progress) as bar:
@@ -124,9 +125,9 @@ def _runner(
     config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]
 ) -> Callable[[Unit], list[Episode]]:
     """Return a function that runs one unit; controllers compile once."""
-    from armctl.bench.lockstep import horizon, make_policy, run_batch
+    from armctl.bench.batch import horizon, make_policy, run_batch
 
-    groups, samples = batches(tasks, config.lockstep), horizon(config, tasks)
+    groups, samples = batches(tasks, config.batch), horizon(config, tasks)
     policies: dict[str, Any] = {}
 
     def run(unit: Unit) -> list[Episode]:
@@ -181,7 +182,7 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
         "duration_s": task.reference.duration,
         **facts,
         **given,
-        "batch": config.lockstep,
+        "batch": config.batch,
         "file": _file(unit),
         "slot": slot,
         **episode_metrics(episode),

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference, load_suite_dir
-from armctl.urdf import Chain
+from armctl.motion.files import load_suite_dir
+from armctl.motion.reference import Reference
 
 PROPOSED = 16  # references asked of a generator where no limit is given
 NAMES = ("shapes", "iso9283", "corpus", "generated")

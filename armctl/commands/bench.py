@@ -9,11 +9,12 @@ import tyro
 
 from armctl import store
 from armctl.bench.plan import BenchConfig
+from armctl.chain import Chain
 from armctl.commands.console import bench_table, say, show
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
     from armctl.controllers.base import Controller
@@ -55,7 +56,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     scenarios = words(arguments.scenarios, "--scenarios")
     check_scenarios(scenarios)
     from armctl.bench import run
-    from armctl.bench.report import write_report
+    from armctl.report.page import write_report
 
     controllers, records = load_controllers(words(arguments.controllers, "--controllers"), config)
     suites = load_suites(arguments, chain)
@@ -129,7 +130,7 @@ def check_finite(source: str, parameters: dict[str, Any]) -> None:
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
     """References of every suite that was named."""
     from armctl.bench.suite import load_suite, suite_name
-    from armctl.commands.references import warn_of_haste
+    from armctl.commands.references import warn_of_speed
 
     suites: dict[str, list[Reference]] = {}
     for name in arguments.suite or ("shapes",):
@@ -140,7 +141,7 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
             seed=arguments.seed,
         )  # fmt: skip
         suites[suite_name(name)] = found
-        warn_of_haste(found, chain)
+        warn_of_speed(found, chain)
     return suites
 
 
@@ -162,7 +163,7 @@ def run_report(argv: Sequence[str], prog: str) -> int:
     summary = store.read_json(arguments.folder / "summary.json")
     if not isinstance(summary, dict) or not {"controllers", "comparison", "config"} <= set(summary):
         raise UsageError(f"'{arguments.folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
-    from armctl.bench.report import write_report
+    from armctl.report.page import write_report
 
     report = write_report(arguments.folder, animation=arguments.animation)
     show({"report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)

@@ -13,10 +13,11 @@ import numpy as np
 import tyro
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.commands.console import say, show, table
 from armctl.commands.parsing import parse
 from armctl.errors import UsageError
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 PARITY = 1e-6  # rad, in float64
 Check = Callable[[Chain], str]
@@ -50,8 +51,8 @@ def run(argv: Sequence[str], prog: str) -> int:
 
 def audit(robot: str, as_json: bool) -> int:
     """Audit the twin of a robot and print the findings; returns 1 if the twin is not PyBullet's arm."""
+    from armctl.audit.verdict import audit_twin
     from armctl.commands.twin_report import text
-    from armctl.plant.audit import audit_twin
 
     found = audit_twin(load_chain(robot), say)
     show(found, text(found), as_json)
@@ -86,7 +87,7 @@ def check_packages(chain: Chain) -> str:
 
 def check_pybullet(chain: Chain) -> str:
     """PyBullet connects and loads the arm."""
-    from armctl.envs.plant import Plant
+    from armctl.envs.bullet.plant import Plant
     from armctl.plant.servo import ServoConfig
 
     Plant(chain, ServoConfig()).close()
@@ -120,7 +121,7 @@ def check_cache(chain: Chain) -> str:
 
 def check_parity(chain: Chain) -> str:
     """The twin and PyBullet move alike under the same torques."""
-    from armctl.plant.parity import torque_parity
+    from armctl.audit.rollouts import torque_parity
 
     found = torque_parity(chain, steps=20)
     error, steps = found["max_joint_error_rad"], found["physics_steps"]

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)

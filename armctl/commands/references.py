@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import tyro
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference, haste
-from armctl.urdf import Chain, load_chain
+from armctl.motion.reference import Reference, over_speed
+from armctl.urdf import load_chain
 
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
 
@@ -124,7 +125,7 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
         arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
         seed=arguments.seed,
     )  # fmt: skip
-    warn_of_haste(found, chain)
+    warn_of_speed(found, chain)
     from armctl.generator import write_references
 
     write_references(found, out, overwrite=arguments.overwrite)
@@ -132,9 +133,9 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
     return 0
 
 
-def warn_of_haste(found: Sequence[Reference], chain: Chain) -> None:
+def warn_of_speed(found: Sequence[Reference], chain: Chain) -> None:
     """Say which references no controller can follow, being faster than the joints."""
-    for text in filter(None, (haste(reference, chain) for reference in found)):
+    for text in filter(None, (over_speed(reference, chain) for reference in found)):
         say(text)
 
 

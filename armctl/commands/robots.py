@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armctl.chain import Chain
 from armctl.commands.console import show, table
 from armctl.commands.parsing import parse
 from armctl.motion.families import reach
 from armctl.plant.scenario import rated_payload
-from armctl.urdf import Chain, load_chain, robots
+from armctl.urdf import load_chain, robots
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.commands.console import bar, results_only, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.controllers.base import CONTROLLERS
@@ -17,9 +18,10 @@ from armctl.errors import UsageError
 from armctl.learn import hosts
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
-from armctl.motion.reference import Reference, load_suite_dir
+from armctl.motion.files import load_suite_dir
+from armctl.motion.reference import Reference
 from armctl.plant.scenario import sample_scenario
-from armctl.urdf import Chain, load_chain
+from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)

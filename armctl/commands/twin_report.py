@@ -6,7 +6,7 @@ from armctl.commands.console import table
 
 
 def text(found: dict[str, Any]) -> str:
-    """Tables of the findings of `armctl.plant.audit.audit_twin`, oddities and the verdict."""
+    """Tables of the findings of `armctl.audit.verdict.audit_twin`, oddities and the verdict."""
     parts = [f"{found['robot']}  ({found['source']})", *_oddities(found)]
     parts += [table([{"check": name, "largest difference": value} for name, value in found["states"].items()])]
     parts += [table([_rollout(row) for row in found["rollouts"]])]

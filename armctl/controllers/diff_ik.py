@@ -4,9 +4,9 @@ import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
-from armctl.controllers.errors import damped_inverse, tip_state
 from armctl.controllers.preview import ahead, lead_gain, lead_steps
-from armctl.plant.servo import matvec
+from armctl.controllers.tip_errors import damped_inverse, tip_state
+from armctl.geometry import matvec
 
 
 class DiffIK(Controller):

@@ -5,20 +5,20 @@ to the command (a disturbance observer in residual form); it stands for the payl
 learnt delay of up to one control step says which past command was acting; the state is predicted over it (Smith 1957).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.controllers.base import Gain
-from armctl.controllers.errors import TipState, tip_state
 from armctl.controllers.operational_space import OperationalSpaceIntegral, six
 from armctl.controllers.preview import ahead
+from armctl.controllers.tip_errors import TipState, tip_state
 from armctl.dynamics import forward_dynamics, gravity, inverse_dynamics
 from armctl.plant.observe import Measurement
+from armctl.typing import Array
 
-Array = Any
 HISTORY = 3
 
 

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
-from armctl.controllers.errors import TipState, damped_inverse, tip_state
 from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
+from armctl.controllers.tip_errors import TipState, damped_inverse, tip_state
 from armctl.dynamics import inverse_dynamics
+from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
-from armctl.plant.servo import matvec
 
 
 class OperationalSpace(Controller):

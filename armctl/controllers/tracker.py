@@ -11,7 +11,7 @@ from flax import nnx
 
 from armctl.arm import Arm
 from armctl.controllers.disturbance_observer import HISTORY, DisturbanceObserver
-from armctl.controllers.errors import TipState
+from armctl.controllers.tip_errors import TipState
 from armctl.plant.observe import Measurement
 
 

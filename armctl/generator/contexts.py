@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from armctl.chain import joint_box
 from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
 from armctl.generator.paths import check_difficulty
 from armctl.motion.collision import clearance, safe_margin
-from armctl.motion.sampling import joint_box
 
 # Of each joint's half range: how far a new context lies from the one it was drawn around. Much less and every proposal
 # is the neighbour of a training path (0.08 on the Panda: Z_U -9); much more and it is told from real (0.35: C2ST 0.59).

@@ -11,7 +11,8 @@ import numpy as np
 from armctl import store
 from armctl.errors import UsageError
 from armctl.generator.proposals import ProposalStats
-from armctl.motion.reference import Reference, save_reference
+from armctl.motion.files import save_reference
+from armctl.motion.reference import Reference
 
 
 def write_references(

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion.spline import TIED, control_points, squash, straight_inner
 
@@ -64,11 +65,6 @@ class PathCoder:
     def dimension(self) -> int:
         """Length of the vector that describes a path."""
         return self.inner * self.n
-
-    @property
-    def condition_dimension(self) -> int:
-        """Length of the condition vector."""
-        return 2 * self.n + len(self.families) + 2
 
     def dropout_groups(self) -> tuple[slice, slice]:
         """Condition columns withheld together: the family, and the difficulty."""
@@ -142,12 +138,10 @@ class PathCoder:
         return self.families.index(family)
 
 
-def joint_range(chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def joint_range(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre and half of each joint's range (n,), and whether it has limits (n,); without them it is [-pi, pi]."""
-    lower, upper = np.asarray(chain.lower, float), np.asarray(chain.upper, float)
-    bounded = np.isfinite(lower) & np.isfinite(upper)
-    lower, upper = np.where(bounded, lower, -np.pi), np.where(bounded, upper, np.pi)
-    return (upper + lower) / 2, (upper - lower) / 2, bounded
+    lower, upper = joint_box(chain, 0.0)
+    return (upper + lower) / 2, (upper - lower) / 2, np.isfinite(chain.lower) & np.isfinite(chain.upper)
 
 
 def check_difficulty(eta) -> None:

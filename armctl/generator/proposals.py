@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.contexts import draw_contexts
 from armctl.generator.flow import FlowModel, Guidance, sample
@@ -20,7 +21,6 @@ from armctl.motion.certificate import Checker
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
 from armctl.motion.spline import CONSTRAINTS
-from armctl.urdf import Chain
 
 BATCH = 64  # one compiled size serves every request
 PATIENCE = 10  # attempts per wanted reference before giving up

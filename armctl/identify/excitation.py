@@ -7,10 +7,10 @@ such that velocity and acceleration vanish where a period begins.
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion.collision import clearance, safe_margin
-from armctl.motion.sampling import joint_box, random_configuration
-from armctl.urdf import Chain
+from armctl.motion.sampling import random_configuration
 
 HIGHEST = 1.5
 """Highest frequency, Hz."""

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.identify import parameters, shooting, uncertainty
 from armctl.identify.log import RolloutLog, check_log
@@ -17,7 +18,6 @@ from armctl.identify.projection import Projected
 from armctl.identify.result import Identification
 from armctl.identify.start import equation_values
 from armctl.plant.scenario import Scenario
-from armctl.urdf import Chain
 
 LATENCIES = (0, 1, 2, 3)
 SEARCH_STEPS = 6

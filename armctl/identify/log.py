@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
-from armctl.urdf import Chain
 
 CONTROLS = ("torque", "velocity", "ee_twist")
 """Control modes that a log may have; a position target depends on where the arm truly was at the start."""

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from armctl import store
-from armctl.identify import figure
+from armctl.chain import Chain
+from armctl.identify import plot as figure
 from armctl.identify.result import Identification
 from armctl.plant.scenario import Scenario
-from armctl.urdf import Chain, write_urdf
+from armctl.urdf import write_urdf
 
 
 def write_run(

@@ -9,18 +9,18 @@ is theta itself well above s, so that the fit stays nearly linear, and never bel
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
 
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.plant.scenario import PAYLOAD_RADIUS, PlantParams, Scenario, plant_params, rated_payload
-from armctl.urdf import Chain
+from armctl.rigid import GRAVITY
+from armctl.typing import Array
 
-Array = Any
 GROUPS = ("payload", "friction", "inertia")
 
 
@@ -113,7 +113,7 @@ def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
         viscous=viscous,
         coulomb=coulomb,
         strength=np.ones(n),
-        gravity=np.array([0.0, 0.0, -9.81]),
+        gravity=np.array(GRAVITY),
         wrench=np.zeros(6),
         pulse=np.zeros(2),
         noise=np.zeros(2),

@@ -3,13 +3,13 @@
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.identify.excitation import Motion, excitation
 from armctl.identify.log import RolloutLog
 from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
-from armctl.urdf import Chain
 
 STIFFNESS, DAMPING = 300.0, 25.0
 """Gains of the tracking law, 1/s^2 and 1/s: low, because the log needs the arm to move, not to be exact."""
@@ -47,8 +47,8 @@ def record(
 
 def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) -> tuple[RolloutLog, bool]:
     """Track a motion from its start; the log, and whether the arm stayed inside its limits and clear of itself."""
-    from armctl.envs.plant import Plant
-    from armctl.envs.self_collision import SelfCollision
+    from armctl.envs.bullet.plant import Plant
+    from armctl.envs.bullet.self_collision import SelfCollision
 
     plant = Plant(chain, config)
     try:

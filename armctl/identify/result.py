@@ -7,11 +7,12 @@ import jax
 import numpy as np
 
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.identify import parameters
 from armctl.identify.parameters import Parameters
 from armctl.identify.uncertainty import Posterior, weak_directions
-from armctl.plant.scenario import Scenario, about_origin
-from armctl.urdf import Chain
+from armctl.plant.scenario import Scenario
+from armctl.rigid import about_origin
 
 Z95 = 1.959964
 CORRELATED = 0.9

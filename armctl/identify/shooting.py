@@ -6,23 +6,21 @@ the twin's own reverse-mode ones of single control steps, chained along the wind
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from armctl import rigid
+from armctl import rigid, twin
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.identify import parameters
 from armctl.identify.log import RolloutLog
 from armctl.identify.parameters import Parameters
-from armctl.plant import twin
 from armctl.plant.servo import ServoConfig, neutral_command
-from armctl.urdf import Chain
-
-Array = Any
+from armctl.typing import Array
 
 
 class Windows(NamedTuple):

@@ -67,7 +67,7 @@ def _residual(arm: Arm, config: ServoConfig, items: Parameters, values, q, qd, q
         command = servo.joint_velocity_from_twist(kinematics.jacobian(arm, q), command, arm.velocity)
     tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity)
     _, joint = servo.delivered_torque(tau, qd, arm.effort, params.strength, params.viscous, params.coulomb)
-    need = dynamics.inverse_dynamics(arm.with_params(params), q, qd, qdd)
+    need = dynamics.inverse_dynamics(arm.with_params(params.mass, params.first_moment, params.inertia), q, qd, qdd)
     return jnp.ravel((need - joint) / arm.effort)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from armctl.errors import UsageError
-from armctl.learn.rollcall import roll_call
+from armctl.learn.rendezvous import roll_call
 
 T = TypeVar("T")
 MESSAGE = 2000

@@ -14,7 +14,7 @@ from armctl.errors import UsageError
 from armctl.learn import devices as dv
 from armctl.learn import rollout
 from armctl.learn.losses import Objective
-from armctl.learn.rollout import Episodes, Setting, Task
+from armctl.twin.episodes import Episodes, Setting, Task
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,19 @@ import numpy as np
 
 from armctl import store
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.controllers import base
-from armctl.errors import UsageError
+from armctl.errors import NonFiniteError, UsageError
 from armctl.learn import devices as dv
 from armctl.learn import hosts
-from armctl.learn.bptt import NonFiniteError, train
 from armctl.learn.learner import Learner, TrainConfig, begin, placement
-from armctl.learn.rollout import Setting, Task
+from armctl.learn.train import train
 from armctl.motion.reference import Reference
-from armctl.plant.bank import stack_references
+from armctl.motion.windows import stack_references
 from armctl.plant.scenario import plant_params, sample_scenario, stack_params
 from armctl.plant.servo import ServoConfig
-from armctl.urdf import Chain, load_chain
+from armctl.twin.episodes import Setting, Task, make_setting, single
+from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,13 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> 
         )
     plants = [plant_params(chain, sample_scenario(config.scenario, chain, rng)) for _ in range(config.plants)]
     task = Task(stack_references(references, samples), stack_params(plants))
-    return jax.tree.map(_single, task)
+    return single(task)
 
 
-def _single(x):
-    return x.astype(np.float32) if x.dtype == np.float64 else x
-
-
-def make_setting(arm: Arm, control: str, task: Task, config: TuneConfig) -> Setting:
-    """The fixed part of the rollouts of a task."""
+def training_setting(arm: Arm, control: str, task: Task, config: TuneConfig) -> Setting:
+    """The fixed part of the episodes of a training run in one control mode."""
     servo = ServoConfig(control=control, physics_dt=config.physics_dt, control_dt=config.control_dt)
-    plants = task.plants
-    return Setting(arm, servo, config.preview, int(np.max(plants.latency)), bool(np.any(plants.wrench)))
+    return make_setting(arm, servo, task, config.preview)
 
 
 def tune(
@@ -114,7 +110,7 @@ def tune(
     arm = Arm.from_chain(chain)
     controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
-    setting = make_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
+    setting = training_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references))
     out = Path(out)
     hosts.agree(repr(record))

@@ -5,23 +5,22 @@ dynamics, and derivatives of a quintic spline through the joint samples on a fin
 """
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import pybullet
 
 from armctl import rigid
+from armctl.chain import Chain, joint_box
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.client import p
+from armctl.envs.bullet.self_collision import apart_at_home
 from armctl.motion import spline
 from armctl.motion.collision import clearance_bounds
 from armctl.motion.reference import Reference, interpolant
-from armctl.urdf import Chain, write_urdf
 
 RATIOS = ("position", "velocity", "acceleration", "jerk", "torque")  # margins 1 - used / limit
 DISTANCES = ("self_collision", "floor")  # margins in m
 TOLERANCE = {"position": 1e-6, "velocity": 5e-3, "acceleration": 5e-3, "jerk": 2e-2, "torque": 5e-3}
 NEAR = 0.1  # m; shapes farther apart than this are not measured exactly, and a distance of NEAR counts as a full margin
-GRAVITY = rigid.GRAVITY
 OVERSAMPLING = 2
 CHECK_STEP = 0.02  # m or rad that any joint may move between two collision checks
 
@@ -54,76 +53,45 @@ class Certificate:
 
 
 class Checker:
-    """A PyBullet client that certifies references of one arm; use it as a context manager or close it."""
+    """A PyBullet world that certifies references of one arm; use it as a context manager or close it."""
 
     def __init__(self, chain: Chain):
-        """Load the arm and a floor at height 0 into a client of their own."""
-        self.chain = chain
-        self._client = pybullet.connect(pybullet.DIRECT)
-        try:
-            self._body, self._floor = self._load()
-            self._pairs, self._floor_links = self._watched()
-        except BaseException:
-            self.close()
-            raise
+        """Load the arm, as the environments do, and a floor at height 0 into a world of their own."""
+        self.chain, self._body = chain, ArmBody(chain, collisions=True)
+        world = {"physicsClientId": self._body.client}
+        plane = p.createCollisionShape(p.GEOM_PLANE, planeNormal=[0, 0, 1], **world)
+        self._floor = p.createMultiBody(baseCollisionShapeIndex=plane, **world)
+        self._pairs = apart_at_home(self._body)
+        self._floor_links = [i for i in range(chain.n) if self._height(i, 1.0) > 0]
 
     def __enter__(self) -> "Checker":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Disconnect the client; a second call does nothing."""
-        if self._client is not None:
-            pybullet.disconnect(self._client)
-            self._client = None
+        """Disconnect; a second call does nothing."""
+        self._body.close()
 
-    def _load(self):
-        options = {"physicsClientId": self._client}
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "arm.urdf"
-            path.write_text(write_urdf(self.chain))
-            flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
-            body = pybullet.loadURDF(str(path), useFixedBase=True, flags=flags, **options)
-        plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **options)
-        floor = pybullet.createMultiBody(baseCollisionShapeIndex=plane, **options)
-        pybullet.setGravity(*GRAVITY, **options)
-        return body, floor
-
-    def _watched(self):
-        """Link pairs at least two apart, and links over the floor, that do not touch at home."""
-        self._place(self.chain.home)
-        n = self.chain.n
-        pairs = [(i, j) for i in range(-1, n) for j in range(i + 2, n) if self._distance(i, j, 1.0) > 0]
-        return pairs, [i for i in range(n) if self._distance(i, None, 1.0) > 0]
-
-    def _place(self, q):
-        states = [[float(x)] for x in q]
-        pybullet.resetJointStatesMultiDof(self._body, range(len(states)), states, physicsClientId=self._client)
-
-    def _distance(self, i, j, within):
-        """Exact distance of link i to link j, or to the floor if j is None, m; `within` if it is more than that."""
-        other, link = (self._floor, -1) if j is None else (self._body, j)
-        points = pybullet.getClosestPoints(self._body, other, within, i, link, physicsClientId=self._client)
-        return min((p[8] for p in points), default=within)
+    def _height(self, link: int, within: float) -> float:
+        """Exact distance of a link to the floor, m; `within` if it is more than that."""
+        points = p.getClosestPoints(self._body.id, self._floor, within, link, -1, physicsClientId=self._body.client)
+        return min((point[8] for point in points), default=within)
 
     def _torques(self, q, qd, qdd):
-        run = pybullet.calculateInverseDynamics
-        rows = zip(q.tolist(), qd.tolist(), qdd.tolist(), strict=True)
-        return np.array([run(self._body, *row, physicsClientId=self._client) for row in rows])
+        return np.array([self._body.inverse_dynamics(*row) for row in zip(q, qd, qdd, strict=True)])
 
     def _distances(self, q):
         """Smallest self-collision and floor distance along q (K, n), m, at most NEAR; spheres rule out what is far."""
         pair_bound, floor_bound = clearance_bounds(self.chain, q, self._pairs, self._floor_links)
         best = {"self_collision": NEAR, "floor": NEAR}
         for k in np.flatnonzero((pair_bound < NEAR).any(axis=1) | (floor_bound < NEAR).any(axis=1)):
-            self._place(q[k])
-            for p in np.flatnonzero(pair_bound[k] < best["self_collision"]):
-                found = self._distance(self._pairs[p][0], self._pairs[p][1], best["self_collision"])
-                best["self_collision"] = min(best["self_collision"], found)
-            for p in np.flatnonzero(floor_bound[k] < best["floor"]):
-                best["floor"] = min(best["floor"], self._distance(self._floor_links[p], None, best["floor"]))
+            self._body.place(q[k])
+            for i in np.flatnonzero(pair_bound[k] < best["self_collision"]):
+                best["self_collision"] = self._body.distance(*self._pairs[i], best["self_collision"])
+            for i in np.flatnonzero(floor_bound[k] < best["floor"]):
+                best["floor"] = self._height(self._floor_links[i], best["floor"])
         return best
 
     def certify(self, reference: Reference) -> Certificate:
@@ -166,7 +134,7 @@ def _fine(reference):
 def _used(chain, q, derivatives, torque):
     """Largest share of each limit that is used: 1 is the limit itself."""
     bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
-    low, high = np.where(bounded, chain.lower, -1.0), np.where(bounded, chain.upper, 1.0)
+    low, high = joint_box(chain, 0.0)
     position = np.where(bounded, np.abs(2 * q - low - high) / (high - low), 0.0)
     limits = (chain.velocity, chain.acceleration, chain.jerk, chain.effort)
     rates = [np.abs(x) / limit for x, limit in zip((*derivatives, torque), limits, strict=True)]

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from armctl import rigid
+from armctl.chain import Chain
+from armctl.spheres import sphere_pairs, spheres
 from armctl.typing import Array, Joint
-from armctl.urdf import Chain, sphere_pairs, spheres
 
 FLOOR = 0.0  # m, height of the ground plane under the base frame
 MARGIN = 0.02  # m kept free by everything that is sampled here

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion import spline
 from armctl.motion.collision import clearance, safe_margin
 from armctl.motion.families import FAMILIES
-from armctl.motion.reference import Reference, load_suite_dir
+from armctl.motion.files import load_suite_dir
+from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
-from armctl.urdf import Chain
 
 SPLITS = ("train", "val", "test")
 SPLIT_SHARES = (0.8, 0.1, 0.1)

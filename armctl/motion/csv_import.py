@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from armctl import geometry
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion import ik
 from armctl.motion.reference import Reference, interpolant, sample_spline
-from armctl.urdf import Chain
 
 POSE_COLUMNS = ("t", "x", "y", "z", "qx", "qy", "qz", "qw")
 STARTS = 8  # starting configurations tried along a whole path

@@ -7,9 +7,9 @@ Paths may still touch the arm or the floor, or miss the figure: the corpus keeps
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain, joint_box
 from armctl.motion import ik, spline
-from armctl.motion.sampling import joint_box, random_configuration
-from armctl.urdf import Chain
+from armctl.motion.sampling import random_configuration
 
 WAYPOINTS = 32
 INNER = spline.CONTROL_POINTS - 2 * spline.TIED

@@ -1,16 +1,13 @@
 """A reference: one goal trajectory on a uniform time grid, in joints and at the tip, with its derivatives."""
 
-import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from armctl import geometry, rigid
+from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.urdf import Chain
 
 JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the motion, exact to about 1e-9
 
@@ -42,7 +39,7 @@ class Reference:
         Raises UsageError if q does not fit the arm, has fewer than 2 samples or is not finite.
         """
         q = np.array(q, dtype=float)
-        _check_joints(chain, q, name)
+        check_joints(chain, q, name)
         if qd is None or qdd is None:
             times = np.arange(len(q)) * dt
             _, qd, qdd = sample_spline(interpolant(times, q), times)
@@ -107,7 +104,7 @@ def _hermite(reference: Reference, times):
     return q, qd, qdd
 
 
-def _check_joints(chain, q, name):
+def check_joints(chain, q, name):
     if q.ndim != 2 or q.shape[1] != chain.n:
         raise UsageError(f"reference '{name}' has shape {q.shape}; {chain.name} needs (samples, {chain.n} joints)")
     if len(q) < 2:
@@ -117,81 +114,10 @@ def _check_joints(chain, q, name):
         raise UsageError(f"reference '{name}' is not finite at sample {bad}")
 
 
-def save_reference(reference: Reference, path) -> Path:
-    """Write a reference to path (.npz) under a temporary name, then rename it, so that a file is whole or absent."""
-    path = Path(path)
-    if path.suffix != ".npz":
-        raise UsageError(f"a reference is saved as .npz, not '{path.name}'")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {key: getattr(reference, key) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, name=reference.name, dt=reference.dt, meta=json.dumps(reference.meta), **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
-    """Read a reference for an arm from .npz (save_reference) or .csv (`t,x,y,z,qx,qy,qz,qw` or `t,q1..qn`).
-
-    dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing,
-    unreadable, made for another arm, or asks for a pose the arm cannot reach.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"no reference file '{path}'")
-    if path.suffix == ".csv":
-        from armctl.motion.csv_import import load_csv
-
-        return load_csv(path, chain, dt)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            arrays = {key: data[key].astype(float) for key in ("q", "qd", "qdd", "pose", "twist", "accel")}
-            reference = Reference(str(data["name"]), float(data["dt"]), meta=json.loads(str(data["meta"])), **arrays)
-    except Exception as error:
-        raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz of armctl or a .csv") from error
-    _check_joints(chain, reference.q, reference.name)
-    _check_fields(reference, path)
-    _check_tip(chain, reference, path)
-    return reference if dt is None else reference.resampled(chain, dt)
-
-
-def _check_fields(reference, path):
-    """Raise UsageError where the step, the facts or an array of a file cannot be those of a reference."""
-    if not (0 < reference.dt < np.inf and isinstance(reference.meta, dict)):
-        raise UsageError(f"reference '{path}' has dt = {reference.dt} s or no meta data: write it with save_reference")
-    widths = {"qd": reference.q.shape[1], "qdd": reference.q.shape[1], "pose": 7, "twist": 6, "accel": 6}
-    for key, width in widths.items():
-        array = getattr(reference, key)
-        if array.shape != (len(reference.q), width) or not np.isfinite(array).all():
-            shape = (len(reference.q), width)
-            raise UsageError(f"reference '{path}': '{key}' is not {shape} finite numbers: write it with save_reference")
-
-
-def _check_tip(chain, reference, path):
-    tip = rigid.forward_kinematics(chain, reference.q)[:, :3, 3]
-    if np.abs(tip - reference.pose[:, :3]).max() > 1e-6:
-        raise UsageError(f"reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}")
-
-
-def haste(reference: Reference, chain: Chain) -> str:
+def over_speed(reference: Reference, chain: Chain) -> str:
     """A sentence on a reference that is faster than the arm's joints can move; empty where it is not."""
     share = np.abs(reference.qd).max(axis=0) / chain.velocity
     if share.max() <= 1.001:
         return ""
     joint = int(np.argmax(share))
     return f"{reference.name!r} asks {share[joint]:.1f} times the velocity limit of {chain.joint_names[joint]}"
-
-
-def load_suite_dir(folder, chain: Chain, dt: float | None = None) -> list[Reference]:
-    """Every .npz and .csv reference of a folder, sorted by file name. Raises UsageError if there is none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}'; name one of .npz or .csv references")
-    paths = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".csv") and not p.name.startswith("."))
-    if not paths:
-        raise UsageError(f"no references (.npz or .csv) in '{folder}'")
-    return [load_reference(path, chain, dt) for path in paths]

@@ -3,23 +3,16 @@
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion import spline
 from armctl.motion.collision import clearance, safe_margin
 from armctl.motion.reference import Reference
-from armctl.urdf import Chain
 
 CANDIDATES = 8
 CLEARANCE_SAMPLES = 25
 ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
-
-
-def joint_box(chain: Chain, margin: float = 0.05):
-    """Bounds (n,), (n,) rad that keep `margin` of each joint's range from either limit; +-pi for a continuous joint."""
-    bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
-    lower, upper = np.where(bounded, chain.lower, -np.pi), np.where(bounded, chain.upper, np.pi)
-    return lower + margin * (upper - lower), upper - margin * (upper - lower)
 
 
 def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, margin: float = 0.05) -> np.ndarray:

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion import ik, sampling, spline
 from armctl.motion.collision import clearance, safe_margin
@@ -12,7 +13,6 @@ from armctl.motion.families import reach
 from armctl.motion.figures import SHAPES
 from armctl.motion.iso9283 import pose_cycle
 from armctl.motion.reference import Reference, interpolant, sample_spline
-from armctl.urdf import Chain
 
 WAYPOINTS = 241
 SEARCH_WAYPOINTS = 51
@@ -51,7 +51,7 @@ def _largest(chain, name, q_center, sizes):
     starts = np.broadcast_to(q_center[:, None], (len(q_center), len(sizes), chain.n))
     offsets = np.broadcast_to(sizes[:, None, None] * figure, (*starts.shape[:2], *figure.shape))
     found, _ = _follow(chain, starts, offsets)
-    lower, upper = sampling.joint_box(chain, LIMIT_MARGIN)
+    lower, upper = joint_box(chain, LIMIT_MARGIN)
     inside = ((found.q >= lower) & (found.q <= upper)) | np.isinf(chain.lower)
     good = found.success.all(axis=-1) & inside.all(axis=(-2, -1))
     good &= clearance(chain, found.q[..., ::2, :]).min(axis=-1) > safe_margin(chain)

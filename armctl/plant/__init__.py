@@ -1,1 +1,1 @@
-"""The plant's laws: what differs from nominal (scenario), the joint servo, what is observed, and the JAX twin."""
+"""What defines a plant, stated once for PyBullet and twin: scenario, servo, observation, action, reward, task."""

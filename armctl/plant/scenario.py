@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.urdf import Chain
+from armctl.rigid import about_origin
 
 PAYLOAD_RADIUS = 0.05
 SIZES = {"payload_com": 3, "wrench": 6}
@@ -92,12 +93,6 @@ class PlantParams(NamedTuple):
     noise: np.ndarray  # (2,) rad, rad/s
     latency: np.ndarray  # () control steps
     seed: np.ndarray  # () uint32
-
-
-def about_origin(mass, com, inertia):
-    """Inertia about the link origin from that about the centre of mass. (n,), (n, 3), (n, 3, 3) -> (n, 3, 3)."""
-    square = np.sum(com**2, axis=-1)[..., None, None] * np.eye(3)
-    return inertia + mass[..., None, None] * (square - com[..., :, None] * com[..., None, :])
 
 
 def true_chain(chain: Chain, scenario: Scenario) -> Chain:

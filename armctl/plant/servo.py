@@ -8,7 +8,8 @@ M and g are the *nominal* model's, sampled once per control step.
 from dataclasses import dataclass
 
 from armctl.errors import UsageError
-from armctl.urdf_friction import FRICTION_VELOCITY
+from armctl.geometry import matvec
+from armctl.rigid import FRICTION_VELOCITY
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
 MOTORS = ("servo", "bullet")
@@ -82,11 +83,6 @@ def pulse_active(pulse, physics_step, physics_dt: float):
     xp = pulse.__array_namespace__()
     bounds = xp.round(pulse / physics_dt)
     return (physics_step >= bounds[..., 0]) & (physics_step < bounds[..., 1])
-
-
-def matvec(M, v):
-    """(..., n, m), (..., m) -> (..., n)."""
-    return (M @ v[..., None])[..., 0]
 
 
 def joint_velocity_from_twist(J, twist, limit):

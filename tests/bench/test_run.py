@@ -9,14 +9,14 @@ from armctl import store
 from armctl.bench import run
 from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table, read_tracks
-from armctl.bench.report import write_report
-from armctl.bench.theme import number
 from armctl.bench.tuning import describe_tuning
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
+from armctl.report.page import write_report
+from armctl.report.theme import number
 from tests.bench.arms import CHAIN, Follow, reach
 
-CONFIG = BenchConfig(robot="planar3", draws=2, lockstep=2, hold=0.1)
+CONFIG = BenchConfig(robot="planar3", draws=2, batch=2, hold=0.1)
 SUITES = {"short": [reach("near", 0.2, 31), reach("far", 0.4, 41)]}
 SCENARIOS = {"nominal": Scenario(), "friction": Scenario(viscous=0.3, velocity_noise=1e-3)}
 TIMING = ("action_us",)

@@ -4,7 +4,7 @@ import pytest
 
 from armctl.bench import suite
 from armctl.errors import UsageError
-from armctl.motion.reference import save_reference
+from armctl.motion.files import save_reference
 from tests.bench.arms import CHAIN, reach
 
 

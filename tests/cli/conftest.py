@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from armctl import cli
-from armctl.motion.reference import save_reference
+from armctl.motion.files import save_reference
 from tests.cli.cases import TUNE, motion
 
 

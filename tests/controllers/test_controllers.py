@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from armctl import dynamics, kinematics
+from armctl import dynamics, kinematics, twin
 from armctl.arm import load_arm
 from armctl.controllers import CONTROLLERS, base, load, make
-from armctl.controllers.errors import tip_state
 from armctl.controllers.preview import ahead
+from armctl.controllers.tip_errors import tip_state
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
-from armctl.plant import twin
-from armctl.plant.bank import stack_references, windows
+from armctl.motion.windows import stack_references, windows
 from armctl.plant.observe import Measurement, Window
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig

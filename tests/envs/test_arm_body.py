@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from armctl import rigid
-from armctl.envs.arm_body import ArmBody
-from armctl.envs.bullet import p
+from armctl.chain import joint_box
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.client import p
 from armctl.geometry import quat_to_matrix
-from armctl.motion.sampling import joint_box
 from armctl.plant.scenario import Scenario, true_chain
 from armctl.urdf import load_chain, robots
 

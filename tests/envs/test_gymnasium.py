@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from armctl.envs.bullet import p
-from armctl.envs.reward import REWARDS
+from armctl.envs.bullet.client import p
 from armctl.errors import UsageError
+from armctl.plant.reward import REWARDS
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import CONTROLS
 from armctl.registration import env_ids
@@ -82,7 +82,7 @@ def test_a_hundred_environments_leak_no_client():
 
 
 def test_a_dropped_arm_frees_its_client():
-    from armctl.envs.arm_body import ArmBody
+    from armctl.envs.bullet.body import ArmBody
     from armctl.urdf import load_chain
 
     body = ArmBody(load_chain("planar3"))

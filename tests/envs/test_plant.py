@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from armctl import rigid
-from armctl.envs.arm_body import ArmBody
-from armctl.envs.plant import Plant
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.plant import Plant
 from armctl.errors import UsageError
 from armctl.plant import servo
 from armctl.plant.scenario import Scenario, plant_params, true_chain
@@ -42,7 +42,7 @@ def literal_rollout(config, scenario, commands):
 @pytest.mark.parametrize("scenario", [Scenario(), LOADED], ids=["nominal", "loaded"])
 def test_the_fast_drive_follows_the_shared_law(control, scenario):
     config = ServoConfig(control=control)
-    from armctl.envs.command import action_scale
+    from armctl.plant.action import action_scale
 
     scale = action_scale(CHAIN, config)
     commands = np.random.default_rng(1).uniform(-0.5, 0.5, (20, len(scale))) * scale

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armctl import geometry
-from armctl.envs import pose, reward
+from armctl.envs.bullet import pose
+from armctl.plant import reward
 
 seeds = st.integers(0, 2**32 - 1)
 

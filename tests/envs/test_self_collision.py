@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from armctl import geometry
-from armctl.envs.arm_body import ArmBody
-from armctl.envs.levers import ANYWHERE, BEYOND, levers
-from armctl.envs.self_collision import NOISE, REACH, SelfCollision, collision_pairs
-from armctl.motion.sampling import joint_box
+from armctl.chain import Shape, joint_box
+from armctl.envs.bullet.approach import ANYWHERE, BEYOND, levers
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.self_collision import NOISE, REACH, SelfCollision, collision_pairs
 from armctl.urdf import load_chain
-from armctl.urdf_shapes import Shape
 from tests.robots import ROBOTS, random_chain
 
 

@@ -15,7 +15,7 @@ from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.paths import PathCoder
 from armctl.motion.certificate import DISTANCES, RATIOS
 from armctl.motion.corpus import build_corpus
-from armctl.motion.reference import load_suite_dir
+from armctl.motion.files import load_suite_dir
 from armctl.urdf import load_chain
 
 FAMILIES = ("point_to_point", "via_points", "periodic")
@@ -45,7 +45,7 @@ def proposed(chain, model):
 def test_coding_a_path_loses_nothing(chain, corpus):
     coder = PathCoder.of(chain, corpus)
     conditions = coder.conditions(corpus.start, corpus.goal, corpus.family, corpus.eta)
-    assert conditions.shape == (len(corpus), coder.condition_dimension)
+    assert conditions.shape == (len(corpus), 2 * chain.n + len(corpus.families) + 2)
     again = coder.decode(coder.encode(corpus.control_points), conditions)
     assert np.allclose(again, corpus.control_points, atol=1e-4)
 

@@ -5,11 +5,10 @@ from functools import lru_cache, partial
 import jax
 import numpy as np
 
-from armctl import dynamics
+from armctl import dynamics, twin
 from armctl.arm import Arm
 from armctl.identify.excitation import excitation
 from armctl.identify.log import RolloutLog
-from armctl.plant import twin
 from armctl.plant.observe import measure
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig

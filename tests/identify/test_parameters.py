@@ -11,7 +11,7 @@ from armctl.errors import UsageError
 from armctl.identify import parameters
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.urdf import load_chain
-from armctl.urdf_inertia import second_moment
+from armctl.urdf.inertia import second_moment
 
 CHAIN = load_chain("panda")
 ITEMS = parameters.parameters(CHAIN, parameters.GROUPS)

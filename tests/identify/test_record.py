@@ -9,6 +9,7 @@ import pytest
 
 from armctl import rigid, store
 from armctl.arm import Arm, load_arm
+from armctl.chain import joint_box
 from armctl.controllers import base
 from armctl.errors import UsageError
 from armctl.identify.excitation import BOX_MARGIN, excitation
@@ -16,8 +17,8 @@ from armctl.identify.fit import FitConfig, identify
 from armctl.identify.output import write_run
 from armctl.identify.record import record
 from armctl.motion.collision import clearance, safe_margin
-from armctl.motion.sampling import joint_box, random_reference
-from armctl.plant.bank import stack_references, windows
+from armctl.motion.sampling import random_reference
+from armctl.motion.windows import stack_references, windows
 from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario, plant_params, true_chain
 from armctl.plant.servo import ServoConfig
@@ -123,7 +124,7 @@ def reference():
 
 def tracking_error(arm) -> float:
     """RMS joint error, rad, of computed torque with a model of the arm on the loaded PyBullet arm."""
-    from armctl.envs.plant import Plant
+    from armctl.envs.bullet.plant import Plant
 
     controller = base.make("computed_torque", arm)
     bank, goal = stack_references([reference()]), reference()

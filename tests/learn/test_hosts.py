@@ -13,7 +13,7 @@ import pytest
 from armctl import store
 from armctl.errors import UsageError
 from armctl.learn import hosts, tune
-from armctl.learn.rollcall import roll_call
+from armctl.learn.rendezvous import roll_call
 from tests.learn.runs import CONFIG, SMALL, references
 
 

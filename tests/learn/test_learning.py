@@ -11,9 +11,9 @@ from flax import nnx
 from armctl import controllers, store
 from armctl.arm import load_arm
 from armctl.controllers import base
-from armctl.envs.plant import Plant
-from armctl.errors import UsageError
-from armctl.learn import bptt, rollout, tune
+from armctl.envs.bullet.plant import Plant
+from armctl.errors import NonFiniteError, UsageError
+from armctl.learn import rollout, train, tune
 from armctl.learn.losses import Objective, charbonnier
 from armctl.motion.sampling import random_reference
 from armctl.plant.scenario import Scenario, plant_params, stack_params
@@ -22,7 +22,7 @@ from armctl.urdf import load_chain
 
 CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
 # one size for all, so that one compiled program serves every test
-SMALL = bptt.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1, patience=20, spectrum=0)
+SMALL = train.TrainConfig(updates=40, batch=8, horizon=10, chunk=20, gain_rate=0.1, patience=20, spectrum=0)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_window_gradient_is_that_of_finite_differences(references):
         task = jax.tree.map(np.asarray, tune.make_task(CHAIN, references, config()))
         task = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, task)
         controller = controllers.make("computed_torque", ARM)
-        setting = tune.make_setting(ARM, "torque", task, config())
+        setting = tune.training_setting(ARM, "torque", task, config())
         episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, 6)
         params, loss = windows_loss(controller, setting, task, episodes, 6)
         params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
@@ -72,8 +72,7 @@ def test_window_gradient_is_that_of_finite_differences(references):
 
 def test_gradient_through_the_twin_is_that_of_finite_differences_of_pybullet():
     """d(tip error after 20 steps)/d(torques): jax.grad in the twin against central differences of PyBullet itself."""
-    from armctl import rigid
-    from armctl.plant import twin
+    from armctl import rigid, twin
 
     servo, scenario = ServoConfig(control="torque"), Scenario(payload_mass=0.3)
     rng = np.random.default_rng(3)
@@ -119,9 +118,9 @@ def test_gradient_through_the_twin_is_that_of_finite_differences_of_pybullet():
 
 def test_a_budget_is_spent_exactly_or_refused():
     for updates, chunk in ((40, 20), (5, 20), (20, 20)):
-        assert bptt.TrainConfig(updates=updates, chunk=chunk).updates == updates
+        assert train.TrainConfig(updates=updates, chunk=chunk).updates == updates
     with pytest.raises(UsageError, match="updates is 30, no multiple of chunk, 20"):
-        bptt.TrainConfig(updates=30, chunk=20)
+        train.TrainConfig(updates=30, chunk=20)
     with pytest.raises(UsageError, match="plants is 0"):
         config(plants=0)
 
@@ -168,9 +167,9 @@ def test_non_finite_updates_stop_training_and_keep_the_last_good_parameters(refe
     broken = task._replace(plants=task.plants._replace(mass=np.full_like(task.plants.mass, np.nan)))
     controller = controllers.make("computed_torque", ARM)
     before = base.parameters(controller)
-    setting = tune.make_setting(ARM, "torque", task, config())
-    with pytest.raises(bptt.NonFiniteError, match="update 20"):
-        bptt.train(controller, setting, broken, SMALL)
+    setting = tune.training_setting(ARM, "torque", task, config())
+    with pytest.raises(NonFiniteError, match="update 20"):
+        train.train(controller, setting, broken, SMALL)
     for name, value in base.parameters(controller).items():
         np.testing.assert_array_equal(value, before[name])
 

@@ -9,7 +9,7 @@ from flax import nnx
 from armctl import controllers
 from armctl.arm import load_arm
 from armctl.errors import UsageError
-from armctl.learn import bptt, rollout, tune
+from armctl.learn import rollout, train, tune
 from armctl.learn.losses import Objective
 from tests.learn.runs import CHAIN, CONFIG, references
 
@@ -22,7 +22,7 @@ def test_a_segmented_window_has_the_same_loss_and_gradient():
         task = jax.tree.map(np.asarray, tune.make_task(CHAIN, references(), CONFIG))
         task = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, task)
         controller = controllers.make("computed_torque", ARM)
-        setting = tune.make_setting(ARM, controller.control, task, CONFIG)
+        setting = tune.training_setting(ARM, controller.control, task, CONFIG)
         episodes = rollout.start(setting, task, controller, jax.random.key(1), 2, 6)
         graph, params, rest = nnx.split(controller, nnx.Param, ...)
         params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
@@ -41,7 +41,7 @@ def test_a_segmented_window_has_the_same_loss_and_gradient():
 
 
 def test_a_segment_that_does_not_divide_the_window_is_refused():
-    assert bptt.TrainConfig(horizon=24, segment=6).segment == 6
+    assert train.TrainConfig(horizon=24, segment=6).segment == 6
     for segment in (-1, 7, 48):
         with pytest.raises(UsageError, match=f"segment is {segment}, no divisor of horizon, 24"):
-            bptt.TrainConfig(horizon=24, segment=segment)
+            train.TrainConfig(horizon=24, segment=segment)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from armctl.arm import Arm
+from armctl.chain import joint_box
 from armctl.motion import collision
 from armctl.motion.certificate import Checker
-from armctl.motion.sampling import joint_box, random_configuration
+from armctl.motion.sampling import random_configuration
 from armctl.urdf import load_chain
 
 

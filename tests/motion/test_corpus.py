@@ -7,7 +7,7 @@ from armctl.errors import UsageError
 from armctl.motion import corpus as corpora
 from armctl.motion import spline
 from armctl.motion.certificate import Checker
-from armctl.motion.reference import save_reference
+from armctl.motion.files import save_reference
 from armctl.motion.sampling import path_timing
 from armctl.urdf import load_chain
 

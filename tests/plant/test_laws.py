@@ -8,8 +8,8 @@ from scipy import stats
 from armctl import rigid
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
+from armctl.motion.windows import stack_references, windows
 from armctl.plant import servo
-from armctl.plant.bank import stack_references, windows
 from armctl.plant.observe import Measurement, counter_normal, measure, observation_vector
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain

@@ -4,19 +4,19 @@ import numpy as np
 import pybullet
 import pytest
 
-from armctl.envs.arm_body import ArmBody, load_text
+from armctl.envs.bullet.body import ArmBody, load_text
 from armctl.errors import UsageError
 from armctl.plant.scenario import (
     PAYLOAD_RADIUS,
     PRESETS,
     Scenario,
-    about_origin,
     plant_params,
     rated_payload,
     sample_scenario,
     stack_params,
     true_chain,
 )
+from armctl.rigid import about_origin
 from armctl.urdf import load_chain, write_urdf
 from tests.robots import ROBOTS, random_motion, worst
 

@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.generator.audit.block import audit
 from armctl.generator.flow import FlowModel
 from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.proposals import candidates
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
-from armctl.urdf import Chain
 
 
 def audit_generator(

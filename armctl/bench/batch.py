@@ -1,0 +1,162 @@
+"""Run a batch of episodes side by side: one call of the controller, then one PyBullet step of every arm."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from armctl.bench.metrics import Episode
+from armctl.bench.plan import BenchConfig, Task
+from armctl.chain import Chain
+from armctl.motion.windows import stack_references
+from armctl.plant.observe import Measurement, Window
+from armctl.plant.servo import ServoConfig
+
+LIMIT_TOLERANCE = 1e-6  # rad
+RUNAWAY = 1e3  # rad/s; beyond it the physics has diverged
+Policy = Callable[..., tuple[Any, Any]]
+
+
+def horizon(config: BenchConfig, tasks: list[Task]) -> int:
+    """Return the longest episode in samples, hold included; every batch is padded to it, so one compilation does."""
+    return max(_samples(config, task) for task in tasks)
+
+
+def make_policy(controller: Any) -> Policy:
+    """Return the controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
+
+    ``windows`` is a Window of whole references (B, T + preview, ...); the step's preview is cut out of it on the
+    device.
+    """
+    graph, state = nnx.split(controller)
+    preview = controller.preview
+
+    @jax.jit
+    def policy(state: Any, carry: Any, q: Any, qd: Any, windows: Window, k: Any) -> tuple[Any, Any]:
+        window = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, k, preview + 1, axis=1), windows)
+        return nnx.merge(graph, state)(carry, Measurement(q, qd), window)
+
+    return lambda *arguments: policy(state, *arguments)
+
+
+def run_batch(
+    config: BenchConfig, chain: Chain, controller: Any, policy: Policy, tasks: list[Task], samples: int
+) -> list[Episode]:
+    """Run the tasks side by side in PyBullet and return what happened, in their order.
+
+    Control step k sees the measurement and the references at k dt; its command is held until (k + 1) dt. Episodes
+    start on
+    the reference. An episode whose command or motion is not finite, or faster than 1000 rad/s, ends there as failed;
+    the others go on.
+
+    Args:
+        samples: padded length of every reference, from ``horizon``.
+    """
+    from armctl.envs.bullet.plant import Plant
+
+    servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
+    plants = [Plant(chain, servo) for _ in tasks]
+    try:
+        logs = [_Log(config, chain, task, plant) for task, plant in zip(tasks, plants, strict=True)]
+        seconds = _advance(config, controller, policy, tasks, logs, samples)
+    finally:
+        for plant in plants:
+            plant.close()
+    return [log.episode(seconds) for log in logs]
+
+
+def _advance(
+    config: BenchConfig, controller: Any, policy: Policy, tasks: list[Task], logs: list["_Log"], samples: int
+) -> float:
+    """Step until every episode is over; return the controller's time per action, s."""
+    windows = _windows(tasks, samples + controller.preview, config.batch)
+    carry, spent, calls = controller.init_carry((config.batch,)), 0.0, 0
+    state = np.zeros((2, config.batch, logs[0].n), np.float32)
+    for k in range(max(log.steps for log in logs)):
+        for row, log in enumerate(logs):
+            if log.active(k):
+                state[:, row] = log.plant.measure()
+        state[:, len(logs) :] = state[:, :1]
+        start = time.perf_counter()
+        carry, command = policy(carry, state[0], state[1], windows, k)
+        command = np.asarray(command, np.float64)
+        if k:  # the first call may compile
+            spent, calls = spent + time.perf_counter() - start, calls + 1
+        for row, log in enumerate(logs):
+            if log.active(k):
+                log.step(k, command[row])
+    return spent / max(1, calls * config.batch)
+
+
+class _Log:
+    """The record of one episode in the making."""
+
+    def __init__(self, config: BenchConfig, chain: Chain, task: Task, plant: Any) -> None:
+        reference, samples = task.reference, _samples(config, task)
+        self.config, self.chain, self.plant, self.n = config, chain, plant, chain.n
+        self.steps, self.moving, self.failure, self.end = samples - 1, len(reference.q), "", samples - 1
+        self.reference = reference.pose[np.minimum(np.arange(samples), self.moving - 1)]
+        self.pose, self.q, self.qd = np.zeros((samples, 7)), np.zeros((samples, self.n)), np.zeros((samples, self.n))
+        self.torque, self.command = np.zeros((samples - 1, self.n)), np.zeros((samples - 1, self.n))
+        self.saturated = np.zeros(samples - 1, bool)
+        # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
+        self.range = chain.velocity if plant.config.control == "velocity" else np.full(self.n, np.inf)
+        plant.reset(task.scenario, reference.q[0], reference.qd[0])
+        self._observe(0)
+
+    def active(self, k: int) -> bool:
+        return k < self.end
+
+    def step(self, k: int, command: np.ndarray) -> None:
+        if not np.isfinite(command).all():
+            self._fail(k, f"command is not finite at {k * self.config.control_dt:.2f} s")
+            return
+        command = np.clip(command, -self.range, self.range)
+        self.plant.step(command)
+        self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.saturation > 0
+        if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < RUNAWAY):
+            self._fail(k, f"motion diverges at {k * self.config.control_dt:.2f} s")
+            return
+        self._observe(k + 1)
+
+    def _fail(self, k: int, reason: str) -> None:
+        self.failure, self.end = reason, k
+
+    def _observe(self, k: int) -> None:
+        position, quaternion = self.plant.body.tip()
+        self.pose[k, :3], self.pose[k, 3:] = position, quaternion
+        self.q[k], self.qd[k] = self.plant.q, self.plant.qd
+
+    def episode(self, seconds: float) -> Episode:
+        stop, steps = self.end + 1, self.end
+        outside = (self.q < self.chain.lower - LIMIT_TOLERANCE) | (self.q > self.chain.upper + LIMIT_TOLERANCE)
+        return Episode(
+            self.config.control_dt,
+            min(self.moving, stop),
+            self.pose[:stop],
+            self.reference[:stop],
+            self.q[:stop],
+            self.qd[:stop],
+            self.torque[:steps],
+            self.command[:steps],
+            np.any(outside, axis=1)[1:stop],
+            self.saturated[:steps],
+            1e6 * seconds,
+            self.failure,
+        )
+
+
+def _samples(config: BenchConfig, task: Task) -> int:
+    at_rest = np.abs(task.reference.qd[-1]).max() < 1e-3
+    return len(task.reference.q) + (round(config.hold / config.control_dt) if at_rest else 0)
+
+
+def _windows(tasks: list[Task], samples: int, size: int) -> Window:
+    """Whole references as float32 arrays (size, samples, ...), each held at rest after its end as in training."""
+    references = [task.reference for task in tasks]
+    bank = stack_references(references + references[:1] * (size - len(tasks)), samples)
+    return Window(*(jnp.asarray(x, jnp.float32) for x in bank.samples))

@@ -1,0 +1,63 @@
+"""The closed loop's Jacobian: whether what disturbs the joints dies out under a controller, and how fast."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from armctl.controllers.base import Controller
+from armctl.learn import rollout
+from armctl.learn.learner import TrainConfig
+from armctl.twin.episodes import Episodes, Setting, Task
+
+STEP = 1e-3
+"""Of the differences, rad and rad/s."""
+
+
+def make_jacobian(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
+    """Compiled function of (params, episodes): d(q, qd) at the end of a window by d(q, qd) at its start, (E, 2n, 2n).
+
+    In rad and rad/s, through the twin and the controller, whose memory and commands under way are left as they are.
+    """
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+    n = setting.arm.n
+
+    def jacobian(params, episodes: Episodes):
+        module = nnx.merge(graph, params, *rest)
+        # by central differences: the forward pass alone compiles in half the time of its derivative
+        moves = STEP * jnp.concatenate([jnp.eye(2 * n), -jnp.eye(2 * n)])
+        copies = jax.tree.map(lambda x: jnp.repeat(x, len(moves), axis=0), episodes)
+        q, qd = jnp.split(jnp.tile(moves, (len(episodes.step), 1)), 2, axis=-1)
+        state = copies.state._replace(q=copies.state.q + q, qd=copies.state.qd + qd)
+        moved = copies._replace(state=state)
+        after, _ = rollout.advance(setting, task, module, moved, config.objective, 1.0, config.horizon)
+        x = jnp.concatenate([after.state.q, after.state.qd], axis=-1).reshape(-1, 2, 2 * n, 2 * n)
+        return ((x[:, 0] - x[:, 1]) / (2 * STEP)).swapaxes(-1, -2)
+
+    return jax.jit(jacobian)
+
+
+def describe(jacobians: np.ndarray, horizon: int) -> dict[str, float]:
+    """What matters in Jacobians (E, 2n, 2n) over so many control steps, medians over the episodes.
+
+    contraction: modulus of the largest eigenvalue, per control step; below 1 disturbances die out. amplification: the
+    largest singular value, by how much the worst disturbance has grown at the end (rad and rad/s). Not a number where
+    a rollout did not stay finite.
+    """
+    if not np.isfinite(jacobians).all():
+        return {"contraction": float("nan"), "amplification": float("nan")}
+    radius = np.abs(np.linalg.eigvals(jacobians)).max(axis=-1)
+    worst = np.linalg.norm(jacobians, 2, axis=(-2, -1))
+    return {"contraction": float(np.median(radius) ** (1 / horizon)), "amplification": float(np.median(worst))}
+
+
+def observer(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig
+) -> Callable[[Any], dict[str, float]]:
+    """Function of a controller's parameters: `describe` of its closed loop, in the same config.spectrum episodes."""
+    episodes = rollout.start(setting, task, controller, jax.random.key(config.seed), config.spectrum, config.horizon)
+    jacobian = make_jacobian(controller, setting, task, config)
+    return lambda params: describe(np.asarray(jacobian(params, episodes)), config.horizon)

@@ -1,0 +1,151 @@
+"""Back-propagation through the twin: the routine that tunes every controller, from two gains to a network."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import PartitionSpec
+
+from armctl.controllers.base import Controller
+from armctl.errors import NonFiniteError
+from armctl.learn import devices as dv
+from armctl.learn import rollout, stability
+from armctl.learn.diagnosis import explain, remedy
+from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
+from armctl.learn.losses import pose_score
+from armctl.twin.episodes import Setting, Task
+
+
+def make_gradient(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig, devices: Sequence[jax.Device] | None
+) -> Callable:
+    """Function of (params, episodes, delta): one window -> mean loss, its gradient, episodes after, squared errors.
+
+    Every device rolls its own episodes, and the means over devices are taken once, at the end: left to itself XLA adds
+    the gradient up over devices after every control step of the backward pass.
+    """
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+
+    def loss_of(params, episodes, delta):
+        module = nnx.merge(graph, params, *rest)
+        after, (loss, errors) = rollout.advance(
+            setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
+        )
+        return jnp.mean(loss), (after, errors)
+
+    def here(params, episodes, delta):
+        (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, episodes, delta)
+        return *jax.lax.pmean((loss, grads), dv.AXIS), after, errors
+
+    mesh = dv.shardings(config.batch, devices)[0].mesh
+    cut, whole, rows = PartitionSpec(dv.AXIS), PartitionSpec(), PartitionSpec(None, dv.AXIS)
+    return jax.shard_map(
+        here,
+        mesh=mesh,
+        in_specs=(whole, cut, whole),
+        out_specs=(whole, whole, cut, rows),
+        check_vma=False,
+    )
+
+
+def make_update(
+    controller: Controller,
+    setting: Setting,
+    task: Task,
+    config: TrainConfig,
+    devices: Sequence[jax.Device] | None = None,
+    length: int | None = None,
+) -> Callable:
+    """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each.
+
+    The learner lives on the devices as `placement` says. length: updates in the chunk, config.chunk when None.
+    """
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+    optimise, where = optimiser(config), placement(config, devices)
+    gradient = make_gradient(controller, setting, task, config, devices)
+
+    def update(learner: Learner, _):
+        module = nnx.merge(graph, learner.params, *rest)
+        key, episodes, delta = next_window(module, setting, task, config, learner)
+        loss, grads, after, errors = gradient(learner.params, episodes, delta)
+        changes, opt = optimise.update(grads, learner.optimiser, learner.params)
+        params = optax.apply_updates(learner.params, changes)
+        metrics = {
+            "loss": loss,
+            "score": pose_score(config.objective, errors, after.alive),
+            "position_rms_mm": 1e3 * jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[0], 0.0))),
+            "orientation_rms_deg": jnp.degrees(jnp.sqrt(jnp.mean(jnp.where(after.alive, errors[1], 0.0)))),
+            "diverged": jnp.mean(~after.alive),
+            "gradient_norm": optax.tree.norm(grads),
+            "non_finite": opt.notfinite_count,
+        }
+        moved = {"params": params, "optimiser": opt, "episodes": after, "key": key, "update": learner.update + 1}
+        return learner._replace(**moved), metrics
+
+    def chunk(learner: Learner):
+        after, metrics = jax.lax.scan(update, learner, length=length or min(config.chunk, config.updates))
+        score = jnp.mean(metrics["score"])
+        better = score < learner.score
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), after.params, learner.best)
+        return after._replace(best=best, score=jnp.where(better, score, learner.score)), metrics
+
+    return jax.jit(chunk, in_shardings=(where,), out_shardings=(where, where.update))
+
+
+def train(
+    controller: Controller,
+    setting: Setting,
+    task: Task,
+    config: TrainConfig,
+    learner: Learner | None = None,
+    on_chunk: Callable[[Learner, dict], None] | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Learner:
+    """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
+
+    The best are those after the chunk of updates with the lowest score, a pose error of fixed width: gains tuned up to
+    the edge of stability make the last ones no better than others.
+
+    learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
+    every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None.
+    Raises NonFiniteError after `patience` non-finite updates in a row; the controller then holds the best parameters
+    until then.
+    """
+    learner = begin(controller, setting, task, config) if learner is None else learner
+    learner = place(learner, config, devices)
+    nnx.update(controller, dv.local(learner.best))
+    step = make_update(controller, setting, task, config, devices)
+    observe = stability.observer(controller, setting, task, config) if config.spectrum else lambda params: {}
+    while int(learner.update) < config.updates:
+        started, before = time.perf_counter(), learner
+        learner, metrics = step(learner)
+        row = {name: float(np.mean(value)) for name, value in metrics.items()}
+        row["non_finite"] = int(metrics["non_finite"][-1])
+        row |= observe(dv.local(learner.params))
+        row = {"update": int(learner.update), **row, "seconds": time.perf_counter() - started}
+        nnx.update(controller, dv.local(learner.best))
+        if on_chunk is not None:
+            on_chunk(learner, row)
+        if row["non_finite"] >= config.patience:
+            sound = max(0, len(metrics["non_finite"]) - int(row["non_finite"]))
+            if sound:
+                before, _ = make_update(controller, setting, task, config, devices, sound)(before)
+            raise _broken(controller, setting, task, config, devices, before, learner)
+    return learner
+
+
+def _broken(controller, setting, task, config, devices, before: Learner, learner: Learner) -> NonFiniteError:
+    """The error that ends training; before: the learner whose next update was the first that was not finite."""
+    breakdown = explain(controller, setting, task, config, devices, before)
+    count = int(learner.optimiser.notfinite_count)
+    what = f"At update {int(before.update) + 1}: {breakdown} " if breakdown else ""
+    return NonFiniteError(
+        f"Training of {type(controller).__name__} stopped at update {int(learner.update)}: {count} gradients in a row "
+        f"were not finite; the last good parameters are kept. {what}{remedy(setting, config, breakdown)}",
+        learner,
+        breakdown,
+    )

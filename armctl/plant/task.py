@@ -1,0 +1,58 @@
+"""What reaching and tracking take and show, stated once for plant and twin: spaces, argument checks, scenario draws."""
+
+from collections.abc import Callable
+
+import numpy as np
+from gymnasium.spaces import Box, Dict
+
+from armctl.chain import Chain
+from armctl.errors import UsageError
+from armctl.plant.action import action_scale
+from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
+from armctl.plant.servo import ServoConfig
+
+BOUND = 1e6
+"""Of the observation spaces: beyond anything an arm does, but finite, as Gymnasium asks."""
+ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
+
+
+def action_space(chain: Chain, config: ServoConfig) -> Box:
+    """Box(-1, 1, (m,), float32): m numbers, each a share of `action_scale`."""
+    return Box(-1.0, 1.0, action_scale(chain, config).shape, np.float32)
+
+
+def observation_space(chain: Chain, preview: int) -> Dict:
+    """`observation` (2n + 9 + 6 (preview + 1),), `achieved_goal` (7,) and `desired_goal` (7,), float64."""
+    sizes = {"observation": 2 * chain.n + 9 + 6 * (preview + 1), "achieved_goal": 7, "desired_goal": 7}
+    return Dict({name: Box(-BOUND, BOUND, (size,), np.float64) for name, size in sizes.items()})
+
+
+def check_preview(preview: int) -> int:
+    """The number of future targets to observe. Raises UsageError unless it is a whole number of at least 0."""
+    if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
+        raise UsageError(f"preview is {preview!r}; give the number of future targets to observe, 0 or more.")
+    return preview
+
+
+def check_scenario(scenario: ScenarioLike) -> ScenarioLike:
+    """What scenarios are drawn from. Raises UsageError for an unknown preset and for what is no scenario at all."""
+    if isinstance(scenario, str) and scenario not in PRESETS:
+        raise UsageError(f"Unknown scenario {scenario!r}; choose one of {', '.join(PRESETS)}.")
+    if not (isinstance(scenario, str | Scenario) or callable(scenario)):
+        raise UsageError(
+            f"scenario is {scenario!r}; give a Scenario, a preset's name ({', '.join(PRESETS)}) or a function of a "
+            "generator."
+        )
+    return scenario
+
+
+def draw_scenario(source: ScenarioLike, chain: Chain, rng: np.random.Generator) -> Scenario:
+    """One scenario of a source. Raises UsageError where a function returns something else."""
+    if isinstance(source, Scenario):
+        return source
+    if isinstance(source, str):
+        return sample_scenario(source, chain, rng)
+    drawn = source(rng)
+    if not isinstance(drawn, Scenario):
+        raise UsageError(f"The scenario function returned {type(drawn).__name__}; it must return a Scenario.")
+    return drawn

@@ -1,0 +1,1 @@
+"""The report of a bench: one self-contained page of tables, figures and an animation."""

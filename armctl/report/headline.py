@@ -1,0 +1,62 @@
+"""The top of the report: what was run, and the result in four figures."""
+
+from html import escape
+
+from armctl.plot_style import label
+from armctl.report.tables import ORIENTATION, POSITION, Summary
+from armctl.report.theme import number
+
+
+def header(summary: Summary) -> str:
+    """Return title, one-sentence description and tags."""
+    config, blocks = summary["config"], summary["controllers"]
+    count = next(iter(blocks.values()))["episodes"]
+    robot = str(config.get("robot", "arm"))
+    suites, scenarios = (
+        f"{word} {', '.join(summary[field])}" for field, word in (("suites", "suites"), ("scenarios", "scenarios"))
+    )
+    facts = [f"robot {robot}", suites, scenarios, f"{count} paired episodes", f"seed {config.get('seed')}"]
+    tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
+    return (
+        f"<h1>Trajectory tracking on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
+        f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an '
+        f"interquartile mean over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p>"
+        f'<div class="tags">{tags}</div>'
+    )
+
+
+def cards(summary: Summary) -> str:
+    """Return the result in four figures."""
+    name = summary["comparison"]["subject"]
+    block = summary["controllers"][name]
+    errors = [
+        _error(block[POSITION], "mm", "position error", name),
+        _error(block[ORIENTATION], "°", "orientation error", name),
+    ]
+    safe = (
+        f"control steps of the {label(name).lower()} outside the joint limits; "
+        f"{len(block['failures'])} of {block['episodes']} episodes failed"
+    )
+    items = [*_comparison(summary), *errors, ("", str(block["joint_limit_violations"]), safe)]
+    cells = (f'<div class="card {kind}"><b>{value}</b><span>{text}</span></div>' for kind, value, text in items)
+    return f'<div class="cards">{"".join(cells)}</div>'
+
+
+def _error(value: dict, unit: str, what: str, name: str) -> tuple[str, str, str]:
+    interval = f"{number(value['low'])} to {number(value['high'])}"
+    text = f"{what} (RMSE) of the {label(name).lower()}, 95&nbsp;% interval {interval}"
+    return "", f"{number(value['iqm'])} <small>{unit}</small>", text
+
+
+def _comparison(summary: Summary) -> list[tuple[str, str, str]]:
+    rival = summary["comparison"]["best_classical"]
+    against = summary["comparison"]["against"].get(rival)
+    if not against:
+        return []
+    ratio, odds = against[POSITION]["times_smaller"]["iqm"], against[POSITION]["probability_of_improvement"]
+    factor, word = (ratio, "smaller") if ratio >= 1 else (1 / ratio, "larger")
+    text = (
+        f"{word} position error than the best classical controller, {label(rival).lower()}, paired by episode; "
+        f"more accurate in {100 * odds['probability']:.0f}&nbsp;% of them"
+    )
+    return [("main", f"{number(factor, 2)}×", text)]

@@ -1,0 +1,167 @@
+"""The report's tables and text blocks, each from the dictionary of ``summary.json``."""
+
+import json
+from html import escape
+from typing import Any
+
+from armctl.plot_style import colours, label
+from armctl.report.theme import number, table, with_interval
+
+Summary = dict[str, Any]
+POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
+
+
+def headline(summary: Summary) -> str:
+    """Return the table of all controllers, most accurate first."""
+    blocks = summary["controllers"]
+    names = ranked(summary)
+    tail = lambda block: number(block[POSITION]["cvar10"])  # noqa: E731
+    rows = [
+        [
+            controller(summary, name),
+            with_interval(blocks[name][POSITION]),
+            with_interval(blocks[name][ORIENTATION]),
+            number(blocks[name]["steady_position_rmse_mm"]["iqm"]),
+            tail(blocks[name]),
+            f"{100 * blocks[name]['within_5mm_5deg']:.0f} %",
+            f"{100 * blocks[name]['within_1mm_0.5deg']:.0f} %",
+            str(blocks[name]["joint_limit_violations"]),
+            str(len(blocks[name]["failures"])),
+        ]
+        for name in names
+    ]
+    head = [
+        "Controller",
+        "Position RMSE<br>mm",
+        "Orientation RMSE<br>deg",
+        "Position after 1 s<br>mm",
+        "Worst 10 %<br>mm",
+        "Time within<br>5 mm, 5°",
+        "Time within<br>1 mm, 0.5°",
+        "Limit<br>violations",
+        "Failed",
+    ]
+    return table(head, rows, names.index(summary["comparison"]["subject"]))
+
+
+def behaviour(summary: Summary) -> str:
+    """Return the table of timing, smoothness and cost."""
+    names, blocks = ranked(summary), summary["controllers"]
+    fields = {
+        "lag_ms": "Lag<br>ms",
+        "cross_track_mm": "Cross-track<br>mm",
+        "settling_time_s": "Settling<br>s",
+        "overshoot_percent": "Overshoot<br>%",
+        "effort_n2m2s": "Effort<br>N²m²s",
+        "energy_j": "Energy<br>J",
+        "rms_jerk_rad_s3": "RMS jerk<br>rad/s³",
+        "ldlj": "Smoothness<br>LDLJ",
+        "saturation_s": "Saturated<br>s",
+        "action_us": "Per action<br>µs",
+    }
+    rows = [[controller(summary, name), *(number(blocks[name][field]["iqm"]) for field in fields)] for name in names]
+    return table(["Controller", *fields.values()], rows, names.index(summary["comparison"]["subject"]))
+
+
+def pairs(summary: Summary) -> str:
+    """Return the table of paired comparisons of the subject with every other controller."""
+    against = summary["comparison"]["against"]
+    rows = []
+    for name in [name for name in ranked(summary) if name in against]:
+        position, angle = against[name][POSITION], against[name][ORIENTATION]
+        odds = position["probability_of_improvement"]
+        rows.append(
+            [
+                controller(summary, name),
+                with_interval(position["difference"]),
+                with_interval(position["times_smaller"]),
+                f"{100 * odds['probability']:.0f} %<small>[{100 * odds['low']:.0f}, {100 * odds['high']:.0f}]</small>",
+                with_interval(angle["difference"]),
+            ]
+        )
+    head = [
+        "Against",
+        "Position difference<br>mm",
+        "Times smaller<br>position",
+        "Probability of<br>improvement",
+        "Orientation difference<br>deg",
+    ]
+    return table(head, rows) if rows else ""
+
+
+def breakdown(summary: Summary, field: str, title: str) -> str:
+    """Return one table of the headline metrics per suite or scenario (``field``); nothing if there is only one."""
+    cells, names = summary[field], ranked(summary)
+    if len(cells) < 2:
+        return ""
+    rows = [[controller(summary, name), *(_entry(blocks, name) for blocks in cells.values())] for name in names]
+    count = {value: next(iter(blocks.values()))["episodes"] for value, blocks in cells.items()}
+    head = [title, *(f"{escape(str(value))}<br>{count[value]} episodes" for value in cells)]
+    return table(head, rows, names.index(summary["comparison"]["subject"]))
+
+
+def _entry(blocks: Summary, name: str) -> str:
+    text = f"{number(blocks[name][POSITION]['iqm'])}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
+    best = min(blocks, key=lambda other: blocks[other][POSITION]["iqm"])
+    return f'<b class="best">{text}</b>' if name == best else text
+
+
+def iso(summary: Summary) -> str:
+    """Return the table of ISO 9283 figures, if the suite was run."""
+    fields = {
+        "AP_mm": "Pose accuracy<br>AP, mm",
+        "RP_mm": "Pose repeatability<br>RP, mm",
+        "AT_mm": "Path accuracy<br>AT, mm",
+        "RT_mm": "Path repeatability<br>RT, mm",
+    }
+    blocks = summary.get("iso9283") or {}
+    names = [name for name in ranked(summary) if name in blocks]
+    rows = [[controller(summary, name), *(number(blocks[name].get(field)) for field in fields)] for name in names]
+    return table(["Controller", *fields.values()], rows) if rows else ""
+
+
+def fairness(summary: Summary) -> str:
+    """Return the table of what every controller was given."""
+    info = summary.get("given", {})
+    fields = ("control", "preview", "tuning_budget", "objective", "information")
+    rows = [
+        [controller(summary, name), *(escape(str(info[name].get(field) or "–")) for field in fields)]
+        for name in ranked(summary)
+        if name in info
+    ]
+    return (
+        table(
+            ["Controller", "Command", "Preview<br>steps", "Tuning budget", "Objective", "Information"],
+            rows,
+            wrap=(3, 4, 5),
+        )
+        if rows
+        else ""
+    )
+
+
+def details(summary: Summary) -> str:
+    """Return configuration, versions, seeds and wall times as folded blocks."""
+    blocks = {
+        "Configuration": summary["config"],
+        "Versions": summary["versions"],
+        "Seeds": summary["seeds"],
+        "Wall time, s": summary.get("wall_seconds", {}),
+    }
+    return "".join(
+        f"<details><summary>{name}</summary><pre>{escape(json.dumps(value, indent=2))}</pre></details>"
+        for name, value in blocks.items()
+        if value
+    )
+
+
+def ranked(summary: Summary) -> list[str]:
+    """Return the controllers, most accurate first."""
+    blocks = summary["controllers"]
+    return sorted(blocks, key=lambda name: blocks[name][POSITION]["iqm"])
+
+
+def controller(summary: Summary, name: str) -> str:
+    """Return a controller's name with its colour."""
+    tint = colours(list(summary["controllers"]))[name]
+    return f'<span class="dot" style="background:{tint}"></span>{escape(label(name))}'

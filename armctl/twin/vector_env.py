@@ -1,0 +1,296 @@
+"""Thousands of twin arms behind one `gymnasium.vector.VectorEnv`, with the environments' spaces, rewards and info."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from armctl import kinematics, rigid
+from armctl.arm import Arm
+from armctl.chain import Chain
+from armctl.errors import UsageError
+from armctl.geometry import matrix_to_pose, orientation_angle
+from armctl.motion import collision
+from armctl.motion.files import as_reference
+from armctl.motion.reference import Reference
+from armctl.motion.sampling import random_configuration, random_reference
+from armctl.motion.windows import stack_references, still_goals, windows
+from armctl.plant import reward as rewards
+from armctl.plant.action import action_scale
+from armctl.plant.observe import Measurement, observation_vector
+from armctl.plant.scenario import PlantParams, Scenario, plant_params, stack_params
+from armctl.plant.servo import ServoConfig, check_motor
+from armctl.plant.task import (
+    ScenarioLike,
+    action_space,
+    check_preview,
+    check_scenario,
+    draw_scenario,
+    observation_space,
+)
+from armctl.twin import nonfinite
+from armctl.twin.episodes import Episodes, Setting, Task, chosen, hold, make_setting, plants_of, single, start
+from armctl.twin.step import measured
+from armctl.typing import Array
+from armctl.urdf import load_chain
+
+MOTION = ("qd", "q")
+"""What is watched for entries that are not finite."""
+TOP_SPEED = 100.0
+"""Speed at which Bullet caps every joint, rad/s."""
+
+
+class TwinVectorEnv(gym.vector.VectorEnv):
+    """Arms of one robot and one task, stepped together by the JAX twin; next-step autoreset.
+
+    Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
+    computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
+    `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
+    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction,
+    `bank_size` of each; episodes draw from these.
+    """
+
+    def __init__(
+        self,
+        robot: str | Path = "panda",
+        *,
+        task: str = "track",
+        num_envs: int = 1,
+        control: str = "velocity",
+        reward: str = "dense",
+        scenario: ScenarioLike = "nominal",
+        reference: Reference | str | Path | None = None,
+        preview: int | None = None,
+        duration: float = 4.0,
+        steps: int = 200,
+        physics_dt: float = 0.002,
+        control_dt: float = 0.01,
+        motor: str = "servo",
+        render_mode: str | None = None,
+        tip: str | None = None,
+        bank_size: int = 256,
+        seed: int = 0,
+    ):
+        """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
+
+        The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
+        Raises UsageError for what the twin cannot do: rendering, motor="bullet" in torque control.
+        """
+        preview = (4 if task == "track" else 0) if preview is None else preview
+        if render_mode is not None:
+            raise UsageError('The twin does not render; use backend="bullet" to see the arm.')
+        check_motor(motor, control)
+        if bank_size < 1:
+            raise UsageError(f"bank_size is {bank_size}; give at least 1.")
+        self.chain, self.dt, self.num_envs = load_chain(robot, tip), control_dt, num_envs
+        self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
+        self.reward = rewards.check_reward(reward)
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
+        self.action_scale = action_scale(self.chain, self.config)
+        self.single_action_space = action_space(self.chain, self.config)
+        self.single_observation_space = observation_space(self.chain, check_preview(preview))
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        rng = np.random.default_rng(seed)
+        if task == "reach":
+            if reference is not None:
+                raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
+            q = random_configuration(self.chain, rng, bank_size)
+            bank = still_goals(q, matrix_to_pose(rigid.forward_kinematics(self.chain, q)), steps + 1)
+            starts = np.tile(self.chain.home, (bank_size, 1)), np.zeros_like(q)
+        else:
+            bank = stack_references(self._references(reference, rng, bank_size, duration))
+            starts = bank.samples.q[:, 0], bank.samples.qd[:, 0]
+        plants = stack_params(_plants(self.chain, scenario, rng, bank_size))
+        self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
+        arm = Arm.from_chain(self.chain).astype(np.float32)
+        setting = make_setting(arm, self.config, self._goals.task, preview, motor=motor)
+        setup = Setup(setting, self.action_scale.astype(np.float32), reward)
+        self._step = jax.jit(partial(advance, setup))
+        index = jnp.zeros(num_envs, jnp.int32)
+        shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
+        self._blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
+        self._over = np.ones(num_envs, bool)
+        self._episodes: Episodes | None = None
+
+    def _references(
+        self, reference: Reference | str | Path | None, rng: np.random.Generator, count: int, duration: float
+    ) -> list[Reference]:
+        if reference is None:
+            return [random_reference(self.chain, rng, dt=self.dt, duration=duration) for _ in range(count)]
+        return [as_reference(reference, self.chain, self.dt)]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Start an episode on every arm; seed: of the draws of goals and plants."""
+        super().reset(seed=seed)
+        if options:
+            raise UsageError(
+                f"The twin takes no reset option {next(iter(options))!r}; give scenario and reference to make_vec."
+            )
+        self._episodes, self._over = self._blank, np.ones(self.num_envs, bool)
+        observation, _, _, info = self._advance(np.zeros(self.action_space.shape, np.float32))
+        return observation, info
+
+    def step(self, actions):
+        """Hold actions (num_envs, m) in [-1, 1] for control_dt; arms whose episode is over start a new one instead."""
+        if self._episodes is None:
+            raise UsageError("Call reset() before step().")
+        actions = np.asarray(actions, dtype=np.float32)
+        if actions.shape != self.action_space.shape:
+            raise UsageError(f"The actions have shape {actions.shape}; give {self.action_space.shape}.")
+        if not np.isfinite(actions).all():
+            arm = int(np.flatnonzero(~np.isfinite(actions).all(axis=-1))[0])
+            raise UsageError(f"The action of arm {arm} is not finite; give numbers in [-1, 1].")
+        observation, reward, truncated, info = self._advance(np.clip(actions, -1.0, 1.0))
+        return observation, reward, np.zeros(self.num_envs, bool), truncated, info
+
+    def _advance(self, actions):
+        """One call of the compiled step -> observation, reward, truncated and info as NumPy arrays."""
+        count = self.num_envs
+        task = plant = np.zeros(count, np.int32)
+        if self._over.any():
+            task = self.np_random.integers(len(self._goals.task.bank.length), size=count, dtype=np.int32)
+            plant = self.np_random.integers(len(self._goals.task.plants.mass), size=count, dtype=np.int32)
+        self._episodes, out = self._step(self._goals, self._episodes, actions, self._over, task, plant)
+        out = jax.tree.map(_double, jax.device_get(out))
+        self._over = out["truncated"].copy()
+        info, broken = _marked(out["info"], count), out["broken"]
+        if (broken >= 0).any():
+            info |= {"breakdown": nonfinite.reports(broken, MOTION, self.chain.n), "_breakdown": broken >= 0}
+        return out["observation"], out["reward"], out["truncated"], info
+
+    def close_extras(self, **kwargs):
+        """Forget the arms; a step then needs a reset first."""
+        self._episodes = None
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
+        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+
+
+def _plants(chain: Chain, scenario: ScenarioLike, rng: np.random.Generator, count: int) -> list[PlantParams]:
+    fixed = isinstance(check_scenario(scenario), Scenario) or scenario == "nominal"
+    return [plant_params(chain, draw_scenario(scenario, chain, rng)) for _ in range(1 if fixed else count)]
+
+
+def _double(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64) if x.dtype == np.float32 else x
+
+
+def _marked(info: dict, count: int) -> dict:
+    """Gymnasium's vector info: every key with a mask of the arms that report it, here all of them."""
+    marked = {}
+    for key, value in info.items():
+        marked[key] = _marked(value, count) if isinstance(value, dict) else value
+        marked[f"_{key}"] = np.ones(count, bool)
+    return marked
+
+
+class Goals(NamedTuple):
+    """What episodes are drawn from, and the joint state in which those of each reference begin."""
+
+    task: Task
+    q: Array  # (N, n) rad
+    qd: Array  # (N, n) rad/s
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """The fixed part of a step; not traced."""
+
+    setting: Setting
+    scale: np.ndarray  # (m,) physical value of a full action
+    reward: str
+
+
+def _fresh(setup: Setup, goals: Goals, reference: Array, plant: Array) -> Episodes:
+    return start(
+        setup.setting, goals.q[reference], goals.qd[reference], reference, plant, jnp.zeros_like(reference), ()
+    )
+
+
+def advance(
+    setup: Setup, goals: Goals, episodes: Episodes, action: Array, restart: Array, reference: Array, plant: Array
+) -> tuple[Episodes, dict[str, Any]]:
+    """Hold an action for one control step, or, where `restart`, start the episode (reference, plant) instead.
+
+    action: (B, m) in [-1, 1]; restart: (B,) bool; reference, plant: (B,) -> the episodes, and a dictionary of
+    `observation` (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,),
+    the first entry of MOTION, laid end to end, that is not finite, -1 where all are.
+    """
+    moved, motion = _move(setup, goals, episodes, action)
+    episodes = chosen(restart, _fresh(setup, goals, reference, plant), moved)
+    motion = {name: jnp.where(restart, jnp.zeros_like(x), x) for name, x in motion.items()}
+    observation, errors = _observe(setup.setting, goals.task, episodes)
+    info = _info(setup, episodes, errors, motion)
+    value = jnp.where(restart, 0.0, sum(info["reward_terms"].values()))
+    truncated = (episodes.step >= goals.task.bank.length[episodes.reference] - 1) | motion["lost"]
+    result = {"observation": observation, "reward": value, "truncated": truncated, "info": info}
+    return episodes, {**result, "broken": jnp.where(motion["lost"], motion["broken"], -1)}
+
+
+def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tuple[Episodes, dict[str, Array]]:
+    """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion."""
+    arm, before = setup.setting.arm, episodes.state
+    state, info = hold(setup.setting, plants_of(goals.task, episodes), before, action * setup.scale)
+    bad = ~jnp.isfinite(jnp.concatenate([state.qd, state.q], axis=-1))
+    lost = jnp.any(bad, axis=-1)
+    q, qd = chosen(lost, (before.q, 0 * before.qd), (state.q, state.qd))
+    outward = jnp.where(q < arm.lower, qd < 0, (q > arm.upper) & (qd > 0))
+    beyond = jnp.max(jnp.maximum(arm.lower - q, q - arm.upper), axis=-1)
+    q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, jnp.clip(qd, -TOP_SPEED, TOP_SPEED))
+    motion = {
+        "lost": lost,
+        "broken": jnp.argmax(bad, axis=-1),
+        "beyond": jnp.maximum(beyond, 0.0),
+        "saturation": info.saturation,
+        "load": info.load,
+        "action_rate": jnp.mean((action - episodes.command) ** 2, axis=-1),
+    }
+    q_rest, qd_rest = chosen(lost, (0 * q, 0 * q), (state.q_rest, state.qd_rest))
+    state = state._replace(q=q, qd=qd, q_rest=q_rest, qd_rest=qd_rest)
+    return episodes._replace(state=state, command=action, step=episodes.step + 1), motion
+
+
+def _observe(setting: Setting, task: Task, episodes: Episodes) -> tuple[dict[str, Array], tuple[Array, Array]]:
+    """Observation dictionary of the environments, and true errors to the present target: (B,) m, (B,) rad."""
+    w = windows(task.bank, episodes.reference, episodes.step, setting.preview)
+    now = jnp.minimum(episodes.step, task.bank.pose.shape[1] - 1)
+    desired = task.bank.pose[episodes.reference, now]
+    tip = seen = kinematics.forward_kinematics(setting.arm, episodes.state.q)
+    m = Measurement(episodes.state.q, episodes.state.qd)
+    if setting.noisy:
+        m = measured(plants_of(task, episodes), episodes.state)
+        seen = kinematics.forward_kinematics(setting.arm, m.q)
+    achieved = matrix_to_pose(tip)
+    away = jnp.sum(achieved[:, 3:] * desired[:, 3:], axis=-1, keepdims=True) < 0
+    observation = {
+        "observation": observation_vector(m, seen[..., :3, 3], seen[..., :3, :3], w.p, w.R),
+        "achieved_goal": achieved.at[:, 3:].multiply(jnp.where(away, -1.0, 1.0)),
+        "desired_goal": desired,
+    }
+    position = jnp.linalg.norm(w.p[:, 0] - tip[..., :3, 3], axis=-1)
+    return observation, (position, orientation_angle(w.R[:, 0], tip[..., :3, :3]))
+
+
+def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion: dict[str, Array]) -> dict[str, Any]:
+    """What the environments report of a step."""
+    position, angle = errors
+    touching = jnp.any(collision.pair_distances(setup.setting.arm, episodes.state.q) <= 0, axis=-1)
+    load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
+    return {
+        "is_success": rewards.is_success(position, angle),
+        "position_error": position,
+        "orientation_error": angle,
+        "joint_limit_violation": beyond,
+        "torque_saturation": motion["saturation"],
+        "self_collision": touching,
+        "reward_terms": rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching),
+    }

@@ -1,0 +1,85 @@
+"""Cut a URDF tree at the joints of its chain into rigid bodies whose frames have z along the joint axis."""
+
+import numpy as np
+
+from armctl.geometry import make_pose, rpy_matrix
+from armctl.urdf.inertia import checked_inertia, lump
+from armctl.urdf.parse import Joint, Tree
+from armctl.urdf.tip import path_to
+
+
+def align_z(axis: np.ndarray) -> np.ndarray:
+    """Smallest rotation (3, 3) whose z column is the unit vector `axis` (3,)."""
+    x, y, z = axis
+    if z < -1 + 1e-12:
+        return np.diag([1.0, -1.0, -1.0])
+    return np.array(
+        [[1 - x * x / (1 + z), -x * y / (1 + z), x], [-x * y / (1 + z), 1 - y * y / (1 + z), y], [-x, -y, z]]
+    )
+
+
+class Bodies:
+    """A tree cut at the chain's joints: the rigid body (-1 = base) each link rides on, and its pose in that body."""
+
+    def __init__(self, tree: Tree, moving: list[Joint]):
+        self.tree, self.moving, self.notes = tree, moving, []
+        root = path_to(tree, moving[0].child)[0].parent
+        self.body_of: dict[str, int] = {root: -1}
+        self.T_body_link: dict[str, np.ndarray] = {root: np.eye(4)}
+        self._collect(root)
+        for index, joint in enumerate(moving):
+            self.body_of[joint.child] = index
+            self.T_body_link[joint.child] = make_pose(align_z(joint.axis).T, np.zeros(3))
+            self._collect(joint.child)
+        lost = sorted(set(tree.links) - set(self.body_of))
+        if lost:
+            self.notes.append(f"Links outside the arm's tree were left out: {', '.join(lost)}.")
+
+    def _collect(self, link: str) -> None:
+        for joint in self.tree.below.get(link, []):
+            if joint not in self.moving:
+                position = frozen_position(joint)
+                if joint.type != "fixed":
+                    text = f"Joint {joint.name!r} ({joint.type}) is not on the way to the tip: frozen at {position:g}"
+                    self.notes.append(f"{text} and lumped into what carries it.")
+                self.body_of[joint.child] = self.body_of[link]
+                self.T_body_link[joint.child] = self.T_body_link[link] @ _pose_at(joint, position)
+                self._collect(joint.child)
+
+    def joint_poses(self, joints: list[Joint]) -> np.ndarray:
+        """Pose (n, 4, 4) of every link frame of the chain in the one before it, at q = 0."""
+        poses = []
+        for joint in joints:
+            if joint.moves:
+                T_joint_link = make_pose(align_z(joint.axis), np.zeros(3))
+                poses.append(self.T_body_link[joint.parent] @ joint.T_parent_child @ T_joint_link)
+        return np.array(poses)
+
+    def inertias(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+        """Mass (n,), com (n, 3), inertia (n, 3, 3) of the moving bodies, and notes on repairs."""
+        results, notes = [], []
+        for index, joint in enumerate(self.moving):
+            parts = []
+            for name in (name for name, body in self.body_of.items() if body == index):
+                inertia, repair = checked_inertia(self.tree.links[name])
+                parts.append((self.T_body_link[name], self.tree.links[name], inertia))
+                notes += repair
+            results.append(lump(parts, joint.child))
+        mass, com, inertia = (np.array(values) for values in zip(*results, strict=True))
+        return mass, com, inertia, notes
+
+
+def frozen_position(joint: Joint) -> float:
+    """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
+    lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
+    return 0.0 if joint.type == "continuous" or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+
+
+def _pose_at(joint: Joint, position: float) -> np.ndarray:
+    """Pose (4, 4) of the joint's child in its parent with the joint held at `position` [rad or m]."""
+    if joint.type == "prismatic":
+        return joint.T_parent_child @ make_pose(np.eye(3), position * joint.axis)
+    if position == 0.0:
+        return joint.T_parent_child
+    A = align_z(joint.axis)
+    return joint.T_parent_child @ make_pose(A @ rpy_matrix(np.array([0.0, 0.0, position])) @ A.T, np.zeros(3))

@@ -1,0 +1,78 @@
+"""Rigid-body inertia: is it physical, the smallest repair when it is not, and lumping several bodies into one."""
+
+import warnings
+
+import numpy as np
+
+from armctl.errors import UsageError
+from armctl.urdf.parse import Link
+
+# Bullet silently zeroes tensors that miss the triangle inequality by any amount, so repairs keep this relative margin.
+_MARGIN = 1e-6
+
+
+def second_moment(inertia: np.ndarray) -> np.ndarray:
+    """Density-weighted second moment of mass (3, 3) [kg m2] of an inertia (3, 3) about the same point.
+
+    The inertia is that of a real body exactly when this matrix is positive semi-definite, which is the triangle
+    inequality of the principal moments (Wensing, Kim, Slotine 2018).
+    """
+    return 0.5 * np.trace(inertia) * np.eye(3) - inertia
+
+
+def repaired(inertia: np.ndarray) -> np.ndarray:
+    """The nearest physical inertia (3, 3) [kg m2]: negative second moments of mass are raised to a small margin."""
+    values, vectors = np.linalg.eigh(second_moment(inertia))
+    values = np.maximum(values, _MARGIN * np.trace(inertia))
+    moment = (vectors * values) @ vectors.T
+    return np.trace(moment) * np.eye(3) - moment
+
+
+def checked_inertia(link: Link) -> tuple[np.ndarray, list[str]]:
+    """The link's inertia (3, 3) [kg m2], repaired with a warning and a note if only the triangle inequality fails.
+
+    Raises UsageError for a negative mass and for an inertia that no repair can make sense of.
+    """
+    if link.mass < 0:
+        raise UsageError(f"Link {link.name!r} has the negative mass {link.mass:g} kg; give its true mass.")
+    principal = np.linalg.eigvalsh(link.inertia)
+    scale = max(abs(principal[0]), abs(principal[2]))
+    if principal[0] < -1e-9 * scale:
+        raise UsageError(
+            f"Link {link.name!r} has the non-physical principal inertias {_text(principal)} kg m2: none may be "
+            "negative; correct its <inertia>."
+        )
+    if principal[2] <= (principal[0] + principal[1]) * (1 + 1e-12):
+        return link.inertia, []
+    inertia = repaired(link.inertia)
+    note = (
+        f"Link {link.name!r} broke the triangle inequality with the principal inertias {_text(principal)} kg m2; "
+        f"repaired to {_text(np.linalg.eigvalsh(inertia))} kg m2."
+    )
+    warnings.warn(note, UserWarning, stacklevel=5)
+    return inertia, [note]
+
+
+def _text(values: np.ndarray) -> str:
+    return ", ".join(f"{v:.4g}" for v in values)
+
+
+def lump(parts: list[tuple[np.ndarray, Link, np.ndarray]], name: str) -> tuple[float, np.ndarray, np.ndarray]:
+    """Mass [kg], com (3,) [m] and inertia (3, 3) [kg m2] about the com of rigidly joined links.
+
+    `parts` holds (pose (4, 4) of the link in the common frame, link, inertia (3, 3) about the link's com in link axes).
+    Raises UsageError when the whole has no mass or no rotational inertia, for then the joint above cannot be simulated.
+    """
+    mass = sum(link.mass for _, link, _ in parts)
+    if mass <= 0:
+        raise UsageError(f"Link {name!r} moves but has no mass; add an <inertial> to it.")
+    coms = [T[:3, :3] @ link.com + T[:3, 3] for T, link, _ in parts]
+    com = np.sum([link.mass * c for (_, link, _), c in zip(parts, coms, strict=True)], axis=0) / mass
+    inertia = np.zeros((3, 3))
+    for (T, link, own), c in zip(parts, coms, strict=True):
+        d = c - com
+        inertia += T[:3, :3] @ own @ T[:3, :3].T + link.mass * (d @ d * np.eye(3) - np.outer(d, d))
+    inertia = 0.5 * (inertia + inertia.T)
+    if np.linalg.eigvalsh(inertia)[0] <= 0:
+        raise UsageError(f"Link {name!r} moves but has a non-physical inertia of zero; give its <inertia>.")
+    return mass, com, inertia

@@ -1,0 +1,231 @@
+"""What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
+
+from math import dist, hypot, inf
+from operator import mul, sub
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from armctl import geometry, rigid
+from armctl.envs.bullet.camera import Camera, require_display
+from armctl.envs.bullet.plant import Plant
+from armctl.envs.bullet.pose import first_columns, rotation_error
+from armctl.envs.bullet.self_collision import SelfCollision
+from armctl.errors import UsageError
+from armctl.plant import reward as rewards
+from armctl.plant.action import action_scale, check_action
+from armctl.plant.servo import ServoConfig
+from armctl.plant.task import (
+    ScenarioLike,
+    action_space,
+    check_preview,
+    check_scenario,
+    draw_scenario,
+    observation_space,
+)
+from armctl.urdf import load_chain
+
+RENDER_MODES = ("rgb_array", "human")
+
+
+class ArmEnv(gym.Env):
+    """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
+
+    Subclasses set `targets` in `_start`, a list of (position, quaternion) pairs of plain numbers: one per control step
+    with `preview` more at its end or, unless the target `moves`, preview + 1; and `_length`, the control steps after
+    which the episode is truncated.
+
+    Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
+    q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
+    options: tuple[str, ...] = ()
+    moves = True  # whether there is a target for every control step
+
+    def __init__(
+        self,
+        robot: str | Path = "panda",
+        *,
+        control: str = "velocity",
+        reward: str = "dense",
+        scenario: ScenarioLike = "nominal",
+        preview: int = 0,
+        physics_dt: float = 0.002,
+        control_dt: float = 0.01,
+        motor: str = "servo",
+        render_mode: str | None = None,
+        tip: str | None = None,
+    ):
+        self.chain = load_chain(robot, tip)
+        self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
+        self.reward = rewards.check_reward(reward)
+        self._scenario_source = check_scenario(scenario)
+        self.render_mode = _check_render_mode(render_mode)
+        self.preview, self.dt = check_preview(preview), control_dt
+        self.metadata = self.metadata | {"render_fps": max(1, round(1 / control_dt))}
+        self.action_scale = action_scale(self.chain, self.config)
+        self._scale = self.action_scale.tolist()
+        self.action_space = action_space(self.chain, self.config)
+        self.observation_space = observation_space(self.chain, preview)
+        self.plant = Plant(self.chain, self.config, motor)
+        self._self_collision = SelfCollision(self.plant.model)
+        self._camera: Camera | None = None
+        self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
+        self.targets: list = []
+        self._length: float = inf
+        self._inside = self._lower, 0.0  # joint positions, and by how much they may change without leaving the limits
+        self._over = "Call reset() before step()."
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
+        if self.plant.body.client < 0:
+            raise UsageError("The environment is closed; make a new one.")
+        super().reset(seed=seed)
+        options = dict(options or {})
+        source = options.pop("scenario", None)
+        source = self._scenario_source if source is None else check_scenario(source)
+        self.scenario = draw_scenario(source, self.chain, self.np_random)
+        q, qd = self._start(options)
+        if options:
+            raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
+        self.plant.reset(self.scenario, q, qd)
+        self._self_collision.reset()
+        self._last_action, self._over = [0.0] * len(self._scale), ""
+        observation, errors = self._observe()
+        info = self._info(errors, 0.0)
+        if self.render_mode == "human":
+            self._show()
+        return observation, info
+
+    def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
+        raise NotImplementedError
+
+    def step(self, action):
+        """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
+        if self._over:
+            raise UsageError(self._over)
+        action = check_action(action, len(self._scale), self.config.control)
+        self.plant.step(list(map(mul, action, self._scale)))
+        action_rate = dist(action, self._last_action) ** 2 / len(action)
+        self._last_action = action
+        observation, errors = self._observe()
+        info = self._info(errors, action_rate)
+        if self.render_mode == "human":
+            self._show()
+        truncated = self.plant.steps >= self._length
+        if truncated:
+            self._over = "The episode is over: call reset() before the next step()."
+        return observation, sum(info["reward_terms"].values()), False, truncated, info
+
+    def _observe(self):
+        """Observation, with the true errors (m, rad) to the current target."""
+        plant, now = self.plant, self.plant.steps if self.moves else 0
+        target = self.targets[now]
+        tip = position, quat = plant.body.tip(target[1])  # signed like the target's, so that it does not jump
+        way, turn = _pose_error(target, tip)
+        errors = hypot(*way), hypot(*turn)
+        q, qd = plant.position, plant.velocity
+        if plant.noisy:  # what is seen of the tip follows from the measured joints
+            q, qd = plant.measure()
+            pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
+            position, quat = pose[:3], pose[3:]
+            way, turn = _pose_error(target, (position, quat))
+        row = [*tip[0], *tip[1], *target[0], *target[1], *q, *qd, *position, *first_columns(quat), *way, *turn]
+        if self.preview:
+            for later in self.targets[now + 1 : now + 1 + self.preview]:
+                way, turn = _pose_error(later, (position, quat))
+                row += [*way, *turn]
+        values = np.fromiter(row, float, len(row))  # one array and three views cost less than three arrays
+        observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
+        return observation, errors
+
+    def _info(self, errors, action_rate: float) -> dict[str, Any]:
+        plant, (position, angle) = self.plant, errors
+        q = plant.position
+        beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
+        touching = self._self_collision.touches(q)
+        load = plant.drive.load
+        return {
+            "is_success": rewards.is_success(position, angle),
+            "position_error": position,
+            "orientation_error": angle,
+            "joint_limit_violation": beyond,
+            "torque_saturation": plant.drive.saturation,
+            "self_collision": touching,
+            "reward_terms": rewards.step_terms(self.reward, position, angle, load, action_rate, beyond, touching),
+        }
+
+    def _beyond_limits(self, q) -> float:
+        """How far the joints q (n) are beyond their limits, rad; notes how far they may move from here without that."""
+        margin = min(*map(sub, q, self._lower), *map(sub, self._upper, q))
+        self._inside = q, margin
+        return 0.0 if margin >= 0 else -margin
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
+        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+
+    @property
+    def step_index(self) -> int:
+        """Control steps since the reset."""
+        return self.plant.steps
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque last delivered by the motors, (n,) N m."""
+        return self.plant.torque
+
+    def state(self):
+        """True joint state: q (n,) rad, qd (n,) rad/s."""
+        return self.plant.q, self.plant.qd
+
+    def measure(self):
+        """Joint state as measured: q (n,) rad, qd (n,) rad/s, with the scenario's noise."""
+        return self.plant.measure()
+
+    def tip(self) -> np.ndarray:
+        """True pose of the tip, (7,) m + xyzw."""
+        position, quat = self.plant.body.tip()
+        return np.array(position + quat)
+
+    def render(self):
+        """The current picture, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
+        if self.render_mode != "rgb_array":
+            return None
+        return self._show().picture()
+
+    def _show(self) -> Camera:
+        if not self.targets:
+            raise UsageError("Call reset() before render().")
+        if self._camera is None:
+            self._camera = Camera(self.chain, human=self.render_mode == "human")
+        position, quat = self.targets[self.plant.steps if self.moves else 0]
+        self._camera.place(self.plant.q, [*position, *quat])
+        return self._camera
+
+    def close(self) -> None:
+        """Disconnect from PyBullet; any number of times."""
+        self._over = "The environment is closed; make a new one."
+        self.plant.close()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+
+def _pose_error(target, tip) -> tuple[tuple, tuple]:
+    """Position error (3) m and rotation vector (3) rad from the tip's pose to a target's, world frame."""
+    (x, y, z), quat = target
+    (a, b, c), tip_quat = tip
+    return (x - a, y - b, z - c), rotation_error(quat, tip_quat)
+
+
+def _check_render_mode(mode: str | None) -> str | None:
+    if mode not in (None, *RENDER_MODES):
+        raise UsageError(f"Unknown render_mode {mode!r}; choose one of {', '.join(RENDER_MODES)}.")
+    if mode == "human":
+        require_display()
+    return mode

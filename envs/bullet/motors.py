@@ -1,0 +1,78 @@
+"""PyBullet's own joint motors: velocity constraints solved inside its step."""
+
+from collections.abc import Sequence
+from functools import partial
+from math import hypot
+from operator import mul
+
+import numpy as np
+
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.client import p, quiet
+from armctl.plant.scenario import PlantParams
+from armctl.plant.servo import AT_LIMIT, ServoConfig
+
+
+class BulletMotors:
+    """Drives a body by constraint motors, one call per control step.
+
+    Unless a motor reaches its effort limit, each physics step sets the joint velocity exactly: to the command in
+    velocity control, to position_gain (target - q) in position control; the targets it is given are near enough for
+    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. Joint
+    friction is invisible to such a motor and is not simulated; an external wrench lasts whole control steps.
+    """
+
+    def __init__(self, body: ArmBody, config: ServoConfig):
+        chain, self._body = body.chain, body
+        self._position, self._dt = config.control == "position", config.control_dt
+        self._prepared, self._count = 0, config.substeps
+        self._still, self._gain = [0.0] * chain.n, config.position_gain * config.physics_dt
+        self._busy = 0.99 / chain.n
+        self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
+
+    def reset(self, params: PlantParams) -> None:
+        """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
+        self._reported, self.saturation, self.load = tuple(self._still), 0.0, 0.0
+        if self._prepared == self._body.loads:
+            return
+        self._prepared = self._body.loads
+        # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
+        self._limit = self._body.chain.effort * params.strength
+        self._shares = (self._count / self._limit / len(self._limit) ** 0.5).tolist()
+        forces = (self._limit / self._count).tolist()
+        # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
+        # iterative one take half as long again and drift by 1e-4 rad; 5 sweeps take as long and drift by 1e-2 rad.
+        with quiet():
+            p.setPhysicsEngineParameter(
+                constraintSolverType=p.CONSTRAINT_SOLVER_LCP_DANTZIG, physicsClientId=self._body.client
+            )
+        body, mode = self._body, p.POSITION_CONTROL if self._position else p.VELOCITY_CONTROL
+        self._drive = partial(p.setJointMotorControlArray, body.id, body.joints, mode)
+        self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
+
+    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[Sequence[float], Sequence[float]]:
+        """Run one control step towards `goal`, n numbers in rad/s or rad, from q, qd (n) -> q, qd at its end.
+
+        push: called with 0 before the step.
+        """
+        body = self._body
+        if push is not None:
+            push(0)
+        if self._position:
+            self._drive(goal, self._still, *self._settings)
+        else:
+            here = np.array(q) / self._dt
+            velocity = np.minimum(np.maximum(goal, self._lower - here), self._upper - here)
+            self._drive(self._still, velocity.tolist(), *self._settings)
+        body.step()
+        q, qd, _, reported = zip(*body.joint_states())  # noqa: B905 (strict costs a tenth of the reading)
+        self.load = load = hypot(*map(mul, reported, self._shares)) ** 2
+        self._reported, self.saturation = reported, 0.0
+        if load >= self._busy:  # a motor at its limit shows in the mean square
+            self.saturation = float(np.mean(np.abs(self.torque) >= AT_LIMIT * self._limit))
+        return q, qd
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque of the last physics step, (n,) N m."""
+        return np.array(self._reported) * self._count

@@ -1,0 +1,109 @@
+"""The PyBullet plant: a true arm under a scenario, driven through the shared servo law or Bullet's own motors."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from armctl.chain import Chain
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.follower import Follower
+from armctl.envs.bullet.motors import BulletMotors
+from armctl.envs.bullet.servo import ServoDrive
+from armctl.plant.observe import Measurement, measure
+from armctl.plant.scenario import NOMINAL, Scenario, plant_params, true_chain
+from armctl.plant.servo import ServoConfig, check_motor, neutral_command, pulse_active
+
+
+class Plant:
+    """One arm whose truth is a scenario; `step` holds a command for one control step.
+
+    chain: nominal arm. config: servo and time steps. motor: "servo" (joint torques by the shared law at the physics
+    rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
+    After `reset` and every `step`: position, velocity: true joint state q, qd as n plain numbers; steps: control steps
+    since the reset; noisy: whether the sensors are; drive: with torque, saturation and load of the last control step.
+    """
+
+    def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
+        check_motor(motor, config.control)
+        self.chain, self.config = chain, config
+        if motor == "bullet":  # such a motor stops at the limits by itself
+            self.body = ArmBody(chain, physics_dt=config.physics_dt, substeps=config.substeps, stops=False)
+        else:
+            self.body = ArmBody(chain, physics_dt=config.physics_dt)
+        # The drive's model of the arm must not see the payload or the tilted gravity: a second world, never stepped. It
+        # also holds the collision shapes, which would slow down every step of the first.
+        self.model = ArmBody(chain, collisions=True)
+        self._adopt(NOMINAL)
+        bullet = motor == "bullet"
+        reach = chain.velocity / config.position_gain if bullet else np.full(chain.n, np.inf)
+        self._follower = Follower(chain, config, reach)
+        self.drive: BulletMotors | ServoDrive
+        self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
+
+    def reset(self, scenario: Scenario, q, qd) -> None:
+        """Start an episode of `scenario` at joint state q, qd (n,)."""
+        if scenario != self.scenario:
+            self._adopt(scenario)
+            self.body.load(true_chain(self.chain, scenario), self.params.gravity)
+        self.body.reset(q, qd)
+        self.drive.reset(self.params)
+        self.steps = 0
+        self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
+        self._pending: deque[Sequence[float]] = deque()
+        if scenario.latency:
+            neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
+            self._pending.extend([neutral] * scenario.latency)
+        self._follower.reset(self.position)
+
+    def _adopt(self, scenario: Scenario) -> None:
+        self.scenario, self.params = scenario, plant_params(self.chain, scenario)
+        self.noisy = bool(self.params.noise.any())
+        self._push = self._apply_wrench if self.params.wrench.any() else None
+
+    def step(self, command: Sequence[float]) -> None:
+        """Hold a command for one control step: n numbers in N m, rad/s or rad of target change, or 6 in m/s, rad/s."""
+        if self._pending:
+            self._pending.append(command)
+            command = self._pending.popleft()
+        goal = self._follower.goal(command, self.position)
+        self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, self._push)
+        self.steps += 1
+
+    @property
+    def q(self) -> np.ndarray:
+        """True joint positions (n,), rad."""
+        return np.array(self.position)
+
+    @property
+    def qd(self) -> np.ndarray:
+        """True joint velocities (n,), rad/s."""
+        return np.array(self.velocity)
+
+    @property
+    def torque(self) -> np.ndarray:
+        """Torque last delivered by the motors, (n,) N m."""
+        return self.drive.torque
+
+    @property
+    def saturation(self) -> float:
+        """Share of joints and physics steps of the last control step at the effort limit."""
+        return self.drive.saturation
+
+    def _apply_wrench(self, physics_step: int) -> None:
+        """Push the tip if the scenario's pulse covers this physics step of the control step."""
+        tick = self.steps * self.config.substeps + physics_step
+        if pulse_active(self.params.pulse, tick, self.config.physics_dt):
+            wrench = self.params.wrench.tolist()
+            self.body.apply_wrench(wrench[:3], wrench[3:])
+
+    def measure(self) -> Measurement:
+        """Joint state as the sensors report it: q (n,) rad, qd (n,) rad/s; the same until the next step."""
+        if not self.noisy:
+            return Measurement(self.q, self.qd)
+        return measure(self.q, self.qd, self.params.noise, self.params.seed, np.asarray(self.steps, np.uint32))
+
+    def close(self) -> None:
+        """Disconnect both worlds."""
+        self.body.close()
+        self.model.close()

@@ -1,0 +1,67 @@
+"""The closed loop's Jacobian is the derivative it says it is, and tells a stable loop from one that is not."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from armctl import controllers
+from armctl.arm import load_arm
+from armctl.errors import UsageError
+from armctl.learn import rollout, stability, tune
+from tests.learn.runs import CHAIN, CONFIG, SMALL, references
+
+ARM, HORIZON = load_arm("planar3"), SMALL.horizon
+
+
+@pytest.fixture(scope="module")
+def loop():
+    """Controller, setting, task and episodes of a closed loop, and its compiled Jacobian."""
+    task = tune.make_task(CHAIN, references(), CONFIG)
+    controller = controllers.make("computed_torque", ARM)
+    setting = tune.training_setting(ARM, "torque", task, CONFIG)
+    episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
+    return controller, setting, task, episodes, stability.make_jacobian(controller, setting, task, SMALL)
+
+
+def test_it_is_the_derivative_of_the_window(loop):
+    controller, setting, task, episodes, jacobian = loop
+    found = np.asarray(jacobian(nnx.state(controller, nnx.Param), episodes))
+
+    def end(x):
+        state = episodes.state._replace(q=x[:, :3], qd=x[:, 3:])
+        moved = episodes._replace(state=state)
+        after, _ = rollout.advance(setting, task, controller, moved, SMALL.objective, 1.0, HORIZON)
+        return jnp.concatenate([after.state.q, after.state.qd], axis=-1)
+
+    x = jnp.concatenate([episodes.state.q, episodes.state.qd], axis=-1)
+    pull = jax.jit(lambda x, row: jax.vjp(end, x)[1](row)[0])
+    exact = np.stack([pull(x, jnp.tile(row, (3, 1))) for row in jnp.eye(6)], axis=1)
+    assert found.shape == (3, 6, 6)
+    np.testing.assert_allclose(found, exact, rtol=2e-3, atol=2e-3 * np.abs(exact).max())
+
+
+def test_gains_make_disturbances_die_out_and_without_them_they_stay(loop):
+    controller, _, _, episodes, jacobian = loop
+    params = nnx.state(controller, nnx.Param)
+    tuned = stability.describe(np.asarray(jacobian(params, episodes)), HORIZON)
+    slack = jax.tree.map(lambda x: x - 20.0, params)  # logarithms of the gains
+    free = stability.describe(np.asarray(jacobian(slack, episodes)), HORIZON)
+    assert tuned["contraction"] < 0.98 < free["contraction"]
+
+
+def test_known_matrices():
+    rotation = np.array([[0.0, -0.5], [0.5, 0.0]])
+    shear = np.array([[1.0, 3.0], [0.0, 1.0]])
+    found = stability.describe(np.array([rotation, rotation, shear]), 2)
+    assert found["contraction"] == pytest.approx(np.sqrt(0.5))
+    assert found["amplification"] == pytest.approx(0.5)
+    assert np.isnan(stability.describe(np.array([rotation, rotation * np.nan]), 2)["contraction"])
+
+
+def test_fewer_than_no_episodes_are_refused():
+    with pytest.raises(UsageError, match="spectrum is -1"):
+        replace(SMALL, spectrum=-1)

@@ -1,0 +1,128 @@
+"""Where a rollout broke: the entry named is the first one that is not finite, and rolling by hand finds the same."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from armctl import twin
+from armctl.arm import load_arm
+from armctl.envs.vector import make_vec
+from armctl.plant.scenario import Scenario, plant_params, stack_params
+from armctl.plant.servo import ServoConfig
+from armctl.twin import nonfinite
+from armctl.urdf import load_chain
+
+CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
+SERVO = ServoConfig(control="torque")
+STEPS, BATCH = 6, 4
+
+
+@partial(jax.jit, static_argnames="stops")
+def roll(params, start, commands, stops=True):
+    def step(state, command):
+        state, _ = twin.step(ARM, SERVO, params, state, command, pulses=False, stops=stops)
+        return state, state
+
+    return jax.lax.scan(step, start, commands)[1]
+
+
+def setting(**changes):
+    """Four arms at home under gravity compensation; changes: leaves of their plants."""
+    params = stack_params([plant_params(CHAIN, Scenario(payload_mass=0.1 * i)) for i in range(BATCH)])
+    params = jax.tree.map(np.array, params._replace(**changes))
+    start = twin.reset(ARM, SERVO, np.tile(CHAIN.home, (BATCH, 1)))
+    return params, start, np.zeros((STEPS, BATCH, 3), np.float32)
+
+
+def test_a_finite_rollout_has_no_breakdown():
+    params, start, commands = setting()
+    assert nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands)) is None
+
+
+def test_the_arm_whose_plant_is_not_finite_is_named_with_the_parameter():
+    params, start, commands = setting()
+    params.mass[2, 1] = np.nan
+    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands))
+    assert (broken.arm, broken.step, broken.physics_step, broken.quantity, broken.arms) == (2, 0, 0, "qd", 1)
+    assert "mass[1] is not finite" in str(broken)
+
+
+def test_a_command_that_is_not_finite_is_named_before_what_it_does():
+    params, start, commands = setting()
+    commands[3, 1, 2] = np.nan
+    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands))
+    assert str(broken) == "Arm 1 of the batch: command of joint 3 became nan at control step 3 (physics step 15)."
+
+
+def test_the_physics_step_is_that_of_a_rollout_by_hand():
+    """Friction of the wrong sign: the velocity grows without bound until float32 overflows, within a control step."""
+    params, start, commands = setting()
+    params.viscous[1:3] = -40.0
+    start = start._replace(qd=start.qd + 0.1)
+    states = roll(params, start, commands, stops=False)  # joint stops would hold it
+    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, states, stops=False)
+    plant = jax.tree.map(lambda x: x[broken.arm], params)
+    one = ServoConfig(control="torque", control_dt=SERVO.physics_dt)  # torque mode: every physics step is alike
+    step = jax.jit(lambda state, command: twin.step(ARM, one, plant, state, command, pulses=False, stops=False)[0])
+    state = jax.tree.map(lambda x: x[broken.arm], start)
+    for k in range(STEPS * SERVO.substeps):
+        state = step(state, commands[k // SERVO.substeps, broken.arm])
+        if not np.isfinite(np.concatenate([state.qd, state.q])).all():
+            break
+    assert broken.arm in (1, 2)
+    assert broken.arms == 2
+    assert broken.step == k // SERVO.substeps
+    assert broken.physics_step == k
+    assert broken.quantity == "qd"
+
+
+def test_cause_comes_before_effect_and_early_before_late():
+    trace = {"cause": np.zeros((4, 3)), "effect": np.zeros((4, 3, 2))}
+    assert nonfinite.first_break(trace) is None
+    trace["effect"][2, 0, 1] = np.inf
+    broken = nonfinite.first_break(trace)
+    assert (broken.quantity, broken.step, broken.arm, broken.index, broken.value) == ("effect", 2, 0, (1,), np.inf)
+    trace["cause"][2, 1] = np.nan
+    assert nonfinite.first_break(trace).quantity == "cause"
+    trace["effect"][1, 2, 0] = -np.inf
+    broken = nonfinite.first_break(trace)
+    assert (broken.quantity, broken.step, broken.arm, broken.arms) == ("effect", 1, 2, 3)
+
+
+def test_a_push_is_timed_alike_when_its_step_is_rolled_again():
+    """An overwhelming push that begins within the third control step breaks the arm there and no earlier."""
+    servo = ServoConfig(control="velocity")
+    plant = plant_params(CHAIN, Scenario(wrench=(1e38,) * 6, wrench_start=0.024, wrench_duration=0.1))
+    start = twin.reset(ARM, servo, CHAIN.home[None])
+    states = []
+    step = jax.jit(lambda state: twin.step(ARM, servo, plant, state, jnp.zeros((1, 3)))[0])
+    for _ in range(4):
+        states.append(step(states[-1] if states else start))
+    states = jax.tree.map(lambda *x: np.stack(x), *states)
+    broken = nonfinite.diagnose(ARM, servo, plant, start, np.zeros((4, 1, 3)), states)
+    assert broken.step == 2
+    assert broken.physics_step >= 12
+
+
+def test_the_vector_environment_says_which_arm_broke():
+    heavy = Scenario(wrench=(1e38,) * 6, wrench_start=0.03, wrench_duration=1.0)
+    drawn = iter([heavy, Scenario()])
+    options = {"bank_size": 2, "control": "torque", "scenario": lambda rng: next(drawn)}
+    env = make_vec("armctl/Planar3Track-v0", 6, backend="twin", seed=1, **options)
+    env.reset(seed=1)
+    for _ in range(8):
+        observation, _, _, truncated, info = env.step(np.zeros((6, 3), np.float32))
+        assert np.isfinite(observation["observation"]).all()
+        if truncated.any():
+            break
+        assert "breakdown" not in info
+    np.testing.assert_array_equal(info["_breakdown"], truncated)
+    assert 0 < truncated.sum() < 6
+    assert all(np.isfinite(x).all() for x in env._episodes.state)  # what was lost leaves nothing behind
+    for i, said in enumerate(info["breakdown"]):
+        assert said.startswith(f"Arm {i}: qd of joint") if truncated[i] else said == ""
+    _, _, _, _, info = env.step(np.zeros((6, 3), np.float32))
+    assert "breakdown" not in info
+    env.close()
