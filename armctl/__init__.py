@@ -1,26 +1,75 @@
 """armctl: a robot-arm control laboratory (PyBullet plant, JAX twin, learned tracker, goal generator, fair bench)."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from armctl.registration import register_all
+from armctl.moved import follow_moves
+from armctl.registration import register_when_gymnasium_is_there
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time a name loads its module when it is first used
+    from armctl import dynamics, kinematics, twin
+    from armctl.arm import Arm, load_arm
+    from armctl.bench.run import run_bench
+    from armctl.chain import Chain
+    from armctl.controllers import Controller
+    from armctl.envs.vector import make_vec
+    from armctl.errors import UsageError
+    from armctl.motion.certificate import certify
+    from armctl.motion.files import load_reference, save_reference
+    from armctl.motion.reference import Reference
+    from armctl.plant.scenario import Scenario
+    from armctl.urdf import load_chain
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
-    "Scenario": "armctl.plant.scenario",
+_HOMES = {
+    "Arm": "armctl.arm",
+    "Chain": "armctl.chain",
+    "Controller": "armctl.controllers",
     "Reference": "armctl.motion.reference",
+    "Scenario": "armctl.plant.scenario",
+    "UsageError": "armctl.errors",
+    "certify": "armctl.motion.certificate",
     "load_arm": "armctl.arm",
     "load_chain": "armctl.urdf",
+    "load_reference": "armctl.motion.files",
     "make_vec": "armctl.envs.vector",
+    "run_bench": "armctl.bench.run",
+    "save_reference": "armctl.motion.files",
 }
+_MODULES = ("dynamics", "kinematics", "twin")
 
-__all__ = [*_EXPORTS, "__version__"]
+__all__ = [
+    "Arm",
+    "Chain",
+    "Controller",
+    "Reference",
+    "Scenario",
+    "UsageError",
+    "__version__",
+    "certify",
+    "dynamics",
+    "kinematics",
+    "load_arm",
+    "load_chain",
+    "load_reference",
+    "make_vec",
+    "run_bench",
+    "save_reference",
+    "twin",
+]
+
+follow_moves()
+register_when_gymnasium_is_there()
 
 
-register_all()
-
-
-def __getattr__(name: str):
-    if name in _EXPORTS:
-        return getattr(import_module(_EXPORTS[name]), name)
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"armctl.{name}")
     raise AttributeError(f"module 'armctl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__", "__name__", "__path__"])

@@ -1,42 +1,19 @@
-"""Names, colours and figure style shared by the report's plots and tables."""
+"""Colours and figure style of everything that is drawn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Okabe & Ito's palette, told apart by every common form of colour vision; the learned controllers get the blues.
-LEARNED = ("#0072B2", "#56B4E9", "#332288")
-CLASSICAL = {
-    "operational_space_integral": "#D55E00",
-    "operational_space": "#E69F00",
-    "computed_torque": "#009E73",
-    "diff_ik": "#CC79A7",
-    "disturbance_observer": "#8C6D31",
+# Okabe & Ito's palette and kin, told apart by every common form of colour vision, by family of controllers.
+PALETTE = {
+    "learned": ("#0072B2", "#56B4E9", "#332288"),
+    "classical": ("#D55E00", "#E69F00", "#009E73", "#CC79A7", "#8C6D31"),
+    "yours": ("#882255", "#44AA99", "#999933", "#4D4D4D"),
+    "oracle": ("#1b2330",),
 }
-SPARE = ("#4D4D4D", "#999933", "#882255", "#44AA99")
+SERIES = (PALETTE["learned"][0], *PALETTE["classical"], *PALETTE["yours"], *PALETTE["learned"][1:])
+"""For lines that are no controllers, in the order of use."""
 INK, MUTED, GRID, REFERENCE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5"
-LABELS = {
-    "tracker": "Learned tracker",
-    "tracker_mlp": "Learned MLP",
-    "operational_space": "Operational space",
-    "operational_space_integral": "Operational space + integral",
-    "computed_torque": "Computed torque",
-    "diff_ik": "Differential IK",
-    "disturbance_observer": "Disturbance observer",
-}
-
-
-def label(name: str) -> str:
-    """Return how the report writes a controller's name."""
-    return LABELS.get(name, name.replace("_", " ").capitalize())
-
-
-def colours(names: list[str]) -> dict[str, str]:
-    """Return one colour per controller, the same in every figure."""
-    learned, spare, found = iter(LEARNED), iter(SPARE), {}
-    for name in names:
-        found[name] = CLASSICAL.get(name) or next(learned if name.startswith("tracker") else spare, INK)
-    return found
 
 
 @contextmanager

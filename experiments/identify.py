@@ -20,7 +20,7 @@ from armctl.identify.fit import FitConfig, identify
 from armctl.identify.record import record
 from armctl.identify.result import Identification
 from armctl.plant.scenario import Scenario
-from armctl.plot_style import LEARNED, figure_style
+from armctl.plot_style import PALETTE, figure_style
 from armctl.urdf import load_chain
 
 LOAD = Scenario(payload_mass=1.5, payload_com=(0.03, -0.02, 0.06))
@@ -103,7 +103,7 @@ def draw(fits: list[Identification], truth: np.ndarray, path: Path) -> None:
             unit, scale = ("g", 1e3) if i == 0 else ("µm", 1e6)
             for seed, fit in enumerate(fits):
                 good, middle = bool(covered(fit, truth)[i]), scale * (fit.values[i] - truth[i])
-                tint, half = LEARNED[0] if good else "#D55E00", scale * (fit.interval[1][i] - fit.values[i])
+                tint, half = PALETTE["learned"][0] if good else "#D55E00", scale * (fit.interval[1][i] - fit.values[i])
                 axes.plot([middle - half, middle + half], [seed, seed], color=tint, lw=3, alpha=0.35)
                 axes.plot(middle, seed, "o", ms=4.5, color=tint, mec="white", mew=0.6)
             axes.axvline(0, color="#1b2330", lw=1)

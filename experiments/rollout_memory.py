@@ -19,7 +19,7 @@ import tyro
 
 from armctl import store
 from armctl.arm import Arm
-from armctl.controllers import base
+from armctl.controllers.registry import make
 from armctl.learn.learner import TrainConfig, begin
 from armctl.learn.train import make_gradient
 from armctl.learn.tune import TuneConfig, make_task, training_setting
@@ -57,7 +57,7 @@ def compiled(args: Args, task: Any, config: TuneConfig, horizon: int, segment: i
     """The gradient of one window as a compiled program and its arguments."""
     train = TrainConfig(batch=args.batch, horizon=horizon, segment=segment)
     arm = Arm.from_chain(load_chain(args.robot))
-    controller = base.make(args.controller, arm)
+    controller = make(args.controller, arm)
     setting = training_setting(arm, controller.control, task, config)
     one = jax.devices()[:1]
     learner = begin(controller, setting, task, train)

@@ -76,11 +76,10 @@ def draw(audits: dict[str, dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from armctl.plot_style import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
+    from armctl.plot_style import GRID, INK, MUTED, SERIES
 
     figure, axes = plt.subplots(figsize=(8, 4.6), layout="constrained")
-    colours = (*LEARNED, *CLASSICAL.values(), *SPARE)
-    for colour, (name, found) in zip(colours, audits.items(), strict=False):
+    for colour, (name, found) in zip(SERIES, audits.items(), strict=False):
         points = [(float(t), x) for t, x in found["growth"]["torque"].items() if float(t) <= 2]
         line = "o--" if name in FOREIGN else "o-"
         axes.loglog(*zip(*points, strict=True), line, color=colour, ms=4, lw=1.6, label=name)

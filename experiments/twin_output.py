@@ -29,10 +29,10 @@ def draw(rows: dict[str, Any], path: Path, robot: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from armctl.plot_style import CLASSICAL, GRID, INK, LEARNED, MUTED, SPARE
+    from armctl.plot_style import GRID, INK, MUTED, SERIES
 
     labels = list(dict.fromkeys(x for by_batch in rows.values() for cells in by_batch.values() for x in cells))
-    colours = dict(zip(labels, (LEARNED[0], *list(CLASSICAL.values())[:5], *SPARE, *LEARNED[1:]), strict=False))
+    colours = dict(zip(labels, SERIES, strict=False))
     figure, panels = plt.subplots(2, 3, figsize=(11, 6.6), sharex=True, layout="constrained")
     for axes, (name, by_batch) in zip(panels.flat, rows.items(), strict=True):
         for label in labels:

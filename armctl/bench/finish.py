@@ -13,15 +13,14 @@ from armctl.bench.summary import Row, summarise
 Table = dict[str, list[Row]]
 
 
-def write_summary(
-    folder: Path, controllers: list[str], given: dict[str, dict[str, Any]], seconds: float
-) -> dict[str, Any]:
+def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions,
     machine, times."""
-    table = read_table(folder, controllers)
+    table = read_table(folder, list(given))
+    families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
     summary = {
-        **summarise([row for rows in table.values() for row in rows], controllers),
+        **summarise([row for rows in table.values() for row in rows], families),
         "iso9283": _iso(folder, table),
         "given": given,
         "config": record["config"],

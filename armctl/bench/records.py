@@ -12,6 +12,8 @@ from armctl.errors import UsageError
 
 TEXT = (
     "controller",
+    "controller_title",
+    "controller_family",
     "suite",
     "reference",
     "scenario",

@@ -65,7 +65,7 @@ def run_bench(
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
     _check_plan(out, fingerprint(tasks, controllers))
     _run_units(config, chain, controllers, tasks, out, given, progress)
-    summary = write_summary(out, list(controllers), given, time.perf_counter() - started)
+    summary = write_summary(out, given, time.perf_counter() - started)
     store.finish_run(out)
     return summary
 
@@ -181,7 +181,8 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
         "eta": task.reference.meta.get("eta", ""),
         "duration_s": task.reference.duration,
         **facts,
-        **given,
+        **{f"controller_{name}": given[name] for name in ("title", "family")},
+        **{name: given[name] for name in ("control", "preview", *GIVEN)},
         "batch": config.batch,
         "file": _file(unit),
         "slot": slot,
@@ -192,6 +193,9 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
 def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
     known = {"information": getattr(controller, "information", ""), "tuning_budget": "none (default gains)", **record}
     return {
+        "controller": getattr(controller, "name", ""),
+        "title": getattr(controller, "title", ""),
+        "family": getattr(controller, "family", "yours"),
         "control": controller.control,
         "preview": int(controller.preview),
         **{name: known.get(name, "") for name in GIVEN},

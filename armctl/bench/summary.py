@@ -1,6 +1,6 @@
 """From episode rows to the figures that are quoted: intervals, breakdowns and paired comparisons."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,17 @@ DETAILS = (
     "action_us",
 )
 SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5deg")
-CLASSICAL = ("diff_ik", "computed_torque", "operational_space", "disturbance_observer")
 Row = dict[str, Any]
 
 
-def summarise(rows: list[Row], controllers: Iterable[str]) -> dict[str, Any]:
+def summarise(rows: list[Row], families: Mapping[str, str]) -> dict[str, Any]:
     """Return the statistics block of ``summary.json``.
 
     Args:
         rows: one per episode with ``controller``, ``suite``, ``reference``, ``scenario``, ``draw``, ``failure`` and
         every metric of
             ``metrics.episode_metrics``; every controller has the same episodes.
-        controllers: names in the order of the report.
+        families: controller -> its family, in the order of the report.
 
     Returns:
         ``controllers`` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
@@ -46,13 +45,13 @@ def summarise(rows: list[Row], controllers: Iterable[str]) -> dict[str, Any]:
         controller, or the
         best one, against every other on paired episodes).
     """
-    names = list(controllers)
+    names = list(families)
     table = {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
     return {
         "controllers": {name: _controller(table[name]) for name in names},
         "suites": _breakdown(table, "suite"),
         "scenarios": _breakdown(table, "scenario"),
-        "comparison": compare(table),
+        "comparison": compare(table, families),
     }
 
 
@@ -66,24 +65,33 @@ def strata(rows: list[Row]) -> list[str]:
     return [f"{row['suite']}/{row['scenario']}" for row in rows]
 
 
-def best_classical(table: dict[str, list[Row]]) -> str | None:
+def best_classical(table: dict[str, list[Row]], families: Mapping[str, str]) -> str | None:
     """Return the classical controller with the lowest position error, None where there is none."""
-    names = [name for name in table if name.startswith(CLASSICAL)]
+    return _most_accurate(table, [name for name in table if families[name] == "classical"])
+
+
+def subject(table: dict[str, list[Row]], families: Mapping[str, str]) -> str:
+    """Return the controller the report is about: the most accurate that is learned or the user's own.
+
+    Where there is none, the most accurate that is not an oracle; an oracle is a limit, not a contender.
+    """
+    own = [name for name in table if families[name] in ("learned", "yours")]
+    fair = [name for name in table if families[name] != "oracle"]
+    chosen = _most_accurate(table, own or fair or list(table))
+    assert chosen is not None
+    return chosen
+
+
+def _most_accurate(table: dict[str, list[Row]], names: list[str]) -> str | None:
     return min(names, key=lambda name: stats.iqm(column(table[name], HEADLINE[0])), default=None)
 
 
-def subject(table: dict[str, list[Row]]) -> str:
-    """Return the controller the report is about: the most accurate that is not classical, else the most accurate."""
-    names = [name for name in table if not name.startswith(CLASSICAL)] or list(table)
-    return min(names, key=lambda name: stats.iqm(column(table[name], HEADLINE[0])))
-
-
-def compare(table: dict[str, list[Row]]) -> dict[str, Any]:
+def compare(table: dict[str, list[Row]], families: Mapping[str, str]) -> dict[str, Any]:
     """Return paired differences, ratios and probabilities of improvement of the subject against the others."""
-    chosen = subject(table)
+    chosen = subject(table, families)
     return {
         "subject": chosen,
-        "best_classical": best_classical(table),
+        "best_classical": best_classical(table, families),
         "against": {
             name: {metric: _pair(table[chosen], rows, metric) for metric in HEADLINE}
             for name, rows in table.items()

@@ -19,15 +19,14 @@ from armctl.urdf import load_chain
 if TYPE_CHECKING:
     from armctl.controllers.base import Controller
 
-CLASSICAL = "diff_ik,computed_torque,operational_space,operational_space_integral"
-
 
 @dataclass(frozen=True)
 class BenchArguments(BenchConfig):
     """Run controllers on the same seeded episodes in PyBullet and write episodes.csv, summary.json and report.html."""
 
-    controllers: str = CLASSICAL
-    """Controllers, separated by commas: names (default gains), run folders of `tune` or `train`, or LABEL=FOLDER."""
+    controllers: str = "classical"
+    """Controllers, separated by commas: names (default gains), run folders of `tune` or `train`, or LABEL=FOLDER;
+    `classical` is all classical ones."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
     scenarios: str = "nominal,payload"
@@ -58,7 +57,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     from armctl.bench import run
     from armctl.report.page import write_report
 
-    controllers, records = load_controllers(words(arguments.controllers, "--controllers"), config)
+    controllers, records = load_controllers(named(words(arguments.controllers, "--controllers")), config)
     suites = load_suites(arguments, chain)
     summary = run.run_bench(
         config, controllers, suites, scenarios, arguments.out, records=records, overwrite=arguments.overwrite,
@@ -68,6 +67,13 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     report = write_report(arguments.out, animation=arguments.animation)
     show({**summary, "report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
     return 0
+
+
+def named(entries: list[str]) -> list[str]:
+    """The entries of --controllers, with the names of all classical ones in place of `classical`."""
+    from armctl.controllers.registry import known
+
+    return list(dict.fromkeys(name for e in entries for name in (known(e) if e == "classical" else [e])))
 
 
 def check_scenarios(names: list[str]) -> None:
@@ -100,21 +106,21 @@ def load_controllers(entries: list[str], config: BenchConfig) -> tuple[dict[str,
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
     """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
     from armctl.bench.tuning import describe_tuning, unfinished
-    from armctl.controllers import base
+    from armctl.controllers import registry, saved
 
     label, _, source = entry.rpartition("=")
-    if source in base.CONTROLLERS or not Path(source).exists():
-        return label or source, base.make(source, arm, config.control_dt), {}
+    if source in registry.known() or not Path(source).exists():
+        return label or source, registry.make(source, arm, config.control_dt), {}
     record = describe_tuning(source)
     if short := unfinished(source):
         say(f"'{source}' is benched as it stands, unfinished: {short}")
-    controller = base.load(source, arm)
+    controller = saved.load(source, arm)
     if controller.control_dt != config.control_dt:
         raise UsageError(
             f"'{source}' was trained with control_dt {controller.control_dt:g} s, not {config.control_dt:g} s; "
             f"use --control-dt {controller.control_dt:g}."
         )
-    check_finite(source, base.parameters(controller))
+    check_finite(source, saved.parameters(controller))
     return label or Path(source).resolve().name, controller, record
 
 

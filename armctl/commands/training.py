@@ -13,7 +13,7 @@ from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, results_only, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part
-from armctl.controllers.base import CONTROLLERS
+from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.learn import hosts
 from armctl.learn.tune import TuneConfig, tune
@@ -92,8 +92,7 @@ def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path
 
 def check_names(config: TuneConfig, chain: Chain) -> None:
     """Raise UsageError for an unknown controller or scenario, before references are made for it."""
-    if config.controller not in CONTROLLERS:
-        raise UsageError(f"Unknown controller {config.controller!r}; choose one of {', '.join(CONTROLLERS)}.")
+    registry.find(config.controller)
     sample_scenario(config.scenario, chain, np.random.default_rng(0))
 
 

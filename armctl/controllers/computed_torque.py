@@ -11,6 +11,10 @@ from armctl.dynamics import inverse_dynamics
 class ComputedTorque(Controller):
     """tau = ID(q, qd, qdd_ref + Kd (qd_ref - qd) + Kp (q_ref - q)), gains joint by joint."""
 
+    name = "computed_torque"
+    title = "Computed torque"
+    family = "classical"
+
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp, self.log_kd = gain(600.0, (arm.n,)), gain(40.0, (arm.n,))

@@ -12,6 +12,9 @@ from armctl.geometry import matvec
 class DiffIK(Controller):
     """Joint velocity from the tip's pose error, with the redundancy pulled towards the reference posture."""
 
+    name = "diff_ik"
+    title = "Differential IK"
+    family = "classical"
     control = "velocity"
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):

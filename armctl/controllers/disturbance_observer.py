@@ -37,6 +37,9 @@ class ObserverCarry(NamedTuple):
 class DisturbanceObserver(OperationalSpaceIntegral):
     """State prediction + operational space with integral + feed-through of the last residuals."""
 
+    name = "disturbance_observer"
+    title = "Disturbance observer"
+    family = "classical"
     information = "nominal model, measured joint state, reference window, own past commands"
     least_preview = 2  # it reads up to a step ahead of where it predicts itself, and one step on
     BOUND = 0.5  # of the effort limit, on all that is added to operational space

@@ -14,6 +14,10 @@ from armctl.plant.observe import Measurement, Window
 class OperationalSpace(Controller):
     """Tip acceleration from pose and twist error, posture in the null space, torque by inverse dynamics."""
 
+    name = "operational_space"
+    title = "Operational space"
+    family = "classical"
+
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp_position, self.log_kp_rotation = gain(600.0), gain(600.0)
@@ -48,6 +52,9 @@ class OperationalSpace(Controller):
 class OperationalSpaceIntegral(OperationalSpace):
     """The same with the integral of the pose error, clamped against wind-up."""
 
+    name = "operational_space_integral"
+    title = "Operational space + integral"
+    family = "classical"
     LIMIT = 0.05  # m s, rad s
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):

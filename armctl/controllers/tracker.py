@@ -18,6 +18,9 @@ from armctl.plant.observe import Measurement
 class StructuredTracker(DisturbanceObserver):
     """Disturbance observer + gated network (2 x 128) of errors, integral and residuals."""
 
+    name = "tracker"
+    title = "Learned tracker"
+    family = "learned"
     WIDTH = 128
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):

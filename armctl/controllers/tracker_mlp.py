@@ -13,6 +13,9 @@ from armctl.kinematics import forward_kinematics
 class MLPTracker(Controller):
     """Dense network (2 x 256) from measured state and previewed poses to torque around gravity compensation."""
 
+    name = "tracker_mlp"
+    title = "Learned MLP"
+    family = "learned"
     WIDTH = 256
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from armctl.identify.result import Z95, Identification
-from armctl.plot_style import INK, LEARNED, MUTED, figure_style
+from armctl.plot_style import INK, MUTED, PALETTE, figure_style
 
-BEFORE, AFTER, TRUTH = "#D55E00", LEARNED[0], "#009E73"
+BEFORE, AFTER, TRUTH = "#D55E00", PALETTE["learned"][0], "#009E73"
 
 
 def png(found: Identification, joint_names: tuple[str, ...], truth: np.ndarray | None = None) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from armctl.errors import UsageError
-from armctl.learn.rendezvous import roll_call
+from armctl.learn.rendezvous import meet
 
 T = TypeVar("T")
 MESSAGE = 2000
@@ -39,7 +39,7 @@ def connect(
     which = _number(process_id, "--process-id", "SLURM_PROCID")
     if not 0 <= which < count:
         raise UsageError(f"--process-id is {which}; with --processes {count} it lies in 0 to {count - 1}.")
-    roll_call(coordinator, count, which, timeout)
+    meet(coordinator, count, which, timeout)
     jax.distributed.initialize(
         coordinator, count, which, cluster_detection_method="deactivate", initialization_timeout=round(timeout)
     )

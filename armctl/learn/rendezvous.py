@@ -1,6 +1,6 @@
 """The processes of a run over several machines meet at the coordinator before JAX starts.
 
-JAX aborts the interpreter, with a C++ stack trace, where a process does not turn up; here it is one sentence that says
+JAX (0.10) aborts the interpreter, with a C++ stack trace, where a process does not turn up; here it is one sentence that says
 which. Process 0 listens at the coordinator's port, the others say who they are, and all are told to begin.
 """
 
@@ -22,7 +22,7 @@ def address(coordinator: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def roll_call(coordinator: str, processes: int, process_id: int, timeout: float) -> None:
+def meet(coordinator: str, processes: int, process_id: int, timeout: float) -> None:
     """Return when every process is there.
 
     coordinator: HOST:PORT at which process 0 listens; processes: how many there are; process_id: which this is;

@@ -13,7 +13,9 @@ import numpy as np
 from armctl import store
 from armctl.arm import Arm
 from armctl.chain import Chain
-from armctl.controllers import base
+from armctl.controllers.base import Controller
+from armctl.controllers.registry import make
+from armctl.controllers.saved import save
 from armctl.errors import NonFiniteError, UsageError
 from armctl.learn import devices as dv
 from armctl.learn import hosts
@@ -95,7 +97,7 @@ def tune(
     resume: bool = False,
     progress: Callable[[dict], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
-) -> base.Controller:
+) -> Controller:
     """Tune a controller on references of config.robot and write the run folder `out`.
 
     references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates;
@@ -108,10 +110,11 @@ def tune(
     placement(config.train, devices)  # refuses a batch that the devices do not divide before work starts
     chain = load_chain(config.robot)
     arm = Arm.from_chain(chain)
-    controller = base.make(config.controller, arm, config.control_dt, config.preview, config.seed)
+    controller = make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
     setting = training_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
-    record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references))
+    described = {name: getattr(controller, name) for name in ("title", "family", "information")}
+    record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references), **described)
     out = Path(out)
     hosts.agree(repr(record))
     hosts.on_first(lambda: store.create_run(out, record, overwrite=overwrite, resume=resume))
@@ -128,7 +131,7 @@ def tune(
         raise
     finally:
         if hosts.is_first():
-            base.save(out, controller)
+            save(out, controller)
             summary = {"status": status, "seconds": time.perf_counter() - started, "last": last}
             store.write_json(out / "summary.json", summary)
     hosts.on_first(lambda: store.finish_run(out))
@@ -180,6 +183,9 @@ class _Record(TuneConfig):
 
     robot_name: str = ""
     data: str = ""
+    title: str = ""
+    family: str = ""
+    information: str = ""
 
 
 def _shallow(config: TuneConfig) -> dict:

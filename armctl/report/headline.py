@@ -2,7 +2,7 @@
 
 from html import escape
 
-from armctl.plot_style import label
+from armctl.report.looks import looks
 from armctl.report.tables import ORIENTATION, POSITION, Summary
 from armctl.report.theme import number
 
@@ -29,12 +29,13 @@ def cards(summary: Summary) -> str:
     """Return the result in four figures."""
     name = summary["comparison"]["subject"]
     block = summary["controllers"][name]
+    called = escape(looks(summary)[name].label)
     errors = [
-        _error(block[POSITION], "mm", "position error", name),
-        _error(block[ORIENTATION], "°", "orientation error", name),
+        _error(block[POSITION], "mm", "position error", called),
+        _error(block[ORIENTATION], "°", "orientation error", called),
     ]
     safe = (
-        f"control steps of the {label(name).lower()} outside the joint limits; "
+        f"control steps of {called} outside the joint limits; "
         f"{len(block['failures'])} of {block['episodes']} episodes failed"
     )
     items = [*_comparison(summary), *errors, ("", str(block["joint_limit_violations"]), safe)]
@@ -42,9 +43,9 @@ def cards(summary: Summary) -> str:
     return f'<div class="cards">{"".join(cells)}</div>'
 
 
-def _error(value: dict, unit: str, what: str, name: str) -> tuple[str, str, str]:
+def _error(value: dict, unit: str, what: str, called: str) -> tuple[str, str, str]:
     interval = f"{number(value['low'])} to {number(value['high'])}"
-    text = f"{what} (RMSE) of the {label(name).lower()}, 95&nbsp;% interval {interval}"
+    text = f"{what} (RMSE) of {called}, 95&nbsp;% interval {interval}"
     return "", f"{number(value['iqm'])} <small>{unit}</small>", text
 
 
@@ -55,8 +56,9 @@ def _comparison(summary: Summary) -> list[tuple[str, str, str]]:
         return []
     ratio, odds = against[POSITION]["times_smaller"]["iqm"], against[POSITION]["probability_of_improvement"]
     factor, word = (ratio, "smaller") if ratio >= 1 else (1 / ratio, "larger")
+    called = escape(looks(summary)[rival].label)
     text = (
-        f"{word} position error than the best classical controller, {label(rival).lower()}, paired by episode; "
+        f"{word} position error than the best classical controller, {called}, paired by episode; "
         f"more accurate in {100 * odds['probability']:.0f}&nbsp;% of them"
     )
     return [("main", f"{number(factor, 2)}×", text)]

@@ -11,11 +11,11 @@ from armctl import store
 from armctl.bench.metrics import orientation_error, position_error
 from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, column
-from armctl.plot_style import colours, label
 from armctl.report import plots
 from armctl.report import tables as sections
 from armctl.report import weaknesses as limits
 from armctl.report.headline import cards, header
+from armctl.report.looks import looks
 from armctl.report.theme import figure, page, section
 
 PATHS = 3
@@ -57,12 +57,12 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
 
 
 def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
-    key, split = plots.legend(list(table)), "Position RMSE mm, orientation deg"
+    key, split = plots.legend(looks(summary)), "Position RMSE mm, orientation deg"
     blocks = {
         "All controllers": sections.headline(summary) + _forests(summary),
         "Paired comparison": sections.pairs(summary),
-        "Error over time": key + _over_time(tracks),
-        "How often how accurate": key + _profiles(table),
+        "Error over time": key + _over_time(summary, tracks),
+        "How often how accurate": key + _profiles(summary, table),
         "Paths": key + _paths(summary, table, tracks),
         "By suite": sections.breakdown(summary, "suites", split),
         "By scenario": sections.breakdown(summary, "scenarios", split),
@@ -99,12 +99,12 @@ def _forests(summary: dict[str, Any]) -> str:
     )
 
 
-def _profiles(table: dict[str, list[Row]]) -> str:
+def _profiles(summary: dict[str, Any], table: dict[str, list[Row]]) -> str:
     return (
         '<div class="grid">'
         + "".join(
             figure(
-                plots.profile(table, metric, text),
+                plots.profile(table, looks(summary), metric, text),
                 "Share of episodes whose error stays below the threshold; further left is better. "
                 "Band: 95&nbsp;% bootstrap.",
             )
@@ -117,7 +117,7 @@ def _profiles(table: dict[str, list[Row]]) -> str:
     )
 
 
-def _over_time(tracks: dict[str, list[Track]]) -> str:
+def _over_time(summary: dict[str, Any], tracks: dict[str, list[Track]]) -> str:
     dt = next(iter(tracks.values()))[0].dt
     figures = []
     for measure, text in ((position_error, "position error, mm"), (orientation_error, "orientation error, deg")):
@@ -127,7 +127,7 @@ def _over_time(tracks: dict[str, list[Track]]) -> str:
         }
         figures.append(
             figure(
-                plots.error_over_time(errors, dt, text),
+                plots.error_over_time(errors, looks(summary), dt, text),
                 "Line: median over the episodes. Band: middle half. "
                 "Logarithmic axis; drawn while at least half of the episodes last.",
             )
@@ -146,7 +146,7 @@ def _paths(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
         if not drawn:
             continue
         title = f"{row['suite']}: {row['reference']}" if row["suite"] != row["reference"] else row["reference"]
-        picture, factor = plots.path(reference, drawn, names, focus, f"{index}")
+        picture, factor = plots.path(reference, drawn, looks(summary), focus, f"{index}")
         episode = f"Scenario {escape(row['scenario'])}, draw {int(row['draw'])}"
         caption = f"Deviation × {factor:.0f}. {episode}. Grey: reference; ring: start."
         figures.append(figure(picture, caption, title))
@@ -181,9 +181,9 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
     index = _median_episode(table, pair)
     if index is None:
         return ""
-    tint, motions = colours(list(table)), [tracks[name][index] for name in pair]
+    look, motions = looks(summary), [tracks[name][index] for name in pair]
     clips = [
-        Clip(label(name), tint[name], one.q, one.pose[:, :3], position_error(one.pose, one.reference))
+        Clip(look[name].label, look[name].colour, one.q, one.pose[:, :3], position_error(one.pose, one.reference))
         for name, one in zip(pair, motions, strict=True)
     ]
     gif = animate(load_chain(summary["config"]["robot"]), motions[0].reference[:, :3], clips, motions[0].dt)

@@ -2,28 +2,31 @@
 
 import io
 import re
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from armctl.bench import stats
 from armctl.bench.summary import Row, column, strata
-from armctl.plot_style import GRID, INK, MUTED, REFERENCE, colours, figure_style, label
+from armctl.plot_style import GRID, INK, MUTED, REFERENCE, figure_style
+from armctl.report.looks import Look, looks
 
 Table = dict[str, list[Row]]
+Looks = dict[str, Look]
 
 
 def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
     """Draw the interquartile mean and 95 % interval of every controller on a logarithmic axis, as SVG."""
     blocks = summary["controllers"]
     names = sorted(blocks, key=lambda name: -(blocks[name][metric]["iqm"] or np.inf))
-    tint = colours(list(blocks))
+    look = looks(summary)
     with figure_style():
         figure, axes = _figure(5.4, 0.7 + 0.42 * len(names))
         for row, name in enumerate(names):
             value = blocks[name][metric]
-            axes.plot([value["low"], value["high"]], [row, row], color=tint[name], lw=6, alpha=0.3)
-            axes.plot(value["iqm"], row, "o", ms=9, color=tint[name], mec="white", mew=1.2)
+            axes.plot([value["low"], value["high"]], [row, row], color=look[name].colour, lw=6, alpha=0.3)
+            axes.plot(value["iqm"], row, "o", ms=9, color=look[name].colour, mec="white", mew=1.2)
             axes.annotate(
                 f"{value['iqm']:.3g}",
                 (value["iqm"], row),
@@ -33,7 +36,7 @@ def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
                 fontsize=9,
                 color=INK,
             )
-        axes.set_yticks(range(len(names)), [label(name) for name in names])
+        axes.set_yticks(range(len(names)), [look[name].label for name in names])
         axes.set_ylim(-0.6, len(names) - 0.2)
         axes.grid(axis="y", visible=False)
         _log_axis(axes, "x", [blocks[name][metric][key] for name in names for key in ("low", "high")])
@@ -41,38 +44,36 @@ def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
         return _svg(figure, f"forest-{metric}")
 
 
-def profile(table: Table, metric: str, xlabel: str) -> str:
+def profile(table: Table, look: Looks, metric: str, xlabel: str) -> str:
     """Draw the share of episodes below each error threshold with its 95 % bootstrap band, as SVG."""
     every = np.concatenate([column(rows, metric) for rows in table.values()])
     positive = every[every > 0]
     thresholds = np.geomspace(positive.min() / 1.3, positive.max() * 1.1, 120)
-    tint = colours(list(table))
     with figure_style():
         figure, axes = _figure(5.4, 3.3)
         for name, rows in table.items():
             values = column(rows, metric)
             low, high = stats.profile_band(values, thresholds, strata(rows), samples=300)
-            axes.fill_between(thresholds, 100 * low, 100 * high, color=tint[name], alpha=0.12, lw=0)
+            axes.fill_between(thresholds, 100 * low, 100 * high, color=look[name].colour, alpha=0.12, lw=0)
             axes.plot(
                 thresholds,
                 100 * stats.performance_profile(values, thresholds),
-                color=tint[name],
-                lw=_width(name),
-                label=label(name),
+                color=look[name].colour,
+                lw=look[name].width,
+                label=look[name].label,
             )
         _log_axis(axes, "x", thresholds)
         axes.set(xlabel=xlabel, ylabel="episodes below, %", ylim=(0, 102))
         return _svg(figure, f"profile-{metric}")
 
 
-def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> str:
+def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabel: str) -> str:
     """Draw the median and quartile band over episodes of every controller against time, as SVG.
 
     Args:
         errors: controller -> (N, T) error of every episode, NaN after the end of a shorter one.
         dt: sampling period, s.
     """
-    tint = colours(list(errors))
     with figure_style():
         figure, axes = _figure(5.4, 3.3)
         drawn = []
@@ -81,8 +82,8 @@ def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> st
             values = values[:, counted]
             time = np.flatnonzero(counted) * dt
             low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-            axes.fill_between(time, low, high, color=tint[name], alpha=0.12, lw=0)
-            axes.plot(time, middle, color=tint[name], lw=_width(name), label=label(name))
+            axes.fill_between(time, low, high, color=look[name].colour, alpha=0.12, lw=0)
+            axes.plot(time, middle, color=look[name].colour, lw=look[name].width, label=look[name].label)
             drawn.append(np.clip(middle[5:], 1e-3, None))
         spread = np.concatenate([*drawn, [] if any(map(len, drawn)) else [1.0]])  # all may have failed at once
         _log_axis(axes, "y", spread)
@@ -92,12 +93,12 @@ def error_over_time(errors: dict[str, np.ndarray], dt: float, ylabel: str) -> st
 
 
 def path(
-    reference: np.ndarray, tracks: dict[str, np.ndarray], every: list[str], focus: list[str], name: str
+    reference: np.ndarray, tracks: dict[str, np.ndarray], look: Looks, focus: list[str], name: str
 ) -> tuple[str, float]:
     """Draw a reference path and the controllers' paths in its own plane with magnified deviations.
 
     Args:
-        reference: (T, 3) m. tracks: controller -> (T, 3) m. every: all controllers (fixes the colours).
+        reference: (T, 3) m. tracks: controller -> (T, 3) m. look: of every controller.
         focus: controllers for which size and magnification are chosen; others may leave the picture.
 
     Returns:
@@ -112,15 +113,13 @@ def path(
         (np.quantile(np.linalg.norm(offsets[name], axis=1), 0.9) for name in focus if name in offsets), default=1.0
     )
     factor = max(step for step in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0) if step == 1 or step * wide <= 0.12 * extent)
-    tint, half = colours(every), 0.66 * max(extent, 1e-3)
+    half = 0.66 * max(extent, 1e-3)
     with figure_style():
         figure, axes = _figure(3.5, 3.5)
         axes.plot(*flat.T, color=REFERENCE, lw=6, alpha=0.45, solid_joinstyle="round")
         axes.plot(*flat[0], "o", color="white", mec=MUTED, mew=1.5, ms=7, zorder=5)
         for controller, offset in offsets.items():
-            axes.plot(
-                *(flat + factor * offset).T, color=tint[controller], lw=1.8 if controller.startswith("tracker") else 1.2
-            )
+            axes.plot(*(flat + factor * offset).T, color=look[controller].colour, lw=0.75 * look[controller].width)
         middle = 0.5 * (flat.min(axis=0) + flat.max(axis=0))
         axes.set(
             xlim=(middle[0] - half, middle[0] + half),
@@ -132,14 +131,10 @@ def path(
         return _svg(figure, f"path-{name}"), factor
 
 
-def legend(names: list[str]) -> str:
+def legend(look: Looks) -> str:
     """Return an HTML legend of the controllers in their colours."""
-    tint = colours(names)
-    return (
-        '<div class="legend">'
-        + "".join(f'<span><i style="background:{tint[name]}"></i>{label(name)}</span>' for name in names)
-        + "</div>"
-    )
+    entries = (f'<span><i style="background:{one.colour}"></i>{escape(one.label)}</span>' for one in look.values())
+    return f'<div class="legend">{"".join(entries)}</div>'
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
@@ -147,10 +142,6 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
-
-
-def _width(name: str) -> float:
-    return 2.4 if name.startswith("tracker") else 1.5
 
 
 def _log_axis(axes: Any, which: str, values: Any) -> None:

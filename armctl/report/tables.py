@@ -4,7 +4,7 @@ import json
 from html import escape
 from typing import Any
 
-from armctl.plot_style import colours, label
+from armctl.report.looks import looks
 from armctl.report.theme import number, table, with_interval
 
 Summary = dict[str, Any]
@@ -163,5 +163,5 @@ def ranked(summary: Summary) -> list[str]:
 
 def controller(summary: Summary, name: str) -> str:
     """Return a controller's name with its colour."""
-    tint = colours(list(summary["controllers"]))[name]
-    return f'<span class="dot" style="background:{tint}"></span>{escape(label(name))}'
+    look = looks(summary)[name]
+    return f'<span class="dot" style="background:{look.colour}"></span>{escape(look.label)}'

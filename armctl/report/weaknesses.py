@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from armctl.plot_style import label
+from armctl.report.looks import looks
 from armctl.report.tables import POSITION, ranked
 from armctl.report.theme import number, table
 
@@ -76,27 +76,28 @@ def weaknesses(summary: dict[str, Any]) -> str:
 
 def _found(summary: dict[str, Any]) -> list[str]:
     blocks, chosen = summary["controllers"], summary["comparison"]["subject"]
+    label = {name: escape(look.label) for name, look in looks(summary).items()}
     sentences = [escape(str(text)) for text in summary.get("weaknesses", [])]
     for field in ("suites", "scenarios"):
         for value, cells in summary[field].items():
             first = min(cells, key=lambda name: cells[name][POSITION]["iqm"])
             if first != chosen:
                 sentences.append(
-                    f"On {field[:-1]} <b>{escape(str(value))}</b> {label(first)} is more accurate than "
-                    f"{label(chosen)} ({number(cells[first][POSITION]['iqm'])} against "
+                    f"On {field[:-1]} <b>{escape(str(value))}</b> {label[first]} is more accurate than "
+                    f"{label[chosen]} ({number(cells[first][POSITION]['iqm'])} against "
                     f"{number(cells[chosen][POSITION]['iqm'])} mm)."
                 )
     failed = {name: len(block["failures"]) for name, block in blocks.items() if block["failures"]}
     sentences += [
-        f"{label(name)} failed in {count} of {blocks[name]['episodes']} episodes; they count as 1000 mm and 180°."
+        f"{label[name]} failed in {count} of {blocks[name]['episodes']} episodes; they count as 1000 mm and 180°."
         for name, count in failed.items()
     ]
     for metric, what in (("rms_jerk_rad_s3", "jerk"), ("effort_n2m2s", "effort"), ("action_us", "time per action")):
-        rival = next((name for name in ranked(summary) if name != chosen), None)
-        ratio = (blocks[chosen][metric]["iqm"] or 0) / (blocks[rival][metric]["iqm"] or 1e9) if rival else 0
+        rival = next((name for name in ranked(summary) if name != chosen), chosen)
+        ratio = (blocks[chosen][metric]["iqm"] or 0) / (blocks[rival][metric]["iqm"] or 1e9)
         if ratio > 1.25:
             sentences.append(
-                f"{label(chosen)} pays with {number(ratio, 2)} times the {what} of {label(rival or '')}, the most "
+                f"{label[chosen]} pays with {number(ratio, 2)} times the {what} of {label[rival]}, the most "
                 f"accurate other one."
             )
     return sentences

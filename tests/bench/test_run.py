@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from armctl import store
+from armctl.arm import load_arm
 from armctl.bench import run
 from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table, read_tracks
+from armctl.bench.summary import compare
 from armctl.bench.tuning import describe_tuning
+from armctl.controllers import load, make, save
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.report.page import write_report
@@ -23,7 +26,9 @@ TIMING = ("action_us",)
 
 
 def controllers():
-    return {"tracker": Follow(20.0), "diff_ik": Follow(4.0), "broken": Follow(4.0, poison=10)}
+    classical = Follow(4.0)
+    classical.name, classical.title, classical.family = "diff_ik", "Differential IK", "classical"
+    return {"tracker": Follow(20.0), "diff_ik": classical, "broken": Follow(4.0, poison=10)}
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +167,7 @@ def test_report_is_self_contained_and_names_every_controller(finished):
     text = write_report(finished[0]).read_text()
     store.write_json(finished[0] / "summary.json", summary)
     for name in (
-        "Learned tracker",
+        "Tracker",
         "Differential IK",
         "Broken",
         "C2ST",
@@ -173,6 +178,42 @@ def test_report_is_self_contained_and_names_every_controller(finished):
         assert name in text
     for outside in ('src="http', 'href="http', "url(http", "@import", "<script", "<link"):
         assert outside not in text
+
+
+def test_headline_and_labels_come_from_what_controllers_are_not_from_names(tmp_path):
+    """Tuned controllers in folders of any name: the report still knows which of them is classical, and its title."""
+    arm = load_arm("planar3")
+    for folder, name in (("osc", "operational_space"), ("run7", "tracker")):
+        controller = make(name, arm)
+        settings = {"controller": name, "control_dt": 0.01, "preview": 4, "robot_name": arm.name}
+        store.write_json(tmp_path / folder / "config.json", {"config": settings})
+        save(tmp_path / folder, controller)
+    rivals = {folder: load(tmp_path / folder, arm) for folder in ("osc", "run7")}
+    rivals["diff_ik"] = Follow(8.0)  # not classical, whatever it is called
+    summary = run.run_bench(CONFIG, rivals, SUITES, SCENARIOS, tmp_path / "bench", progress=False)
+    assert summary["comparison"]["best_classical"] == "osc"
+    assert summary["comparison"]["subject"] in ("run7", "diff_ik")
+    assert {name: facts["family"] for name, facts in summary["given"].items()} == {
+        "osc": "classical",
+        "run7": "learned",
+        "diff_ik": "yours",
+    }
+    text = write_report(tmp_path / "bench", animation=False).read_text()
+    assert "than the best classical controller, Operational space (osc)" in text
+    assert "Learned tracker (run7)" in text
+    assert "Differential IK" not in text
+    rows = store.read_rows(tmp_path / "bench" / "episodes.csv")
+    assert {row["controller_family"] for row in rows if row["controller"] == "osc"} == {"classical"}
+
+
+def test_an_oracle_is_a_limit_and_no_contender():
+    row = {"suite": "s", "reference": "r", "scenario": "n", "draw": 0, "orientation_rmse_deg": 1.0}
+    errors = {"oracle": 0.1, "osc": 0.2, "dob": 0.3}
+    table = {name: [{**row, "position_rmse_mm": error}] * 3 for name, error in errors.items()}
+    families = {"oracle": "oracle", "osc": "classical", "dob": "classical"}
+    said = compare(table, families)
+    assert (said["subject"], said["best_classical"]) == ("osc", "osc")
+    assert compare(table, families | {"dob": "learned"})["subject"] == "dob"
 
 
 def test_report_of_an_unfinished_folder_says_so(tmp_path):
@@ -208,7 +249,7 @@ def test_numbers_are_written_with_so_many_digits():
 def test_a_report_of_nothing_but_failures_is_written(tmp_path):
     broken = {"broken": Follow(5.0, poison=-1)}
     run.run_bench(CONFIG, broken, SUITES, SCENARIOS, tmp_path / "run", progress=False)
-    assert "broken" in write_report(tmp_path / "run", animation=False).read_text()
+    assert "Broken" in write_report(tmp_path / "run", animation=False).read_text()
 
 
 def test_tuning_is_described_from_its_run_folder(tmp_path):

@@ -10,7 +10,7 @@ from flax import nnx
 
 from armctl import dynamics, kinematics, twin
 from armctl.arm import load_arm
-from armctl.controllers import CONTROLLERS, base, load, make
+from armctl.controllers import known, load, make, saved
 from armctl.controllers.preview import ahead
 from armctl.controllers.tip_errors import tip_state
 from armctl.errors import UsageError
@@ -22,7 +22,7 @@ from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 
 PREVIEW = 4
-every = pytest.mark.parametrize("name", CONTROLLERS)
+every = pytest.mark.parametrize("name", known())
 
 
 @lru_cache
@@ -86,27 +86,27 @@ def test_parameters_survive_a_file_and_decide_the_command(name, x64, tmp_path):
     controller, call = compiled(name)
     m, w = situation()
     before = np.asarray(call(controller.init_carry((3,)), m, w)[1])
-    original = base.parameters(controller)
-    base.save(tmp_path, controller)
-    base.with_parameters(controller, {key: 0.7 * value + 0.1 for key, value in original.items()})
+    original = saved.parameters(controller)
+    saved.save(tmp_path, controller)
+    saved.with_parameters(controller, {key: 0.7 * value + 0.1 for key, value in original.items()})
     assert np.abs(call(controller.init_carry((3,)), m, w)[1] - before).max() > 1e-4
-    with np.load(tmp_path / "params.npz") as saved:
-        base.with_parameters(controller, dict(saved))
+    with np.load(tmp_path / "params.npz") as file:
+        saved.with_parameters(controller, dict(file))
     np.testing.assert_array_equal(call(controller.init_carry((3,)), m, w)[1], before)
-    for key, value in base.parameters(controller).items():
+    for key, value in saved.parameters(controller).items():
         np.testing.assert_array_equal(value, original[key])
 
 
 def test_parameters_of_another_controller_or_arm_are_refused():
     tracker, _ = compiled("tracker")
-    arrays = base.parameters(tracker)
+    arrays = saved.parameters(tracker)
     for wrong in (
-        base.parameters(compiled("diff_ik")[0]),
+        saved.parameters(compiled("diff_ik")[0]),
         dict(list(arrays.items())[1:]),
         arrays | {"out/kernel": np.zeros((128, 7))},
     ):
         with pytest.raises(UsageError, match="StructuredTracker for planar3"):
-            base.with_parameters(tracker, wrong)
+            saved.with_parameters(tracker, wrong)
 
 
 def test_unknown_names_and_folders_are_refused(tmp_path):
@@ -140,12 +140,12 @@ def at_rest_on_target(arm, q):
 def test_at_rest_on_the_target_the_command_is_the_feed_forward(name, x64):
     """Nothing is wrong, so nothing is corrected: what is left is gravity, however large the gains and weights."""
     controller, call = compiled(name)
-    original = base.parameters(controller)
+    original = saved.parameters(controller)
     q = np.array([0.3, -0.8, 0.5])
     m, w = at_rest_on_target(controller.arm, q)
-    base.with_parameters(controller, {key: 3 * value for key, value in original.items()})
+    saved.with_parameters(controller, {key: 3 * value for key, value in original.items()})
     _, command = call(controller.init_carry(()), m, w)
-    base.with_parameters(controller, original)
+    saved.with_parameters(controller, original)
     np.testing.assert_allclose(command, dynamics.gravity(controller.arm, q), atol=1e-6)
 
 

@@ -10,7 +10,7 @@ import pytest
 from armctl import rigid, store
 from armctl.arm import Arm, load_arm
 from armctl.chain import joint_box
-from armctl.controllers import base
+from armctl.controllers import make
 from armctl.errors import UsageError
 from armctl.identify.excitation import BOX_MARGIN, excitation
 from armctl.identify.fit import FitConfig, identify
@@ -126,7 +126,7 @@ def tracking_error(arm) -> float:
     """RMS joint error, rad, of computed torque with a model of the arm on the loaded PyBullet arm."""
     from armctl.envs.bullet.plant import Plant
 
-    controller = base.make("computed_torque", arm)
+    controller = make("computed_torque", arm)
     bank, goal = stack_references([reference()]), reference()
     command = jax.jit(lambda m, w: controller((), m, w)[1])
     plant, errors = Plant(CHAIN, ServoConfig(control="torque")), []

@@ -22,12 +22,12 @@ def references():
 
 def main(out, coordinator, processes, process_id):
     """Resume a run as one of several processes and print the parameters that this one holds in the end."""
-    from armctl.controllers import base
+    from armctl.controllers import saved
     from armctl.learn import hosts
 
     hosts.connect(coordinator, int(processes), int(process_id), timeout=60)
     controller = tune.tune(CONFIG, references(), out, resume=True)
-    for name, value in base.parameters(controller).items():
+    for name, value in saved.parameters(controller).items():
         print(name, *np.ravel(value).tolist())
 
 

@@ -17,7 +17,7 @@ import json, re
 import jax, numpy as np
 from armctl import controllers
 from armctl.arm import load_arm
-from armctl.controllers import base
+from armctl.controllers import saved
 from armctl.learn import bptt, tune
 from tests.learn.runs import CHAIN, CONFIG, SMALL, references
 
@@ -32,7 +32,7 @@ def train(devices):
               for shard in x.addressable_shards}
     return {
         "losses": [row["loss"] for row in rows],
-        "parameters": {name: value.tolist() for name, value in base.parameters(controller).items()},
+        "parameters": {name: value.tolist() for name, value in saved.parameters(controller).items()},
         "episodes": [np.asarray(x).tolist() for x in (learner.episodes.plant, learner.episodes.step)],
         "held": sorted(shards),
         "whole": all(x.is_fully_replicated for x in jax.tree.leaves((learner.params, learner.optimiser))),

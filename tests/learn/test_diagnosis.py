@@ -10,7 +10,7 @@ from flax import nnx
 
 from armctl import controllers
 from armctl.arm import load_arm
-from armctl.controllers import base
+from armctl.controllers import saved
 from armctl.errors import NonFiniteError
 from armctl.learn import diagnosis, train, tune
 from tests.learn.runs import CHAIN, CONFIG, SMALL, references
@@ -42,7 +42,7 @@ def test_training_names_the_arm_whose_plant_is_to_blame():
 
 def test_a_gain_that_overflows_is_seen_in_the_command():
     task, controller = tune.make_task(CHAIN, references(), FEW), controllers.make("computed_torque", ARM)
-    base.with_parameters(controller, {k: v + np.float32(100) for k, v in base.parameters(controller).items()})
+    saved.with_parameters(controller, {k: v + np.float32(100) for k, v in saved.parameters(controller).items()})
     learner = train.begin(controller, made(task), task, FEW.train)
     broken = diagnosis.explain(controller, made(task), task, FEW.train, None, learner)
     assert (broken.quantity, broken.step, broken.physics_step, broken.arms) == ("command", 0, 0, SMALL.batch)

@@ -13,7 +13,7 @@ import pytest
 from armctl import store
 from armctl.errors import UsageError
 from armctl.learn import hosts, tune
-from armctl.learn.rendezvous import roll_call
+from armctl.learn.rendezvous import meet
 from tests.learn.runs import CONFIG, SMALL, references
 
 
@@ -91,7 +91,7 @@ def called(arguments, timeout=5.0):
 
     def come(k, *words):
         try:
-            roll_call(*words, timeout)
+            meet(*words, timeout)
             said[k] = ""
         except UsageError as error:
             said[k] = str(error)

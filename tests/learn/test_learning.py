@@ -10,7 +10,7 @@ from flax import nnx
 
 from armctl import controllers, store
 from armctl.arm import load_arm
-from armctl.controllers import base
+from armctl.controllers import saved
 from armctl.envs.bullet.plant import Plant
 from armctl.errors import NonFiniteError, UsageError
 from armctl.learn import rollout, train, tune
@@ -131,14 +131,14 @@ def test_tuning_lowers_the_error_and_is_reproducible(references, tmp_path):
     assert rows[-1]["position_rms_mm"] < 0.8 * rows[0]["position_rms_mm"]
     watched = config(train=replace(SMALL, spectrum=3))  # the closed loop's Jacobian is logged and changes nothing
     two = tune.tune(watched, references, tmp_path / "two")
-    for name, value in base.parameters(one).items():
-        np.testing.assert_array_equal(value, base.parameters(two)[name])
+    for name, value in saved.parameters(one).items():
+        np.testing.assert_array_equal(value, saved.parameters(two)[name])
     seen = store.read_rows(tmp_path / "two" / "metrics.csv")
     assert len(seen) == 2
     assert all(0.5 < float(row["contraction"]) < 1.0 < float(row["amplification"]) for row in seen)
     loaded = controllers.load(tmp_path / "one", ARM)
-    for name, value in base.parameters(one).items():
-        np.testing.assert_array_equal(value, base.parameters(loaded)[name])
+    for name, value in saved.parameters(one).items():
+        np.testing.assert_array_equal(value, saved.parameters(loaded)[name])
 
 
 def test_resume_after_interruption_equals_an_uninterrupted_run(references, tmp_path):
@@ -150,8 +150,8 @@ def test_resume_after_interruption_equals_an_uninterrupted_run(references, tmp_p
     with pytest.raises(KeyboardInterrupt):
         tune.tune(config(), references, tmp_path / "cut", progress=stop)
     resumed = tune.tune(config(), references, tmp_path / "cut", resume=True)
-    for name, value in base.parameters(whole).items():
-        np.testing.assert_array_equal(value, base.parameters(resumed)[name])
+    for name, value in saved.parameters(whole).items():
+        np.testing.assert_array_equal(value, saved.parameters(resumed)[name])
 
 
 def test_existing_run_is_refused_and_unharmed(references, tmp_path):
@@ -166,11 +166,11 @@ def test_non_finite_updates_stop_training_and_keep_the_last_good_parameters(refe
     task = tune.make_task(CHAIN, references, config())
     broken = task._replace(plants=task.plants._replace(mass=np.full_like(task.plants.mass, np.nan)))
     controller = controllers.make("computed_torque", ARM)
-    before = base.parameters(controller)
+    before = saved.parameters(controller)
     setting = tune.training_setting(ARM, "torque", task, config())
     with pytest.raises(NonFiniteError, match="update 20"):
         train.train(controller, setting, broken, SMALL)
-    for name, value in base.parameters(controller).items():
+    for name, value in saved.parameters(controller).items():
         np.testing.assert_array_equal(value, before[name])
 
 

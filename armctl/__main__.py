@@ -1,0 +1,7 @@
+"""`python -m armctl` is `armctl`."""
+
+import sys
+
+from armctl.cli import main
+
+sys.exit(main())
