@@ -11,6 +11,8 @@ from armctl.arm import Arm
 from armctl.audit.exercise import make_swing, policy
 from armctl.audit.rollouts import Episode, record
 from armctl.chain import Chain
+from armctl.envs.bullet.plant import Plant
+from armctl.plant.action import action_scale
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 
@@ -38,8 +40,6 @@ def gradient_parity(
     every pair of PyBullet rollouts. Returns cosine, relative_error, and difference_error: the same of the two step
     sizes, which says how far the differences themselves can be trusted.
     """
-    from armctl.plant.action import action_scale
-
     swing, scale = make_swing(chain), action_scale(chain, config)
     episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
     goal = rigid.forward_kinematics(chain, swing.q0 + OFFSET)
@@ -74,8 +74,6 @@ def _twin_gradient(chain: Chain, episode: Episode, goal) -> np.ndarray:
 
 def _plant_gradient(chain, episode, goal, scale, h, tick) -> np.ndarray:
     """Central differences of the loss in PyBullet by the commands, in units of their full scale, (K, m)."""
-    from armctl.envs.bullet.plant import Plant
-
     plant = Plant(chain, episode.config)
 
     def loss(commands):

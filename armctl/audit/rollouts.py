@@ -9,6 +9,8 @@ import numpy as np
 from armctl import dynamics, geometry, kinematics, rigid, twin
 from armctl.arm import Arm
 from armctl.chain import Chain, joint_box
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.plant import Plant
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin import motors
@@ -37,8 +39,6 @@ def record(
 
     Start and commands are rounded to single precision, as controllers' are, so that twins of either get the same.
     """
-    from armctl.envs.bullet.plant import Plant
-
     q0 = _single(chain.home if q0 is None else q0)
     plant, states, commands = Plant(chain, config, motor), [], []
     try:
@@ -106,8 +106,6 @@ def state_parity(chain: Chain, count: int = 20, seed: int = 0) -> dict[str, floa
     Keys: fk_position_m, fk_rotation_rad, and relative to the largest entry of PyBullet's result: jacobian, mass_matrix,
     bias (Coriolis and gravity torque), step (joint acceleration of one physics step under a random torque).
     """
-    from armctl.envs.bullet.body import ArmBody
-
     rng, n = np.random.default_rng(seed), chain.n
     low, high = joint_box(chain)
     q = rng.uniform(low, high, (count, n))

@@ -7,6 +7,7 @@ import numpy as np
 
 from armctl.audit.exercise import make_swing, policy
 from armctl.audit.gradients import gradient_parity, growth
+from armctl.audit.raw_file import raw_differences
 from armctl.audit.rollouts import record, replay, state_parity
 from armctl.chain import Chain
 from armctl.plant.scenario import Scenario
@@ -33,8 +34,6 @@ def audit_twin(chain: Chain, say: Say = lambda text: None) -> dict[str, Any]:
     should be), verdict (sentences), notes (how the file was read), pybullet_reads_differently (sentences), states,
     rollouts, gradients (lists of rows) and growth (control mode -> {seconds: factor}).
     """
-    from armctl.audit.raw_file import raw_differences
-
     say(f"kinematics, dynamics and one step of {chain.name} at random states")
     states = state_parity(chain)
     rollouts, factors = [], {}

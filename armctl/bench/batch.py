@@ -12,6 +12,7 @@ from flax import nnx
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
+from armctl.envs.bullet.plant import Plant
 from armctl.motion.windows import stack_references
 from armctl.plant.observe import Measurement, Window
 from armctl.plant.servo import ServoConfig
@@ -56,8 +57,6 @@ def run_batch(
     Args:
         samples: padded length of every reference, from ``horizon``.
     """
-    from armctl.envs.bullet.plant import Plant
-
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
     plants = [Plant(chain, servo) for _ in tasks]
     try:

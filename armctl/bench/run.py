@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from armctl import store
+from armctl.bench.batch import horizon, make_policy, run_batch
 from armctl.bench.finish import write_summary
 from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
@@ -125,8 +126,6 @@ def _runner(
     config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]
 ) -> Callable[[Unit], list[Episode]]:
     """Return a function that runs one unit; controllers compile once."""
-    from armctl.bench.batch import horizon, make_policy, run_batch
-
     groups, samples = batches(tasks, config.batch), horizon(config, tasks)
     policies: dict[str, Any] = {}
 

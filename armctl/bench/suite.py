@@ -6,8 +6,10 @@ from typing import Any
 
 from armctl.chain import Chain
 from armctl.errors import UsageError
+from armctl.motion.corpus import build_corpus, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
+from armctl.motion.shapes import iso_suite, shape_suite
 
 PROPOSED = 16  # references asked of a generator where no limit is given
 NAMES = ("shapes", "iso9283", "corpus", "generated")
@@ -38,8 +40,6 @@ def load_suite(
         UsageError: unknown suite, or one with no usable reference.
     """
     if name in ("shapes", "iso9283"):
-        from armctl.motion.shapes import iso_suite, shape_suite
-
         return (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
     if name == "corpus":
         return _corpus(chain, corpus, corpus_size, seed, dt, limit)
@@ -58,8 +58,6 @@ def suite_name(name: str) -> str:
 
 
 def _corpus(chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: int | None) -> list[Reference]:
-    from armctl.motion.corpus import build_corpus, references
-
     if corpus is None:
         corpus = build_corpus(chain, size, seed)
     return references(corpus, chain, "test", dt, limit)

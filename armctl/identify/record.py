@@ -4,6 +4,8 @@ import numpy as np
 
 from armctl import rigid
 from armctl.chain import Chain
+from armctl.envs.bullet.plant import Plant
+from armctl.envs.bullet.self_collision import SelfCollision
 from armctl.errors import UsageError
 from armctl.identify.excitation import Motion, excitation
 from armctl.identify.log import RolloutLog
@@ -47,9 +49,6 @@ def record(
 
 def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) -> tuple[RolloutLog, bool]:
     """Track a motion from its start; the log, and whether the arm stayed inside its limits and clear of itself."""
-    from armctl.envs.bullet.plant import Plant
-    from armctl.envs.bullet.self_collision import SelfCollision
-
     plant = Plant(chain, config)
     try:
         check = SelfCollision(plant.model)

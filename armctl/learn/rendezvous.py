@@ -1,7 +1,8 @@
 """The processes of a run over several machines meet at the coordinator before JAX starts.
 
-JAX (0.10) aborts the interpreter, with a C++ stack trace, where a process does not turn up; here it is one sentence that says
-which. Process 0 listens at the coordinator's port, the others say who they are, and all are told to begin.
+`jax.distributed` (JAX 0.10) aborts the interpreter, with a C++ stack trace, where a process does not turn up; here it
+is one sentence that says which. Process 0 listens at the coordinator's port, the others say who they are, and all are
+told to begin.
 """
 
 import socket

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from armctl.envs.bullet.body import load_text
+from armctl.envs.bullet.client import p
+from armctl.rigid import link_poses
+from armctl.urdf import write_urdf
+
 SIZE = (460, 430)  # pixels of one panel's picture
 STRIP = 92  # pixels of the error curve below it
 MARGIN = (150, 150)  # pixels left free around arm and path
@@ -75,8 +80,6 @@ class _Camera:
     @classmethod
     def around(cls, chain: Any, clips: list[Clip], reference: np.ndarray) -> "_Camera":
         """Look from the side on which the path spreads, as near as base, arm and path allow."""
-        from armctl.rigid import link_poses
-
         joints = [link_poses(chain, clip.q[:: max(1, len(clip.q) // 12)])[..., :3, 3].reshape(-1, 3) for clip in clips]
         points = np.concatenate([*joints, reference, [[0.0, 0.0, 0.0]]])
         heading = float(np.degrees(np.arctan2(*(reference.mean(axis=0)[1::-1]))) + 128)
@@ -94,8 +97,6 @@ class _Camera:
 
     @classmethod
     def at(cls, target: np.ndarray, distance: float, heading: float) -> "_Camera":
-        from armctl.envs.bullet.client import p
-
         view = p.computeViewMatrixFromYawPitchRoll(target.tolist(), distance, heading, -16, 0, 2)
         projection = p.computeProjectionMatrixFOV(FIELD, SIZE[0] / SIZE[1], 0.05, 20)
         return cls(np.array(view), np.array(projection))
@@ -114,25 +115,21 @@ class _Body:
         self.chain = chain
 
     def __enter__(self) -> "_Body":
-        from armctl.envs.bullet.body import load_text
-        from armctl.envs.bullet.client import p
-        from armctl.urdf import write_urdf
-
-        self.bullet, self.client = p, p.connect(p.DIRECT)
+        self.client = p.connect(p.DIRECT)
         self.body = load_text(write_urdf(self.chain), self.client)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bullet.disconnect(physicsClientId=self.client)
+        p.disconnect(physicsClientId=self.client)
 
     def picture(self, q: np.ndarray, camera: _Camera) -> Any:
         """Photograph the arm at q on its floor, at twice the panel's size."""
         from PIL import Image, ImageDraw
 
         for joint, angle in enumerate(q):
-            self.bullet.resetJointState(self.body, joint, float(angle), physicsClientId=self.client)
+            p.resetJointState(self.body, joint, float(angle), physicsClientId=self.client)
         width, height = 2 * SIZE[0], 2 * SIZE[1]
-        _, _, rgba, _, mask = self.bullet.getCameraImage(
+        _, _, rgba, _, mask = p.getCameraImage(
             width,
             height,
             camera.view.tolist(),
@@ -142,7 +139,7 @@ class _Body:
             lightAmbientCoeff=0.5,
             lightDiffuseCoeff=0.5,
             lightSpecularCoeff=0.1,
-            renderer=self.bullet.ER_TINY_RENDERER,
+            renderer=p.ER_TINY_RENDERER,
             physicsClientId=self.client,
         )
         picture = Image.new("RGB", (width, height), SKY)

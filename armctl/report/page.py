@@ -14,9 +14,11 @@ from armctl.bench.summary import Row, column
 from armctl.report import plots
 from armctl.report import tables as sections
 from armctl.report import weaknesses as limits
+from armctl.report.animation import Clip, animate
 from armctl.report.headline import cards, header
 from armctl.report.looks import looks
 from armctl.report.theme import figure, page, section
+from armctl.urdf import load_chain
 
 PATHS = 3
 WATCHABLE = 2.5  # s
@@ -172,9 +174,6 @@ def _chosen(rows: list[Row]) -> list[int]:
 
 
 def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
-    from armctl.report.animation import Clip, animate
-    from armctl.urdf import load_chain
-
     chosen, rival = summary["comparison"]["subject"], summary["comparison"]["best_classical"]
     pair = [name for name in (chosen, rival) if name]
     pair = list(dict.fromkeys(pair))
