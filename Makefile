@@ -3,6 +3,7 @@
 #   make demo            set up, train, generate, compare, report: writes runs/demo/
 #   make test            set up and run every test
 #   make lint            set up, then check style and types
+#   make docs            set up, then build the documentation: site/index.html
 #   make setup           create .venv with everything the other targets need
 #   make clean           delete .venv, caches and build outputs; runs/ stays
 #
@@ -18,7 +19,7 @@ TEST_ARGS ?=
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint docs clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -45,6 +46,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@! grep -rnoE '(src|<link [^>]*href)="https?:[^"]*' --include='*.html' site || { \
+	  echo "The pages above load something from elsewhere; a reader may have no network." >&2; exit 1; }
+
 clean:
-	rm -rf .venv .jax_cache .hypothesis .mypy_cache .ruff_cache build dist armctl.egg-info
+	rm -rf .venv .jax_cache .hypothesis .mypy_cache .ruff_cache build dist site armctl.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,9 +1,9 @@
-"""Write the README's result tables from the run folders that `make demo` and the scripts here leave behind.
+"""Write the result tables of the README and of docs/results.md from the run folders that the scripts here leave behind.
 
-    make demo && for s in env_speed twin_audit twin_speed ablation readme_results; do python experiments/$s.py; done
+    make demo && python experiments/env_speed.py && ... && python experiments/readme_results.py
 
-Everything between `<!-- results:NAME -->` and `<!-- /results -->` is replaced; a missing run folder leaves its block as
-it is and says so.
+Everything between `<!-- results:NAME -->` and `<!-- /results -->` is replaced in the one page that has these marks; a
+missing run folder leaves its block as it is and says so.
 """
 
 import re
@@ -22,7 +22,7 @@ from armctl.errors import UsageError
 
 @dataclass
 class Args:
-    """Where the runs are and which file is rewritten."""
+    """Where the runs are and which pages are rewritten."""
 
     demo: Path = Path("runs/demo")
     """Run folder of `make demo`."""
@@ -31,15 +31,15 @@ class Args:
     twin_audit: Path = Path("runs/twin_audit")
     """Folder of twin_audit.py."""
     twin_speed: Path = Path("runs/twin_speed")
-    """Folder of twin_speed.py."""
+    """Folder of twin_speed."""
     ablation: Path = Path("runs/ablation")
     """Folder of ablation.py."""
     identify: Path = Path("runs/identify")
     """Folder of identify.py."""
     rollout_memory: Path = Path("runs/rollout_memory")
     """Folder of rollout_memory.py."""
-    readme: Path = Path("README.md")
-    """File whose marked blocks are rewritten."""
+    pages: tuple[Path, ...] = (Path("README.md"), Path("docs/results.md"))
+    """Files whose marked blocks are rewritten; each block stands in one of them."""
 
 
 def demo_block(summary: dict[str, Any]) -> str:
@@ -158,27 +158,30 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def replace_block(text: str, name: str, content: str) -> str:
-    """The text with one marked block renewed; UsageError where the markers are missing."""
+def replace_block(pages: dict[Path, str], name: str, content: str) -> dict[Path, str]:
+    """The pages, by path, with one marked block renewed; UsageError unless its markers stand once, in one of them."""
     pattern = rf"(<!-- results:{name} -->\n).*?(<!-- /results -->)"
-    new, count = re.subn(pattern, lambda match: f"{match[1]}{content}\n{match[2]}", text, flags=re.DOTALL)
+    count = sum(len(re.findall(pattern, text, flags=re.DOTALL)) for text in pages.values())
     if count != 1:
         raise UsageError(
-            f"There are {count} blocks '<!-- results:{name} -->' … '<!-- /results -->'; there must be one."
+            f"There are {count} blocks '<!-- results:{name} -->' … '<!-- /results -->' in "
+            f"{', '.join(map(str, pages))}; there must be one."
         )
-    return new
+    new = lambda match: f"{match[1]}{content}\n{match[2]}"  # noqa: E731
+    return {path: re.sub(pattern, new, text, flags=re.DOTALL) for path, text in pages.items()}
 
 
 def main(args: Args) -> None:
     """Rewrite every block whose run folder exists."""
-    text = args.readme.read_text(encoding="utf-8")
+    pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
     for name, block in BLOCKS.items():
         path = getattr(args, name) / "summary.json"
         if path.exists():
-            text = replace_block(text, name, block(store.read_json(path)))
+            pages = replace_block(pages, name, block(store.read_json(path)))
         else:
             print(f"{path} is missing; its block stays as it is.", file=sys.stderr)
-    store.write_text(args.readme, text)
+    for path, text in pages.items():
+        store.write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's tables on the twin, and how its tables are written."""
+"""The result tables on the twin, and how all of them are written."""
 
 from typing import Any
 
@@ -51,7 +51,11 @@ def twin_speed_block(summary: dict[str, Any]) -> str:
             "The gradient of a closed loop of 50 control steps of 5 physics steps is compiled in "
             f"{seconds['cold']:.1f} s, in {seconds['warm']:.1f} s from the persistent cache."
         )
-    lines = [table(["function", *peers], rows), " ".join(facts), source("python experiments/twin_speed.py", summary)]
+    lines = [
+        table(["function", *peers], rows),
+        " ".join(facts),
+        source("python -m experiments.twin_speed.run", summary),
+    ]
     return "\n\n".join(lines)
 
 
