@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import DTypeLike
 
 from armctl import spheres, urdf
 from armctl.chain import Chain
@@ -58,18 +59,8 @@ class Arm:
         that shared the chain's arrays would break one another where one is used in double and one in single precision.
         """
         link, center, radius = spheres.spheres(chain)
-        same: tuple[str, ...] = (
-            "name",
-            "joint_names",
-            "joint_types",
-            "tip",
-            "mass",
-            "damping",
-            "friction",
-            "lower",
-            "upper",
-        )
-        same += ("velocity", "acceleration", "jerk", "effort", "home")
+        same = ["name", "joint_names", "joint_types", "tip", "mass", "damping", "friction", "lower", "upper"]
+        same += ["velocity", "acceleration", "jerk", "effort", "home"]
         return cls(
             **{name: _copied(getattr(chain, name)) for name in same},
             sphere_link=tuple(int(i) for i in link),
@@ -91,7 +82,7 @@ class Arm:
         """
         return replace(self, mass=mass, first_moment=first_moment, inertia=inertia)
 
-    def astype(self, dtype) -> "Arm":
+    def astype(self, dtype: DTypeLike) -> "Arm":
         """Every array in one floating-point type, copied."""
         arrays: dict[str, Any] = {
             f.name: np.array(getattr(self, f.name), dtype) for f in fields(self) if not f.metadata.get("static")
@@ -99,7 +90,7 @@ class Arm:
         return replace(self, **arrays)
 
 
-def _copied(value):
+def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 

@@ -79,7 +79,7 @@ def link_pairs(chain: Chain) -> list[tuple[int, int]]:
     return [(i, j) for i in range(-1, chain.n) for j in range(i + 2, chain.n) if {i, j} <= shaped]
 
 
-def joint_box(chain: Chain, margin: float = 0.05):
+def joint_box(chain: Chain, margin: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (n,), (n,) rad that keep `margin` of each joint's range from either limit; +-pi for a continuous joint."""
     bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
     lower, upper = np.where(bounded, chain.lower, -np.pi), np.where(bounded, chain.upper, np.pi)

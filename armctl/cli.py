@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
 from armctl import __version__
 from armctl.errors import NonFiniteError, UsageError
@@ -47,7 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _warn(message, category, filename, lineno, file=None, line=None) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as one line, without where in the source it was given."""
     print(f"armctl: {message}", file=sys.stderr)
 

@@ -3,10 +3,11 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -28,6 +29,7 @@ from armctl.plant.scenario import sample_scenario
 from armctl.report.page import write_report
 from armctl.urdf import load_chain
 
+T = TypeVar("T")
 CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
 LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
 WEAKNESSES = (
@@ -78,7 +80,7 @@ class Clock:
         """One line of progress."""
         print(f"[{time.perf_counter() - self.start:5.0f} s] {text}", file=sys.stderr, flush=True)
 
-    def timed(self, name: str, work, *args) -> Any:
+    def timed(self, name: str, work: Callable[..., T], *args: Any) -> T:
         """Run a part and note how long it took."""
         began = time.perf_counter()
         result = work(*args)

@@ -4,6 +4,8 @@ Accelerations are classical ones of the link origins, which keeps velocities of 
 Physical parameters are leaves, so gradients reach them and scenarios batch.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -50,16 +52,16 @@ def forward_dynamics(arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity
 
 
 @jax.custom_vjp
-def _forward_dynamics(arm, q, qd, tau, gravity):
+def _forward_dynamics(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> Array:
     return articulated(arm, q, qd, tau, gravity)[0]
 
 
-def _forward(arm, q, qd, tau, gravity):
+def _forward(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> tuple[Array, tuple[Any, ...]]:
     qdd, factors = articulated(arm, q, qd, tau, gravity)
     return qdd, (arm, q, qd, tau.shape, qdd, gravity, factors)
 
 
-def _backward(residuals, cotangent):
+def _backward(residuals: tuple[Any, ...], cotangent: Array) -> tuple[Any, ...]:
     arm, q, qd, tau_shape, qdd, gravity, factors = residuals
     multiplier = solve(arm, factors, cotangent)
     d_arm, d_q, d_qd, d_gravity = power_gradient(arm, q, qd, qdd, -multiplier, gravity)

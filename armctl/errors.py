@@ -17,6 +17,6 @@ class NonFiniteError(RuntimeError):
     command line prints it as one sentence and leaves with exit status 1.
     """
 
-    def __init__(self, message: str, learner: Any = None, breakdown: Any = None):
+    def __init__(self, message: str, learner: Any = None, breakdown: Any = None) -> None:
         super().__init__(message)
         self.learner, self.breakdown = learner, breakdown

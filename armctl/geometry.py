@@ -5,6 +5,8 @@ Functions use the array namespace of their input, so NumPy stays NumPy and JAX t
 """
 
 import math
+from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +14,7 @@ from jaxtyping import Float
 from armctl.typing import Array
 
 
-def _stack(xp, parts, axis=-1):
+def _stack(xp: ModuleType, parts: Sequence[Array], axis: int = -1) -> Array:
     return xp.stack(xp.broadcast_arrays(*parts), axis=axis)
 
 
@@ -140,6 +142,6 @@ def make_pose(R: np.ndarray, p: np.ndarray) -> np.ndarray:
     return T
 
 
-def matvec(M, v):
+def matvec(M: Float[Array, "*#batch n m"], v: Float[Array, "*#batch m"]) -> Float[Array, "*batch n"]:
     """(..., n, m), (..., m) -> (..., n)."""
     return (M @ v[..., None])[..., 0]

@@ -1,5 +1,7 @@
 """Forward kinematics and Jacobian of an Arm, batched over leading axes and differentiable."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
@@ -10,12 +12,12 @@ from armctl.recursions import layout as lay
 from armctl.typing import Array, Joint
 
 
-def _poses(arm: Arm, q):
+def _poses(arm: Arm, q: Array) -> tuple[lay.Mat, lay.Vec]:
     """World rotation and origin of every link, joint-major: nested tuples of (n, ...)."""
     q = lay.promote(arm, q)
     batch, dtype = q.shape[:-1], q.dtype
 
-    def step(carry, x):
+    def step(carry: tuple[lay.Mat, lay.Vec], x: lay.Inputs) -> tuple[Any, Any]:
         R, p = carry
         R_link, p_link = lay.frame(x)
         p = lay.add(p, lay.mul(R, p_link))
@@ -28,7 +30,7 @@ def _poses(arm: Arm, q):
     return poses
 
 
-def _tip(arm: Arm, R, p):
+def _tip(arm: Arm, R: lay.Mat, p: lay.Vec) -> tuple[lay.Mat, lay.Vec]:
     """Tip rotation and position from the last link's, as tuples of batch-shaped arrays."""
     last_R = tuple(tuple(x[-1] for x in row) for row in R)
     last_p = tuple(x[-1] for x in p)
@@ -37,7 +39,7 @@ def _tip(arm: Arm, R, p):
     return lay.matmul(last_R, R_tip), lay.add(last_p, lay.mul(last_R, p_tip))
 
 
-def _homogeneous(R, p):
+def _homogeneous(R: lay.Mat, p: lay.Vec) -> Array:
     zero, one = jnp.zeros_like(p[0]), jnp.ones_like(p[0])
     rows = [jnp.stack([*R[i], p[i]], axis=-1) for i in range(3)]
     return jnp.stack([*rows, jnp.stack([zero, zero, zero, one], axis=-1)], axis=-2)
@@ -48,7 +50,7 @@ def forward_kinematics(arm: Arm, q: Joint) -> Float[Array, "*batch 4 4"]:
     return _homogeneous(*_tip_pose_by_jacobian(arm, q))
 
 
-def _tip_pose(arm: Arm, q):
+def _tip_pose(arm: Arm, q: Array) -> tuple[lay.Mat, lay.Vec]:
     return _tip(arm, *_poses(arm, q))
 
 
@@ -56,7 +58,7 @@ _tip_pose_by_jacobian = jax.custom_jvp(_tip_pose)
 LENGTHS = ("R_parent_link", "p_parent_link", "R_last_tip", "p_last_tip")
 
 
-def _tip_pose_jvp(primals, tangents):
+def _tip_pose_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
     """The Jacobian times the joint rates: no derivative of the recursion, unless the arm's own lengths are wanted."""
     (arm, q), (d_arm, dq) = primals, tangents
     if any(not _is_zero(getattr(d_arm, name)) for name in LENGTHS) or _is_zero(dq):
@@ -70,11 +72,11 @@ def _tip_pose_jvp(primals, tangents):
 _tip_pose_by_jacobian.defjvp(_tip_pose_jvp, symbolic_zeros=True)
 
 
-def _is_zero(tangent) -> bool:
+def _is_zero(tangent: Any) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 
-def _materialize(tangent):
+def _materialize(tangent: Any) -> Array:
     return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
 
 
@@ -95,7 +97,7 @@ def pose_and_jacobian(arm: Arm, q: Joint) -> tuple[Float[Array, "*batch 4 4"], F
     return _homogeneous(R_tip, p_tip), J
 
 
-def _joint_twists(arm, links, p_tip):
+def _joint_twists(arm: Arm, links: tuple[lay.Mat, lay.Vec], p_tip: lay.Vec) -> tuple[lay.Vec, lay.Vec]:
     """Angular and linear velocity of the tip per joint rate, world frame, as tuples of (n, ...)."""
     R, p = links
     z = tuple(row[2] for row in R)

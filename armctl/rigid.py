@@ -5,10 +5,10 @@ Configurations q are (..., n) rad (m for prismatic joints); batch axes lead.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from armctl.chain import Chain
-from armctl.typing import Gravity
+from armctl.typing import Array, Gravity
 
 GRAVITY = (0.0, 0.0, -9.81)
 """m/s^2, world frame."""
@@ -93,7 +93,7 @@ def inverse_dynamics(
     return _project(chain, z, p, forces, moments)
 
 
-def _project(chain, z, p, forces, moments) -> np.ndarray:
+def _project(chain: Chain, z: np.ndarray, p: np.ndarray, forces: list[Array], moments: list[Array]) -> np.ndarray:
     """Accumulate wrenches (moments about the world origin) from the tip down and project them on the joint axes."""
     tau = np.empty(z.shape[:-1])
     force = moment = 0.0
@@ -129,7 +129,7 @@ def mass_and_gravity(
     return M, g
 
 
-def _cross(a, b):
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cross product without np.cross's axis bookkeeping, which costs more than the product for small arrays."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
@@ -148,7 +148,9 @@ def gravity(
     return mass_and_gravity(chain, q, gravity)[1]
 
 
-def about_origin(mass, com, inertia):
+def about_origin(
+    mass: Real[Array, "*batch"], com: Real[Array, "*batch 3"], inertia: Real[Array, "*batch 3 3"]
+) -> Real[Array, "*batch 3 3"]:
     """Inertia about the link origin from that about the centre of mass. (n,), (n, 3), (n, 3, 3) -> (n, 3, 3)."""
     square = np.sum(com**2, axis=-1)[..., None, None] * np.eye(3)
     return inertia + mass[..., None, None] * (square - com[..., :, None] * com[..., None, :])

@@ -79,7 +79,7 @@ def _cover(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
 def spheres(chain: Chain) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     """Spheres that contain every collision shape, at most six a shape.
 
-    Returns the link of each (S,) (-1 = base), centers (S, 3) [m] in that link's frame and radii (S,) [m].
+    -> link of each (S,) (-1 = base), centers (S, 3) [m] in that link's frame and radii (S,) [m].
     """
     links: list[int] = []
     centers, radii = [np.zeros((0, 3))], [np.zeros(0)]
@@ -101,5 +101,8 @@ def sphere_pairs(chain: Chain) -> tuple[tuple[int, int], ...]:
     world = np.einsum("sij,sj->si", poses[:, :3, :3], centers) + poses[:, :3, 3]
     apart = np.linalg.norm(world[:, None] - world[None], axis=-1) > radii[:, None] + radii[None]
     count, watched = len(links), set(link_pairs(chain))
-    ordered = lambda i, j: (min(links[i], links[j]), max(links[i], links[j]))  # noqa: E731
+
+    def ordered(i: int, j: int) -> tuple[int, int]:
+        return min(links[i], links[j]), max(links[i], links[j])
+
     return tuple((i, j) for i in range(count) for j in range(i + 1, count) if ordered(i, j) in watched and apart[i, j])

@@ -1,7 +1,7 @@
 """Run folders: created once, written atomically, never silently replaced.
 
-A run folder holds ``config.json`` (configuration, seeds, versions), ``metrics.csv``, ``summary.json`` and whatever
-arrays the run adds.
+A run folder holds `config.json` (configuration, seeds, versions), `metrics.csv`, `summary.json` and whatever arrays the
+run adds.
 """
 
 import csv
@@ -28,7 +28,7 @@ PACKAGES = ("armctl", "jax", "flax", "optax", "numpy", "pybullet", "gymnasium")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of every package a result depends on ("absent" where not installed)."""
+    """Versions of Python and of every package that a result depends on ("absent" where not installed)."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """Return the processor's name and the number of cores this process may use."""
+    """The processor's name and the number of cores that this process may use."""
     names = re.findall(r"model name\s*:\s*(.+)", _cpuinfo())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {"cpu": names[0].strip() if names else platform.processor() or platform.machine(), "cores": cores}
@@ -60,13 +60,11 @@ def create_run(
     resume: bool = False,
     may_change: tuple[str, ...] = ("jobs",),
 ) -> Path:
-    """Create (or reopen) the folder of one run and record its configuration, versions and seeds.
+    """Create (or reopen) the folder of one run and record its configuration (a dataclass), versions and seeds.
 
-    With ``overwrite`` the old folder is only moved aside; ``finish_run`` removes it once the new run is complete. With
-    ``resume`` the folder is reopened if its configuration equals ``config`` in every field outside ``may_change``.
-
-    Raises:
-        UsageError: the folder exists and neither option is given, it is not a run folder, or the configurations differ.
+    overwrite: the old folder is moved aside until `finish_run` removes it. resume: the folder is reopened if its
+    configuration is the same in every field outside `may_change`.
+    Raises UsageError where the folder exists and neither is given, is no run folder, or has another configuration.
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
@@ -84,13 +82,13 @@ def create_run(
 
 
 def finish_run(path: str | Path) -> None:
-    """Mark a run complete: remove the folders that ``overwrite`` had moved aside for it."""
+    """Mark a run complete: remove the folders that `overwrite` had moved aside for it."""
     for old in _set_aside(Path(path)):
         shutil.rmtree(old)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """Return the configuration fields recorded in a run folder; ``UsageError`` if it is not a run folder."""
+    """The configuration fields recorded in a run folder. Raises UsageError for what is no run folder."""
     record = read_json(Path(path) / "config.json")
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         raise UsageError(f"'{path}' holds no armctl configuration (config.json lacks 'config'); name a run folder.")
@@ -113,7 +111,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; ``UsageError`` in one sentence if it is missing or corrupt."""
+    """Read a JSON file. Raises UsageError where it is missing or corrupt."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -125,7 +123,10 @@ def read_json(path: str | Path) -> Any:
 
 
 def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
-    """Append rows to a CSV file in one write; the first row names the columns and a torn last line is dropped first."""
+    """Append rows to a CSV file in one write; the first row names the columns and a torn last line is dropped first.
+
+    Raises UsageError where the file has other columns.
+    """
     if not rows:
         return
     path = Path(path)
@@ -146,7 +147,7 @@ def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Read a CSV written by ``append_rows`` as text cells; a torn last line is ignored and a missing file is empty."""
+    """Read a CSV written by `append_rows` as text cells; a torn last line is ignored and a missing file is empty."""
     path = Path(path)
     if not path.exists():
         return []
@@ -155,14 +156,14 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
-    """Write a flat dict of arrays as one ``.npz``, atomically."""
+    """Write a flat dict of arrays as one `.npz`, atomically."""
     data = io.BytesIO()
     np.savez_compressed(data, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
     _replace(Path(path), data.getvalue())
 
 
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a ``.npz`` into a flat dict; ``UsageError`` in one sentence if it is missing or corrupt."""
+    """Read a `.npz` into a flat dict. Raises UsageError where it is missing or corrupt."""
     try:
         with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as data:
             return {name: data[name] for name in data.files}

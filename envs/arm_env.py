@@ -1,5 +1,6 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
+from collections.abc import Iterable, Sequence
 from math import dist, hypot, inf
 from operator import mul, sub
 from pathlib import Path
@@ -7,15 +8,17 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.envs.bullet.camera import Camera, require_display
 from armctl.envs.bullet.plant import Plant
-from armctl.envs.bullet.pose import first_columns, rotation_error
+from armctl.envs.bullet.pose import Pose, first_columns, rotation_error
 from armctl.envs.bullet.self_collision import SelfCollision
 from armctl.errors import UsageError
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale, check_action
+from armctl.plant.observe import Measurement
 from armctl.plant.servo import ServoConfig
 from armctl.plant.task import (
     ScenarioLike,
@@ -58,7 +61,7 @@ class ArmEnv(gym.Env):
         motor: str = "servo",
         render_mode: str | None = None,
         tip: str | None = None,
-    ):
+    ) -> None:
         self.chain = load_chain(robot, tip)
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
         self.reward = rewards.check_reward(reward)
@@ -74,12 +77,14 @@ class ArmEnv(gym.Env):
         self._self_collision = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
-        self.targets: list = []
+        self.targets: list[Pose] = []
         self._length: float = inf
         self._inside = self._lower, 0.0  # joint positions, and by how much they may change without leaving the limits
         self._over = "Call reset() before step()."
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
         if self.plant.body.client < 0:
             raise UsageError("The environment is closed; make a new one.")
@@ -104,7 +109,7 @@ class ArmEnv(gym.Env):
         """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
         raise NotImplementedError
 
-    def step(self, action):
+    def step(self, action: ArrayLike) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Hold an action in [-1, 1] for control_dt. Raises UsageError for a wrong shape, NaN or infinity."""
         if self._over:
             raise UsageError(self._over)
@@ -121,7 +126,7 @@ class ArmEnv(gym.Env):
             self._over = "The episode is over: call reset() before the next step()."
         return observation, sum(info["reward_terms"].values()), False, truncated, info
 
-    def _observe(self):
+    def _observe(self) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
         """Observation, with the true errors (m, rad) to the current target."""
         plant, now = self.plant, self.plant.steps if self.moves else 0
         target = self.targets[now]
@@ -143,7 +148,7 @@ class ArmEnv(gym.Env):
         observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
         return observation, errors
 
-    def _info(self, errors, action_rate: float) -> dict[str, Any]:
+    def _info(self, errors: tuple[float, float], action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
         q = plant.position
         beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
@@ -159,13 +164,15 @@ class ArmEnv(gym.Env):
             "reward_terms": rewards.step_terms(self.reward, position, angle, load, action_rate, beyond, touching),
         }
 
-    def _beyond_limits(self, q) -> float:
+    def _beyond_limits(self, q: Sequence[float]) -> float:
         """How far the joints q (n) are beyond their limits, rad; notes how far they may move from here without that."""
         margin = min(*map(sub, q, self._lower), *map(sub, self._upper, q))
         self._inside = q, margin
         return 0.0 if margin >= 0 else -margin
 
-    def compute_reward(self, achieved_goal, desired_goal, info):
+    def compute_reward(
+        self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
+    ) -> np.ndarray | float:
         """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
         return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
 
@@ -179,11 +186,11 @@ class ArmEnv(gym.Env):
         """Torque last delivered by the motors, (n,) N m."""
         return self.plant.torque
 
-    def state(self):
+    def state(self) -> tuple[np.ndarray, np.ndarray]:
         """True joint state: q (n,) rad, qd (n,) rad/s."""
         return self.plant.q, self.plant.qd
 
-    def measure(self):
+    def measure(self) -> Measurement:
         """Joint state as measured: q (n,) rad, qd (n,) rad/s, with the scenario's noise."""
         return self.plant.measure()
 
@@ -192,7 +199,7 @@ class ArmEnv(gym.Env):
         position, quat = self.plant.body.tip()
         return np.array(position + quat)
 
-    def render(self):
+    def render(self) -> np.ndarray | None:
         """The current picture, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
         if self.render_mode != "rgb_array":
             return None
@@ -216,7 +223,7 @@ class ArmEnv(gym.Env):
             self._camera = None
 
 
-def _pose_error(target, tip) -> tuple[tuple, tuple]:
+def _pose_error(target: Pose, tip: Pose) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Position error (3) m and rotation vector (3) rad from the tip's pose to a target's, world frame."""
     (x, y, z), quat = target
     (a, b, c), tip_quat = tip

@@ -1,9 +1,13 @@
 """Reaching: bring the tip to a pose and hold it there."""
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from armctl import geometry, rigid
 from armctl.envs.arm_env import ArmEnv
+from armctl.envs.bullet.pose import Pose
 from armctl.motion.sampling import random_configuration
 
 BATCH = 128
@@ -60,12 +64,12 @@ class ReachEnv(ArmEnv):
     options = ("scenario",)
     moves = False
 
-    def __init__(self, robot="panda", **kwargs):
+    def __init__(self, robot: str | Path = "panda", **kwargs: Any) -> None:
         super().__init__(robot, **kwargs)
         self._drawn_from: Any = None
-        self._drawn: list[tuple] = []
+        self._drawn: list[Pose] = []
 
-    def _draw(self) -> tuple:
+    def _draw(self) -> Pose:
         """The next goal, position and quaternion: the generator's first alone, later ones in batches, far cheaper."""
         rng = self.np_random
         if rng is not self._drawn_from or not self._drawn:
@@ -74,6 +78,6 @@ class ReachEnv(ArmEnv):
             self._drawn_from, self._drawn = rng, [(pose[:3], pose[3:]) for pose in poses]
         return self._drawn.pop()
 
-    def _start(self, options):
+    def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         self.targets = [self._draw()] * (self.preview + 1)
         return self.chain.home, 0.0 * self.chain.home

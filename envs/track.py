@@ -1,10 +1,14 @@
 """Tracking: follow a moving pose."""
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from armctl.envs.arm_env import ArmEnv
 from armctl.errors import UsageError
 from armctl.motion.files import as_reference
+from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_reference
 
 
@@ -49,7 +53,15 @@ class TrackEnv(ArmEnv):
 
     options = ("reference", "scenario")
 
-    def __init__(self, robot="panda", *, reference=None, preview: int = 4, duration: float = 4.0, **kwargs):
+    def __init__(
+        self,
+        robot: str | Path = "panda",
+        *,
+        reference: Reference | str | Path | None = None,
+        preview: int = 4,
+        duration: float = 4.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(robot, preview=preview, **kwargs)
         if not duration >= self.dt:
             raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
@@ -57,7 +69,7 @@ class TrackEnv(ArmEnv):
         self._fixed = None if reference is None else as_reference(reference, self.chain, self.dt)
         self.reference: Any = None
 
-    def _start(self, options):
+    def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         given = options.pop("reference", None)
         reference = self._fixed if given is None else as_reference(given, self.chain, self.dt)
         if reference is None:

@@ -14,7 +14,7 @@ import tyro
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.run import run_bench
-from armctl.learn.train import TrainConfig
+from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import build_corpus, references
 from armctl.urdf import load_chain

@@ -1,5 +1,6 @@
 """The package as an editor, a type checker and an old script see it."""
 
+import inspect
 import subprocess
 import sys
 from importlib import import_module, metadata
@@ -9,6 +10,7 @@ import pytest
 
 import armctl
 from armctl.moved import MOVED
+from tests import house
 
 
 def typed_exports() -> set[str]:
@@ -51,3 +53,31 @@ def test_gymnasium_knows_the_arms_whichever_is_imported_first():
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert "armctl.envs.reach:ReachEnv" in said
         assert "SourceFileLoader" in said
+
+
+def public_functions():
+    """Every public function and method of the library's modules, by its full name."""
+    for name in house.modules():
+        if name == "armctl.__main__":
+            continue
+        module = import_module(name)
+        for thing in vars(module).values():
+            if getattr(thing, "__module__", "") != name or getattr(thing, "__name__", "_").startswith("_"):
+                continue
+            members = [thing] if inspect.isfunction(thing) else []
+            if inspect.isclass(thing):
+                own = [inspect.unwrap(getattr(m, "__func__", getattr(m, "fget", m))) for m in vars(thing).values()]
+                members = [m for m in own if inspect.isfunction(m) and m.__module__ == name]
+            for member in members:
+                if not member.__name__.startswith("_") or member.__name__ == "__init__":
+                    yield f"{name}.{member.__qualname__}", member
+
+
+def test_every_public_argument_is_annotated():
+    bare = {}
+    for name, function in public_functions():
+        parameters = list(inspect.signature(function).parameters.values())
+        missing = [p.name for p in parameters if p.annotation is p.empty and p.name not in ("self", "cls")]
+        if missing and "<locals>" not in name and "<lambda>" not in name:
+            bare[name] = missing
+    assert bare == {}

@@ -51,7 +51,7 @@ def policy(chain: Chain, config: ServoConfig, swing: Swing) -> Policy:
     """
     dt = config.control_dt
 
-    def torque(k, q, qd):
+    def torque(k: int, q: np.ndarray, qd: np.ndarray) -> np.ndarray:
         q_ref, qd_ref, qdd_ref = swing(k * dt)
         wanted = qdd_ref + 100 * (q_ref - q) + 20 * (qd_ref - qd)
         return np.clip(rigid.inverse_dynamics(chain, q, qd, wanted), -chain.effort, chain.effort)

@@ -13,15 +13,17 @@ from armctl.audit.rollouts import Episode, record
 from armctl.chain import Chain
 from armctl.envs.bullet.plant import Plant
 from armctl.plant.action import action_scale
-from armctl.plant.scenario import Scenario, plant_params
+from armctl.plant.scenario import PlantParams, Scenario, plant_params
 from armctl.plant.servo import ServoConfig
+from armctl.twin.step import TwinState
+from armctl.typing import Array
 
 OFFSET = 0.1
 """The goal of the audited loss: the tip's pose this far from the start in every joint, rad."""
 HORIZONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-def tracking_loss(T, goal):
+def tracking_loss(T: Array, goal: Array) -> Array:
     """Sum over a trajectory of squared distance (m^2) and a hundredth of the squared chord (rad^2) to a goal pose.
 
     T: (K, 4, 4); goal: (4, 4) -> scalar.
@@ -37,8 +39,8 @@ def gradient_parity(
 
     The gradient is with respect to every command, each as a fraction of its full scale. PyBullet's is by central
     differences at two step sizes and Richardson extrapolation. steps: control steps of the window; tick: called after
-    every pair of PyBullet rollouts. Returns cosine, relative_error, and difference_error: the same of the two step
-    sizes, which says how far the differences themselves can be trusted.
+    every pair of PyBullet rollouts -> cosine, relative_error, and difference_error: the same of the two step sizes,
+    which says how far the differences themselves can be trusted.
     """
     swing, scale = make_swing(chain), action_scale(chain, config)
     episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
@@ -54,13 +56,13 @@ def gradient_parity(
     }
 
 
-def _twin_gradient(chain: Chain, episode: Episode, goal) -> np.ndarray:
+def _twin_gradient(chain: Chain, episode: Episode, goal: np.ndarray) -> np.ndarray:
     """Derivative of the loss by the commands (K, m)."""
     config = episode.config
 
     # the arm is an argument, so that arms of as many joints share what the compiler keeps on disk
-    def loss(commands, arm, params, q0):
-        def step(state, command):
+    def loss(commands: Array, arm: Arm, params: PlantParams, q0: Array) -> Array:
+        def step(state: TwinState, command: Array) -> tuple[TwinState, Array]:
             state, _ = twin.step(arm, config, params, state, command, pulses=False)
             return state, kinematics.forward_kinematics(arm, state.q)
 
@@ -72,11 +74,13 @@ def _twin_gradient(chain: Chain, episode: Episode, goal) -> np.ndarray:
         return np.asarray(jax.jit(jax.grad(loss))(episode.commands, arm, params, episode.q0))
 
 
-def _plant_gradient(chain, episode, goal, scale, h, tick) -> np.ndarray:
+def _plant_gradient(
+    chain: Chain, episode: Episode, goal: np.ndarray, scale: np.ndarray, h: float, tick: Callable[[], object]
+) -> np.ndarray:
     """Central differences of the loss in PyBullet by the commands, in units of their full scale, (K, m)."""
     plant = Plant(chain, episode.config)
 
-    def loss(commands):
+    def loss(commands: np.ndarray) -> float:
         plant.reset(episode.scenario, episode.q0, np.zeros(chain.n))
         states = []
         for command in commands:
@@ -106,13 +110,13 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
     q = np.concatenate([episode.q0[None], episode.q[:-1]])
     qd = np.concatenate([0 * episode.q0[None], episode.qd[:-1]])
 
-    def step(x, target, command, arm, params):
+    def step(x: Array, target: Array, command: Array, arm: Arm, params: PlantParams) -> Array:
         start = twin.reset(arm, config, x[..., : chain.n], x[..., chain.n :])._replace(target=target)
         state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
         return jnp.concatenate([state.q, state.qd], axis=-1)
 
     # one copy of the batch per row of the Jacobian: far less to compile than a vmap of the derivative
-    def rows(x, target, command, arm, params):
+    def rows(x: Array, target: Array, command: Array, arm: Arm, params: PlantParams) -> Array:
         x, target, command = (jnp.tile(a, (2 * chain.n, 1, 1)) for a in (x, target, command))
         pull = jax.vjp(lambda x: step(x, target, command, arm, params), x)[1]
         return pull(jnp.eye(2 * chain.n)[:, None] * jnp.ones_like(x))[0].swapaxes(0, 1)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from armctl import dynamics, geometry, kinematics, rigid, twin
 from armctl.arm import Arm
 from armctl.chain import Chain, joint_box
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.plant import Plant
-from armctl.plant.scenario import Scenario, plant_params
+from armctl.plant.scenario import PlantParams, Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin import motors
+from armctl.twin.step import TwinState
+from armctl.typing import Array
 
 Policy = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 """Command (m,) of control step k at joint state q, qd (n,)."""
@@ -33,7 +36,14 @@ class Episode:
 
 
 def record(
-    chain: Chain, config: ServoConfig, scenario: Scenario, policy: Policy, steps: int, *, q0=None, motor: str = "servo"
+    chain: Chain,
+    config: ServoConfig,
+    scenario: Scenario,
+    policy: Policy,
+    steps: int,
+    *,
+    q0: np.ndarray | None = None,
+    motor: str = "servo",
 ) -> Episode:
     """Drive PyBullet from rest at q0 (n,), home when None, by a policy for a number of control steps.
 
@@ -53,18 +63,18 @@ def record(
     return Episode(config, scenario, motor, q0, q, qd, np.array(commands))
 
 
-def _single(x) -> np.ndarray:
+def _single(x: ArrayLike) -> np.ndarray:
     """The nearest numbers of single precision, in double."""
     return np.asarray(x, np.float32).astype(float)
 
 
-def replay(chain: Chain, episode: Episode, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+def replay(chain: Chain, episode: Episode, dtype: DTypeLike = np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Joint states of the twin under the commands of an episode: q (K, n) rad, qd (K, n) rad/s."""
     config, drive = episode.config, motors.step if episode.motor == "bullet" else twin.step
     latency, pulses = episode.scenario.latency, any(episode.scenario.wrench)
 
-    def run(arm, params, q0, commands):
-        def step(state, command):
+    def run(arm: Arm, params: PlantParams, q0: Array, commands: Array) -> tuple[Array, Array]:
+        def step(state: TwinState, command: Array) -> tuple[TwinState, tuple[Array, Array]]:
             state, _ = drive(arm, config, params, state, command, pulses=pulses)
             return state, (state.q, state.qd)
 
@@ -82,11 +92,11 @@ def torque_parity(chain: Chain, scenario: Scenario | None = None, steps: int = 1
     """Largest difference between twin (float64) and PyBullet under random torques that keep the arm inside its limits.
 
     chain: the arm; scenario: the true plant, nominal when None; steps: control steps of 5 physics steps of 2 ms.
-    Returns max_joint_error_rad, max_joint_velocity_error_rad_s, the number of physics steps and largest motion, rad.
+    -> max_joint_error_rad, max_joint_velocity_error_rad_s, the number of physics steps and largest motion, rad.
     """
     rng, config = np.random.default_rng(seed), ServoConfig(control="torque")
 
-    def policy(k, q, qd):
+    def policy(k: int, q: np.ndarray, qd: np.ndarray) -> np.ndarray:
         wanted = rng.uniform(-20, 20, chain.n) - 2 * (q - chain.home) - 0.5 * qd
         return np.clip(rigid.inverse_dynamics(chain, q, qd, wanted), -chain.effort, chain.effort)
 
@@ -130,7 +140,7 @@ def state_parity(chain: Chain, count: int = 20, seed: int = 0) -> dict[str, floa
 STATE_CHECKS = ("jacobian", "mass_matrix", "bias", "step")
 
 
-def _pybullet_state(body, q, qd, tau):
+def _pybullet_state(body: ArmBody, q: np.ndarray, qd: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, ...]:
     """Tip pose (7,), Jacobian, mass matrix, bias torque and the acceleration of one step, of a body."""
     body.reset(q, qd)
     position, quat = body.tip()
@@ -141,12 +151,12 @@ def _pybullet_state(body, q, qd, tau):
     return np.array(position + quat), J, M, bias, (body.state()[1] - qd) / body.physics_dt
 
 
-def _twin_state(arm, q, qd, tau):
+def _twin_state(arm: Arm, q: Array, qd: Array, tau: Array) -> tuple[Array, ...]:
     """The same of the JAX functions: tip pose (B, 4, 4) and the rest."""
     T, J = kinematics.pose_and_jacobian(arm, q)
     bias = dynamics.inverse_dynamics(arm, q, qd, 0 * q)
     return T, J, dynamics.mass_matrix(arm, q), bias, dynamics.forward_dynamics(arm, q, qd, tau)
 
 
-def _relative(x, y) -> float:
+def _relative(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.abs(x - y).max() / np.abs(y).max())

@@ -30,9 +30,9 @@ Say = Callable[[str], object]
 def audit_twin(chain: Chain, say: Say = lambda text: None) -> dict[str, Any]:
     """Compare the twin of an arm with PyBullet in every respect that training through it relies on.
 
-    say: told what is going on. Returns a dictionary that is plain JSON: robot, source, ok (whether everything is as it
-    should be), verdict (sentences), notes (how the file was read), pybullet_reads_differently (sentences), states,
-    rollouts, gradients (lists of rows) and growth (control mode -> {seconds: factor}).
+    say: told what is going on -> plain JSON: robot, source, ok (whether everything is as it should be), verdict
+    (sentences), notes (how the file was read), pybullet_reads_differently (sentences), states, rollouts, gradients
+    (lists of rows) and growth (control mode -> {seconds: factor}).
     """
     say(f"kinematics, dynamics and one step of {chain.name} at random states")
     states = state_parity(chain)
@@ -105,7 +105,7 @@ def _on_states(states: dict[str, float]) -> str:
     return f"{name} differs from PyBullet by {worst:.1e}: this twin is another arm; do not train through it."
 
 
-def _on_rollouts(found) -> list[str]:
+def _on_rollouts(found: dict[str, Any]) -> list[str]:
     rows = found["rollouts"]
     second = [row for row in rows if row["seconds"] == 1.0 and row["finite"]]
     if not second:
@@ -133,7 +133,7 @@ def _on_rollouts(found) -> list[str]:
     return said
 
 
-def _on_gradients(rows) -> str:
+def _on_gradients(rows: list[dict[str, Any]]) -> str:
     worst = min(rows, key=lambda row: row["cosine"])
     error = max(row["relative_error"] for row in rows)
     if worst["ok"]:
@@ -147,7 +147,7 @@ def _on_gradients(rows) -> str:
     )
 
 
-def _on_growth(found) -> list[str]:
+def _on_growth(found: dict[str, Any]) -> list[str]:
     said = []
     for control, factors in found["growth"].items():
         second = factors["1"]

@@ -23,15 +23,14 @@ Policy = Callable[..., tuple[Any, Any]]
 
 
 def horizon(config: BenchConfig, tasks: list[Task]) -> int:
-    """Return the longest episode in samples, hold included; every batch is padded to it, so one compilation does."""
+    """The longest episode in samples, hold included; every batch is padded to it, so one compilation does."""
     return max(_samples(config, task) for task in tasks)
 
 
 def make_policy(controller: Any) -> Policy:
-    """Return the controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
+    """The controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
 
-    ``windows`` is a Window of whole references (B, T + preview, ...); the step's preview is cut out of it on the
-    device.
+    windows: a Window of whole references (B, T + preview, ...), out of which the step's preview is cut on the device.
     """
     graph, state = nnx.split(controller)
     preview = controller.preview
@@ -49,13 +48,9 @@ def run_batch(
 ) -> list[Episode]:
     """Run the tasks side by side in PyBullet and return what happened, in their order.
 
-    Control step k sees the measurement and the references at k dt; its command is held until (k + 1) dt. Episodes
-    start on
-    the reference. An episode whose command or motion is not finite, or faster than 1000 rad/s, ends there as failed;
-    the others go on.
-
-    Args:
-        samples: padded length of every reference, from ``horizon``.
+    samples: padded length of every reference, from `horizon`. Control step k sees the measurement and the references at
+    k dt; its command is held until (k + 1) dt. Episodes start on the reference. An episode whose command or motion is
+    not finite, or faster than 1000 rad/s, ends there as failed; the others go on.
     """
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
     plants = [Plant(chain, servo) for _ in tasks]

@@ -1,4 +1,4 @@
-"""The last step of a bench: from recorded episodes to ``summary.json``."""
+"""The last step of a bench: from recorded episodes to `summary.json`."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ Table = dict[str, list[Row]]
 
 
 def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Write and return ``summary.json``: statistics, ISO figures, what was given, configuration, versions,
-    machine, times."""
+    """Write and return `summary.json`: statistics, ISO figures, what was given, configuration, versions, times."""
     table = read_table(folder, list(given))
     families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
@@ -34,7 +33,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
 
 
 def _iso(folder: Path, table: Table) -> dict[str, dict[str, float]]:
-    """Return AP, RP, AT, RT (mm) of every controller in the ISO suite; the worst pose and the worst path count."""
+    """AP, RP, AT, RT (mm) of every controller in the ISO suite; the worst pose and the worst path count."""
     found = {}
     for name, rows in table.items():
         groups: dict[tuple[str, str], list[Row]] = {}
@@ -49,7 +48,7 @@ def _iso(folder: Path, table: Table) -> dict[str, dict[str, float]]:
 
 
 def _figures(tracks: list[Track]) -> list[dict[str, float]]:
-    """Return the figures of one reference: of every test pose over its visits, or of a path over the draws."""
+    """The figures of one reference: of every test pose over its visits, or of a path over the draws."""
     if len(tracks[0].dwells):
         return [pose for track in tracks for pose in _poses(track)]
     moving = tracks[0].moving

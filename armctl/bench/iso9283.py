@@ -4,27 +4,26 @@ import numpy as np
 
 
 def pose_accuracy(attained: np.ndarray, commanded: np.ndarray) -> float:
-    """Return AP = ‖mean attained − commanded‖ in mm, of (N, 3) attained and (3,) commanded positions, m (§7.2.1)."""
+    """AP = ‖mean attained − commanded‖ in mm, of (N, 3) attained and (3,) commanded positions, m (§7.2.1)."""
     return float(1e3 * np.linalg.norm(attained.mean(axis=0) - commanded))
 
 
 def pose_repeatability(attained: np.ndarray) -> float:
-    """Return RP = mean(l) + 3·std(l) in mm, l the distances of (N, 3) attained positions, m, to their mean (§7.2.2)."""
+    """RP = mean(l) + 3·std(l) in mm, l the distances of (N, 3) attained positions, m, to their mean (§7.2.2)."""
     return _spread(attained)
 
 
 def path_accuracy(attained: np.ndarray, commanded: np.ndarray) -> float:
-    """Return AT = the greatest distance of the mean attained path from the commanded path in mm (§8.2).
+    """AT = the greatest distance of the mean attained path from the commanded path in mm (§8.2).
 
-    Args:
-        attained: (N, T, 3) tip positions of N repetitions, m.
-        commanded: (T, 3) reference positions, m; each sample is compared in the plane normal to the path there.
+    attained: (N, T, 3) tip positions of N repetitions, m. commanded: (T, 3) reference positions, m; each sample is
+    compared in the plane normal to the path there.
     """
     return float(1e3 * np.linalg.norm(_normal(attained.mean(axis=0) - commanded, commanded), axis=-1).max())
 
 
 def path_repeatability(attained: np.ndarray, commanded: np.ndarray) -> float:
-    """Return RT = the greatest mean(l) + 3·std(l) along the path in mm (§8.3); arguments as ``path_accuracy``."""
+    """RT = the greatest mean(l) + 3·std(l) along the path in mm (§8.3); arguments as `path_accuracy`."""
     offset = _normal(attained - attained.mean(axis=0), commanded)
     return max(_spread_of_lengths(np.linalg.norm(offset[:, t], axis=-1)) for t in range(offset.shape[1]))
 

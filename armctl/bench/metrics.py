@@ -21,7 +21,7 @@ FAILED_MM, FAILED_DEG = 1000.0, 180.0
 class Episode:
     """What the bench records of one episode of T samples (T - 1 control steps) of an arm with n joints.
 
-    The last ``T - moving`` samples hold the reference's final pose, so that settling can be seen.
+    The last `T - moving` samples hold the reference's final pose, so that settling can be seen.
     """
 
     dt: float
@@ -51,25 +51,24 @@ class Episode:
 
 
 def position_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return ‖p − p_ref‖ in mm, (...,), of poses (..., 7)."""
+    """‖p − p_ref‖ in mm, (...,), of poses (..., 7)."""
     return 1e3 * np.linalg.norm(pose[..., :3] - reference[..., :3], axis=-1)
 
 
 def orientation_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the geodesic angle between the two orientations in degrees, (...,), of poses (..., 7)."""
+    """The geodesic angle between the two orientations in degrees, (...,), of poses (..., 7)."""
     return np.degrees(orientation_angle(quat_to_matrix(pose[..., 3:]), quat_to_matrix(reference[..., 3:])))
 
 
 def episode_metrics(episode: Episode) -> dict[str, float]:
-    """Return every metric of one episode by name; the unit ends the name.
+    """Every metric of one episode by name; the unit ends the name.
 
-    ``position_rmse_mm`` √mean e², ``_p95_mm``, ``_max_mm`` of e = ‖p − p_ref‖; ``orientation_rmse_deg``, ``_p95_deg``,
-    ``_max_deg`` of the geodesic angle; ``steady_*`` the same from 1 s on (from half time on in shorter episodes);
-    ``lag_ms``, ``cross_track_mm``, ``settling_time_s``, ``overshoot_percent``, ``ldlj`` and ``rms_jerk_rad_s3``: see
-    ``motion_metrics``; ``within_*`` share of time inside a rung of the success ladder, ``end_*`` whether the last
-    sample is;
-    ``effort_n2m2s`` ∫‖τ‖² dt; ``energy_j`` ∫Σ|τ·q̇| dt; ``joint_limit_violations`` control steps outside the position
-    limits; ``saturation_s`` time with an actuator at its limit; ``action_us`` controller time per action.
+    `position_rmse_mm` √mean e², `_p95_mm`, `_max_mm` of e = ‖p − p_ref‖; `orientation_rmse_deg`, `_p95_deg`, `_max_deg`
+    of the geodesic angle; `steady_*` the same from 1 s on (from half time on in shorter episodes); `lag_ms`,
+    `cross_track_mm`, `settling_time_s`, `overshoot_percent`, `ldlj` and `rms_jerk_rad_s3`: see `motion_metrics`;
+    `within_*` share of time inside a rung of the success ladder, `end_*` whether the last sample is; `effort_n2m2s`
+    ∫‖τ‖² dt; `energy_j` ∫Σ|τ·q̇| dt; `joint_limit_violations` control steps outside the position limits; `saturation_s`
+    time with an actuator at its limit; `action_us` controller time per action.
 
     A failed episode (non-finite command, diverged physics) is scored as the worst one possible and never dropped: its
     position errors are at least 1000 mm, its orientation errors 180°, its success shares 0; metrics that need the whole

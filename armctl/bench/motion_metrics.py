@@ -6,13 +6,10 @@ BAND = 0.02  # settling band, share of the distance travelled
 
 
 def lag(position: np.ndarray, reference: np.ndarray, dt: float, longest: float = 0.5) -> float:
-    """Return the delay of the arm behind its reference in ms (negative: ahead).
+    """The delay of the arm behind its reference in ms (negative: ahead).
 
     The shift that maximises the normalised cross-correlation of the two tip velocities, refined by a parabola.
-
-    Args:
-        position, reference: (T, 3) tip positions, m, sampled every ``dt`` s.
-        longest: greatest delay looked for, s.
+    position, reference: (T, 3) tip positions, m, sampled every dt s. longest: greatest delay looked for, s.
     """
     v, r = np.diff(position, axis=0), np.diff(reference, axis=0)
     shifts = np.arange(-min(round(longest / dt), len(v) // 2), min(round(longest / dt), len(v) // 2) + 1)
@@ -33,12 +30,10 @@ def _correlation(v: np.ndarray, r: np.ndarray, shift: int) -> float:
 
 
 def cross_track(position: np.ndarray, reference: np.ndarray, dt: float, window: float = 1.0) -> float:
-    """Return the RMS distance to the reference *path*, whatever the timing, in mm.
+    """The RMS distance to the reference *path*, whatever the timing, in mm.
 
-    Each sample is compared with the path segments within ``window`` s, so that a path crossing itself is not mistaken.
-
-    Args:
-        position, reference: (T, 3) tip positions, m, sampled every ``dt`` s.
+    position, reference: (T, 3) tip positions, m, sampled every dt s. Each sample is compared with the path segments
+    within `window` s, so that a path crossing itself is not mistaken.
     """
     start, step = reference[:-1], np.diff(reference, axis=0)
     reach = max(1, round(window / dt))
@@ -50,7 +45,7 @@ def cross_track(position: np.ndarray, reference: np.ndarray, dt: float, window: 
 
 
 def settling_time(position: np.ndarray, reference: np.ndarray, dt: float) -> float:
-    """Return how much later than the reference the arm enters the 2 % band around the final position for good, in s.
+    """How much later than the reference the arm enters the 2 % band around the final position for good, in s.
 
     The band is 2 % of the reference's greatest distance from its end. An arm that is still outside at the last sample
     counts up to that sample (a censored value); arriving first counts as zero. NaN where the reference does not move.
@@ -65,10 +60,9 @@ def settling_time(position: np.ndarray, reference: np.ndarray, dt: float) -> flo
 
 
 def overshoot(position: np.ndarray, reference: np.ndarray) -> float:
-    """Return how far the arm runs past the end along the direction of arrival, in % of the distance travelled.
+    """How far the arm runs past the end along the direction of arrival, in % of the distance travelled.
 
-    The direction is that from where the reference enters its 2 % band to its end. NaN where the reference does not
-    move.
+    The direction is that from where the reference enters its 2 % band to its end. NaN where it does not move.
     """
     offset = reference[-1] - reference
     distance = np.linalg.norm(offset, axis=1)
@@ -80,12 +74,12 @@ def overshoot(position: np.ndarray, reference: np.ndarray) -> float:
 
 
 def rms_jerk(q: np.ndarray, dt: float) -> float:
-    """Return √mean(q⃛²) over time and joints by third differences, rad/s³, of joint positions (T, n), rad."""
+    """√mean(q⃛²) over time and joints by third differences, rad/s³, of joint positions (T, n), rad."""
     return float(np.sqrt(np.mean((np.diff(q, n=3, axis=0) / dt**3) ** 2))) if len(q) > 3 else float("nan")
 
 
 def ldlj(position: np.ndarray, dt: float) -> float:
-    """Return the log dimensionless jerk −ln(D³/v_peak² ∫‖p⃛‖² dt) of tip positions (T, 3), m; larger is smoother.
+    """The log dimensionless jerk −ln(D³/v_peak² ∫‖p⃛‖² dt) of tip positions (T, 3), m; larger is smoother.
 
     Balasubramanian et al. 2012 (IEEE TBME 59(8)). NaN where the tip does not move.
     """

@@ -19,7 +19,7 @@ HOLD = 60.0  # s; the longest hold that is still about settling
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """How a bench is run; recorded in ``config.json``."""
+    """How a bench is run; recorded in `config.json`."""
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
@@ -65,14 +65,10 @@ def make_tasks(
     suites: Mapping[str, Sequence[Reference]],
     scenarios: Sequence[str] | Mapping[str, Scenario],
 ) -> list[Task]:
-    """Return every episode of the bench, shortest first so that neighbours finish together.
+    """Every episode of the bench, shortest first so that neighbours finish together.
 
-    Args:
-        suites: name -> references of the suite.
-        scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario.
-
-    Raises:
-        UsageError: no reference, no scenario, an unknown scenario, or settings that make no episode.
+    scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario.
+    Raises UsageError for no reference, no scenario, an unknown scenario, and settings that make no episode.
     """
     if config.draws < 1 or config.batch < 1 or config.jobs < 1:
         raise UsageError(f"draws={config.draws}, batch={config.batch} and jobs={config.jobs} must all be at least 1.")
@@ -95,12 +91,12 @@ def make_tasks(
 
 
 def batches(tasks: list[Task], size: int) -> list[list[Task]]:
-    """Return the tasks in batches of at most ``size``."""
+    """The tasks in batches of at most `size`."""
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
 def fingerprint(tasks: list[Task], controllers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a resumed bench must share with the interrupted one: episodes, references, controller parameters."""
+    """What a resumed bench must share with the interrupted one: episodes, references, controller parameters."""
     import jax
 
     return {

@@ -1,7 +1,8 @@
-"""What a bench run leaves on disk: ``episodes.csv`` and one ``tracks/*.npz`` per batch of episodes."""
+"""What a bench run leaves on disk: `episodes.csv` and one `tracks/*.npz` per batch of episodes."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ TEXT = (
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """The recorded motion of one episode; ``moving`` samples belong to the reference, the rest hold its end."""
+    """The recorded motion of one episode; `moving` samples belong to the reference, the rest hold its end."""
 
     dt: float
     moving: int
@@ -51,7 +52,7 @@ class Track:
     """(K, 3) pose number, start and end of every stay at a test pose, s; K = 0 for most references"""
 
 
-def save_tracks(path: Path, episodes: list[Episode], dwells: list[list]) -> None:
+def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) -> None:
     """Write the motions of a batch of episodes, padded by their last sample, atomically."""
     stays = np.full((len(episodes), max(map(len, dwells), default=0), 3), np.nan)
     for row, stay in zip(stays, dwells, strict=True):
@@ -74,7 +75,7 @@ def save_tracks(path: Path, episodes: list[Episode], dwells: list[list]) -> None
 
 
 def read_tracks(folder: Path, rows: list[Row]) -> list[Track]:
-    """Return the motions of rows of ``episodes.csv``, in their order."""
+    """The motions of rows of `episodes.csv`, in their order."""
     files = {name: store.load_arrays(Path(folder) / "tracks" / name) for name in {row["file"] for row in rows}}
     return [_track(files[row["file"]], int(row["slot"])) for row in rows]
 
@@ -89,10 +90,9 @@ def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
 
 
 def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:
-    """Return the rows of ``episodes.csv`` by controller in the same order for each, numbers as floats.
+    """The rows of `episodes.csv` by controller in the same order for each, numbers as floats.
 
-    Raises:
-        UsageError: the folder holds no episodes.
+    Raises UsageError where the folder holds no episodes.
     """
     rows = [_typed(row) for row in store.read_rows(Path(folder) / "episodes.csv")]
     if not rows:

@@ -39,25 +39,15 @@ def run_bench(
     resume: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Run controllers × references × scenario draws; write ``episodes.csv``, ``tracks/`` and ``summary.json``.
+    """Run controllers × references × scenario draws; write `episodes.csv`, `tracks/` and `summary.json`, and return it.
 
-    Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the
-    worst and
-    listed with the reason (see ``metrics.episode_metrics``); it is never dropped.
-
-    Args:
-        controllers: name -> controller module with ``control``, ``preview``, ``init_carry`` and ``__call__``.
-        suites: suite -> references; they are resampled to ``config.control_dt``.
-        scenarios: names of presets, or name -> a fixed scenario.
-        records: name -> what the controller was given: ``tuning_budget``, ``objective``, ``information`` (text for the
-        report).
-        resume: continue an interrupted bench; batches already recorded are not run again.
-
-    Returns:
-        The content of ``summary.json``.
-
-    Raises:
-        UsageError: ``out`` exists (or was started differently), or nothing is to be run.
+    Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the worst
+    and listed with the reason (see `metrics.episode_metrics`); it is never dropped.
+    controllers: name -> module with `control`, `preview`, `init_carry` and `__call__`. suites: suite -> references;
+    they are resampled to `config.control_dt`. scenarios: names of presets, or name -> a fixed scenario. records: name
+    -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report). resume:
+    continue an interrupted bench; batches already recorded are not run again.
+    Raises UsageError where `out` exists (or was started differently) and where nothing is to be run.
     """
     started, chain = time.perf_counter(), load_chain(config.robot)
     tasks = make_tasks(config, chain, suites, scenarios)
@@ -80,7 +70,7 @@ def _run_units(
     given: dict[str, dict[str, Any]],
     progress: bool,
 ) -> None:
-    """Run every unit that ``out`` does not hold yet and record it as soon as it is finished."""
+    """Run every unit that `out` does not hold yet and record it as soon as it is finished."""
     done = {row["file"] for row in store.read_rows(out / "episodes.csv")}
     groups = batches(tasks, config.batch)
     units = [(name, index) for name in controllers for index in range(len(groups))]
@@ -125,7 +115,7 @@ def _episodes(
 def _runner(
     config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task]
 ) -> Callable[[Unit], list[Episode]]:
-    """Return a function that runs one unit; controllers compile once."""
+    """A function that runs one unit; controllers compile once."""
     groups, samples = batches(tasks, config.batch), horizon(config, tasks)
     policies: dict[str, Any] = {}
 
@@ -206,8 +196,7 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     if path.exists() and store.read_json(path) != plan:
         raise UsageError(
             f"'{out}' was started with other references, scenarios or controllers; resume it with the same ones or "
-            f"replace it "
-            "with --overwrite."
+            "replace it with --overwrite."
         )
     store.write_json(path, plan)
 

@@ -10,10 +10,11 @@ import numpy as np
 
 SAMPLES, SEED, LEVEL = 2000, 0, 0.95
 Statistic = Callable[[np.ndarray], np.ndarray]
+Strata = Sequence[str] | np.ndarray
 
 
 def iqm(values: np.ndarray) -> np.ndarray:
-    """Return the interquartile mean over the last axis, (...), of values (..., N); NaN where N = 0.
+    """The interquartile mean over the last axis, (...), of values (..., N); NaN where N = 0.
 
     The mean of the middle half; where N is no multiple of four the border values count fractionally.
     """
@@ -26,13 +27,13 @@ def iqm(values: np.ndarray) -> np.ndarray:
 
 
 def cvar(values: np.ndarray, share: float = 0.1) -> np.ndarray:
-    """Return the mean of the worst (largest) ``share`` of the values over the last axis, (...), of values (..., N)."""
+    """The mean of the worst (largest) `share` of the values over the last axis, (...), of values (..., N)."""
     worst = max(1, int(np.ceil(share * values.shape[-1])))
     return np.sort(values, axis=-1)[..., -worst:].mean(axis=-1)
 
 
-def resample(strata: Sequence | np.ndarray, samples: int = SAMPLES, seed: int = SEED) -> np.ndarray:
-    """Return bootstrap indices (samples, N) that draw with replacement inside each stratum of N labels."""
+def resample(strata: Strata, samples: int = SAMPLES, seed: int = SEED) -> np.ndarray:
+    """Bootstrap indices (samples, N) that draw with replacement inside each stratum of N labels."""
     labels = np.unique(np.asarray(strata), return_inverse=True)[1]
     rng = np.random.default_rng(seed)
     columns = np.empty((samples, len(labels)), dtype=np.int64)
@@ -44,22 +45,17 @@ def resample(strata: Sequence | np.ndarray, samples: int = SAMPLES, seed: int = 
 
 def interval(
     values: np.ndarray,
-    strata: Sequence | None = None,
+    strata: Strata | None = None,
     statistic: Statistic = iqm,
     *,
     samples: int = SAMPLES,
     seed: int = SEED,
     level: float = LEVEL,
 ) -> dict[str, float]:
-    """Return a statistic of the finite values with its stratified percentile-bootstrap interval.
+    """A statistic of the finite values (N,) with its stratified percentile-bootstrap interval.
 
-    Args:
-        values: (N,) one value per episode.
-        strata: N labels; episodes are resampled inside their stratum (default: one stratum).
-        statistic: maps (..., N) to (...).
-
-    Returns:
-        ``{"iqm" or the statistic's name, "low", "high", "count"}`` in the unit of the values; NaN where none is finite.
+    strata: N labels; episodes are resampled inside their stratum (default: one stratum). statistic: (..., N) -> (...).
+    -> {"iqm" or the statistic's name, "low", "high", "count"} in the unit of the values; NaN where none is finite.
     """
     values = np.asarray(values, float)
     finite = np.isfinite(values)
@@ -74,14 +70,14 @@ def interval(
 
 
 def performance_profile(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return the share of episodes with value ≤ threshold, (..., K), for values (..., N) and thresholds (K,)."""
+    """The share of episodes with value ≤ threshold, (..., K), for values (..., N) and thresholds (K,)."""
     return np.mean(values[..., None, :] <= thresholds[:, None], axis=-1)
 
 
 def profile_band(
-    values: np.ndarray, thresholds: np.ndarray, strata: Sequence | None = None, samples: int = 500
+    values: np.ndarray, thresholds: np.ndarray, strata: Strata | None = None, samples: int = 500
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pointwise 95 % bootstrap band (low, high), each (K,), of ``performance_profile``."""
+    """The pointwise 95 % bootstrap band (low, high), each (K,), of `performance_profile`."""
     index = resample(np.zeros(len(values)) if strata is None else strata, samples)
     below = (values[:, None] <= thresholds).astype(np.float32)
     spread = np.stack([below[row].mean(axis=0) for row in index])
@@ -89,19 +85,15 @@ def profile_band(
     return low, high
 
 
-def probability_of_improvement(a: np.ndarray, b: np.ndarray, strata: Sequence | None = None) -> dict[str, float]:
-    """Return the share of paired episodes in which ``a`` has the lower value (ties count half), with its interval.
-
-    Args:
-        a, b: (N,) values of two controllers on the same episodes; lower is better.
-    """
+def probability_of_improvement(a: np.ndarray, b: np.ndarray, strata: Strata | None = None) -> dict[str, float]:
+    """The share of paired episodes in which a (N,) is lower than b (N,), with its interval; ties count half."""
     wins = np.where(a < b, 1.0, np.where(a == b, 0.5, 0.0))
     found = interval(wins, strata, _mean)
     return {"probability": found["_mean"], "low": found["low"], "high": found["high"]}
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, strata: Sequence | None = None) -> dict[str, float]:
-    """Return the interquartile mean of a − b over paired episodes (N,) with its interval, in the unit of the values."""
+def paired_difference(a: np.ndarray, b: np.ndarray, strata: Strata | None = None) -> dict[str, float]:
+    """The interquartile mean of a − b over paired episodes (N,) with its interval, in the unit of the values."""
     return interval(np.asarray(a) - np.asarray(b), strata)
 
 

@@ -26,18 +26,12 @@ def load_suite(
     corpus_size: int = 400,
     seed: int = 0,
 ) -> list[Reference]:
-    """Return the references of a suite for an arm.
+    """The references of a suite for an arm.
 
-    Args:
-        name: ``shapes``, ``iso9283``, ``corpus`` (held-out test split), ``generated``, or a folder of
-        ``.npz``/``.csv`` references.
-        dt: sampling period of the references, s.
-        limit: at most so many references.
-        corpus: the motion corpus; built with ``corpus_size`` and ``seed`` where absent.
-        generated: references, the folder written by ``armctl sample``, or that of a trained generator.
-
-    Raises:
-        UsageError: unknown suite, or one with no usable reference.
+    name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, or a folder of `.npz`/`.csv` references.
+    dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
+    references, the folder written by `armctl sample`, or that of a trained generator.
+    Raises UsageError for an unknown suite and for one with no usable reference.
     """
     if name in ("shapes", "iso9283"):
         return (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
@@ -53,7 +47,7 @@ def load_suite(
 
 
 def suite_name(name: str) -> str:
-    """Return the short name of a suite: itself, or the last part of a folder's path."""
+    """The short name of a suite: itself, or the last part of a folder's path."""
     return name if name in NAMES else Path(name).resolve().name
 
 

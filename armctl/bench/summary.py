@@ -30,20 +30,14 @@ Row = dict[str, Any]
 
 
 def summarise(rows: list[Row], families: Mapping[str, str]) -> dict[str, Any]:
-    """Return the statistics block of ``summary.json``.
+    """The statistics block of `summary.json`.
 
-    Args:
-        rows: one per episode with ``controller``, ``suite``, ``reference``, ``scenario``, ``draw``, ``failure`` and
-        every metric of
-            ``metrics.episode_metrics``; every controller has the same episodes.
-        families: controller -> its family, in the order of the report.
-
-    Returns:
-        ``controllers`` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
-        failures),
-        ``suites`` and ``scenarios`` (headline metrics of every controller in each), ``comparison`` (the learned
-        controller, or the
-        best one, against every other on paired episodes).
+    rows: one per episode with `controller`, `suite`, `reference`, `scenario`, `draw`, `failure` and every metric of
+    `metrics.episode_metrics`; every controller has the same episodes. families: controller -> its family, in the order
+    of the report.
+    -> `controllers` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
+    failures), `suites` and `scenarios` (headline metrics of every controller in each), `comparison` (the learned
+    controller, or the best one, against every other on paired episodes).
     """
     names = list(families)
     table = {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
@@ -56,22 +50,22 @@ def summarise(rows: list[Row], families: Mapping[str, str]) -> dict[str, Any]:
 
 
 def column(rows: list[Row], name: str) -> np.ndarray:
-    """Return one metric of all rows as floats, (N,)."""
+    """One metric of all rows as floats, (N,)."""
     return np.array([float(row[name]) for row in rows])
 
 
 def strata(rows: list[Row]) -> list[str]:
-    """Return the bootstrap stratum of every row: its suite and scenario."""
+    """The bootstrap stratum of every row: its suite and scenario."""
     return [f"{row['suite']}/{row['scenario']}" for row in rows]
 
 
 def best_classical(table: dict[str, list[Row]], families: Mapping[str, str]) -> str | None:
-    """Return the classical controller with the lowest position error, None where there is none."""
+    """The classical controller with the lowest position error, None where there is none."""
     return _most_accurate(table, [name for name in table if families[name] == "classical"])
 
 
 def subject(table: dict[str, list[Row]], families: Mapping[str, str]) -> str:
-    """Return the controller the report is about: the most accurate that is learned or the user's own.
+    """The controller the report is about: the most accurate that is learned or the user's own.
 
     Where there is none, the most accurate that is not an oracle; an oracle is a limit, not a contender.
     """
@@ -87,7 +81,7 @@ def _most_accurate(table: dict[str, list[Row]], names: list[str]) -> str | None:
 
 
 def compare(table: dict[str, list[Row]], families: Mapping[str, str]) -> dict[str, Any]:
-    """Return paired differences, ratios and probabilities of improvement of the subject against the others."""
+    """Paired differences, ratios and probabilities of improvement of the subject against the others."""
     chosen = subject(table, families)
     return {
         "subject": chosen,
@@ -142,5 +136,5 @@ def _headline(rows: list[Row]) -> dict[str, Any]:
 
 
 def paired_order(rows: list[Row]) -> list[Row]:
-    """Return the rows of one controller in an order that is the same for all, so that they pair by position."""
+    """The rows of one controller in an order that is the same for all, so that they pair by position."""
     return sorted(rows, key=lambda row: (row["suite"], row["reference"], row["scenario"], int(row["draw"])))

@@ -8,10 +8,9 @@ from armctl.errors import UsageError
 
 
 def describe_tuning(folder: str | Path) -> dict[str, str]:
-    """Return what a tuned or trained run folder gave its controller, for the ``records`` of ``run_bench``.
+    """What a tuned or trained run folder gave its controller, for the `records` of `run_bench`.
 
-    Raises:
-        UsageError: the folder is no such run.
+    Raises UsageError where the folder is no such run.
     """
     config = _config(folder)
     train, short = config["train"], unfinished(folder)
@@ -22,10 +21,9 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
 
 
 def unfinished(folder: str | Path) -> str:
-    """Return how far a run got that did not come to its end, as "3 of 5 updates"; empty for one that did.
+    """How far a run got that did not come to its end, as "3 of 5 updates"; empty for one that did.
 
-    Raises:
-        UsageError: the folder is no such run.
+    Raises UsageError where the folder is no such run.
     """
     planned, metrics = _config(folder)["train"]["updates"], Path(folder) / "metrics.csv"
     if not metrics.exists() and not (Path(folder) / "summary.json").exists():

@@ -85,7 +85,9 @@ def check_scenarios(names: list[str]) -> None:
         raise UsageError(f"Unknown scenario {unknown[0]!r}; choose one of {', '.join(PRESETS)}.")
 
 
-def load_controllers(entries: list[str], config: BenchConfig) -> tuple[dict[str, "Controller"], dict[str, dict]]:
+def load_controllers(
+    entries: list[str], config: BenchConfig
+) -> tuple[dict[str, "Controller"], dict[str, dict[str, Any]]]:
     """Controllers by their label in the bench, and what each was given; entries as of --controllers.
 
     Raises UsageError for an unknown name, an unusable folder, or two controllers with one label.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from armctl import store
 from armctl.chain import Chain
@@ -89,7 +90,7 @@ def audit(config: GeneratorConfig, chain: Chain, out: Path) -> None:
     say(audits.table(block))
 
 
-def _advance(progress, row: dict) -> None:
+def _advance(progress: Any, row: dict[str, float]) -> None:
     progress.set_postfix({"validation loss": f"{row['validation_loss']:.3f}"}, refresh=False)
     progress.update(int(row["step"]) - progress.n)
 

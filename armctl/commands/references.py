@@ -134,7 +134,7 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
 
 
 def warn_of_speed(found: Sequence[Reference], chain: Chain) -> None:
-    """Say which references no controller can follow, being faster than the joints."""
+    """Warn of references that are over the speed of the joints: no controller can follow them."""
     for text in filter(None, (over_speed(reference, chain) for reference in found)):
         say(text)
 

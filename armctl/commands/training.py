@@ -107,7 +107,7 @@ def training_references(config: TuneConfig, chain: Chain, data: Path | None) -> 
     return references(build_corpus(chain, count, config.seed), chain, "train", config.control_dt, config.references)
 
 
-def advance(progress: Any, row: dict) -> None:
+def advance(progress: Any, row: dict[str, Any]) -> None:
     """Move a bar to the update of a row of metrics."""
     progress.set_postfix({"position mm": f"{row['position_rms_mm']:.2f}", "loss": f"{row['loss']:.3g}"}, refresh=False)
     progress.update(row["update"] - progress.n)

@@ -38,7 +38,7 @@ class Controller(nnx.Module):
     least_preview = 1
     """Control steps of look-ahead without which it would read past the end of its window."""
 
-    def __init_subclass__(cls, **kwargs: Any):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # what a class does not say of itself is not true of it because it builds on another
         for attribute, default in (("name", ""), ("title", cls.__name__), ("family", "yours")):
@@ -52,7 +52,7 @@ class Controller(nnx.Module):
                 raise UsageError(f"{cls.__name__} and {other.__name__} are both called {cls.name!r}; rename one.")
             KNOWN[cls.name] = cls  # the same class, imported anew
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         """arm: nominal; control_dt: s a command is held; preview: control steps of look-ahead; seed: of the weights."""
         if preview < self.least_preview:
             raise UsageError(f"preview is {preview}; {type(self).__name__} needs at least {self.least_preview}.")
@@ -69,7 +69,7 @@ class Controller(nnx.Module):
         raise TypeError(f"{type(self).__name__} does not say how to control.")
 
 
-class Gain(nnx.Param):
+class Gain(nnx.Param[Any]):
     """A parameter with a meaning of its own (a gain), which training moves faster than the weights of a network."""
 
 

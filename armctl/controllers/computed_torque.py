@@ -1,11 +1,15 @@
 """Computed torque: exact linearisation of the nominal arm in joint space (Luh, Walker, Paul 1980)."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
 from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
 from armctl.dynamics import inverse_dynamics
+from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
 
 
 class ComputedTorque(Controller):
@@ -15,12 +19,12 @@ class ComputedTorque(Controller):
     title = "Computed torque"
     family = "classical"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp, self.log_kd = gain(600.0, (arm.n,)), gain(40.0, (arm.n,))
         self.lead = lead_gain(preview)
 
-    def __call__(self, carry, m, w):
+    def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """Inverse dynamics of the reference acceleration plus a PD correction."""
         qdd = held(ahead(w, lead_steps(self.lead, self.preview)).qd, self.control_dt)
         qdd += jnp.exp(self.log_kp[...]) * (w.q[..., 0, :] - m.q)

@@ -1,5 +1,7 @@
 """Resolved-rate control with feed-forward (Whitney 1969; damped least squares, Wampler 1986)."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from armctl.arm import Arm
@@ -7,6 +9,8 @@ from armctl.controllers.base import Controller, gain
 from armctl.controllers.preview import ahead, lead_gain, lead_steps
 from armctl.controllers.tip_errors import damped_inverse, tip_state
 from armctl.geometry import matvec
+from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
 
 
 class DiffIK(Controller):
@@ -17,13 +21,13 @@ class DiffIK(Controller):
     family = "classical"
     control = "velocity"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_position, self.log_rotation = gain(10.0), gain(10.0)
         self.log_posture = gain(2.0)
         self.lead = lead_gain(preview, 1.5)  # the velocity loop lags, so the feed-forward looks ahead
 
-    def __call__(self, carry, m, w):
+    def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """V = V_ref + K e; qd = J# V + (I - J# J) (qd_ref + k (q_ref - q))."""
         tip = tip_state(self.arm, m, w)
         K = jnp.exp(jnp.stack([self.log_position[...]] * 3 + [self.log_rotation[...]] * 3))

@@ -16,7 +16,7 @@ from armctl.controllers.operational_space import OperationalSpaceIntegral, six
 from armctl.controllers.preview import ahead
 from armctl.controllers.tip_errors import TipState, tip_state
 from armctl.dynamics import forward_dynamics, gravity, inverse_dynamics
-from armctl.plant.observe import Measurement
+from armctl.plant.observe import Measurement, Window
 from armctl.typing import Array
 
 HISTORY = 3
@@ -44,18 +44,18 @@ class DisturbanceObserver(OperationalSpaceIntegral):
     least_preview = 2  # it reads up to a step ahead of where it predicts itself, and one step on
     BOUND = 0.5  # of the effort limit, on all that is added to operational space
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.through = Gain(jnp.zeros((HISTORY, arm.n)).at[0].set(-0.5))
         self.delay = Gain(jnp.zeros(()))
 
-    def init_carry(self, batch=()):
+    def init_carry(self, batch: tuple[int, ...] = ()) -> ObserverCarry:
         """No residual, no integral, nothing measured yet."""
         zero = jnp.zeros((*batch, self.arm.n))
         history = jnp.zeros((*batch, HISTORY, self.arm.n))
         return ObserverCarry(zero, zero, zero, zero, history, jnp.zeros((*batch, 6)), jnp.ones(batch))
 
-    def __call__(self, carry: ObserverCarry, m, w):
+    def __call__(self, carry: ObserverCarry, m: Measurement, w: Window) -> tuple[ObserverCarry, Array]:
         """tau = operational space at the predicted state + effort * bounded(feed-through of residuals + correction)."""
         carry = self._begin(carry, m)
         delay = jax.nn.sigmoid(self.delay[...])
@@ -70,7 +70,7 @@ class DisturbanceObserver(OperationalSpaceIntegral):
         command = self.clip(prior + self.arm.effort * self.BOUND * jnp.tanh(correction / self.BOUND))
         return ObserverCarry(m.q, m.qd, command, carry.last, residual, integral, jnp.zeros_like(carry.fresh)), command
 
-    def correction(self, m: Measurement, w, tip: TipState, integral, residual):
+    def correction(self, m: Measurement, w: Window, tip: TipState, integral: Array, residual: Array) -> Array:
         """What a learned controller adds, as a fraction of effort (..., n); nothing here."""
         return 0.0
 
@@ -81,7 +81,7 @@ class DisturbanceObserver(OperationalSpaceIntegral):
         pick = {"q": m.q, "qd": m.qd, "last": hold, "before": hold}
         return carry._replace(**{name: jnp.where(fresh, x, getattr(carry, name)) for name, x in pick.items()})
 
-    def _residuals(self, carry: ObserverCarry, m: Measurement, delay):
+    def _residuals(self, carry: ObserverCarry, m: Measurement, delay: Array) -> Array:
         """History of torque the nominal model cannot account for, newest first. -> (..., HISTORY, n) of effort."""
         qdd = (m.qd - carry.qd) / self.control_dt
         # evaluated half-way through the step, where the mean acceleration belongs
@@ -90,7 +90,7 @@ class DisturbanceObserver(OperationalSpaceIntegral):
         newest = (needed - acting) / self.arm.effort * (1 - carry.fresh[..., None])
         return jnp.concatenate([newest[..., None, :], carry.residual[..., :-1, :]], axis=-2)
 
-    def _predict(self, carry: ObserverCarry, m: Measurement, residual, delay) -> Measurement:
+    def _predict(self, carry: ObserverCarry, m: Measurement, residual: Array, delay: Array) -> Measurement:
         """State when the command to be given takes effect: the last command and the newest residual act until then."""
         qdd = forward_dynamics(self.arm, m.q, m.qd, carry.last + self.arm.effort * residual)
         span = delay * self.control_dt

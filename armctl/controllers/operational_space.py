@@ -1,14 +1,17 @@
 """Operational-space control in inverse-dynamics form (Khatib 1987), with and without integral action."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from armctl.arm import Arm
-from armctl.controllers.base import Controller, gain
+from armctl.controllers.base import Controller, Gain, gain
 from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
 from armctl.controllers.tip_errors import TipState, damped_inverse, tip_state
 from armctl.dynamics import inverse_dynamics
 from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
 
 
 class OperationalSpace(Controller):
@@ -18,22 +21,23 @@ class OperationalSpace(Controller):
     title = "Operational space"
     family = "classical"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp_position, self.log_kp_rotation = gain(600.0), gain(600.0)
         self.log_kd_position, self.log_kd_rotation = gain(40.0), gain(40.0)
         self.log_posture_kp, self.log_posture_kd = gain(100.0), gain(20.0)
         self.lead = lead_gain(preview)
 
-    def __call__(self, carry, m, w):
+    def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """a = a_ref + Kd V_e + Kp e; qdd = J# (a - Jdot qd) + (I - J# J) qdd_posture; tau = ID(q, qd, qdd)."""
         future = ahead(w, lead_steps(self.lead, self.preview))
         return carry, self.clip(self.torque(m, w, future, tip_state(self.arm, m, w), 0.0))
 
-    def torque(self, m: Measurement, w: Window, future: Window, tip: TipState, extra):
-        """Unclipped torque. w: what index 0 is compared with; future: whose two samples give the feed-forward;
+    def torque(self, m: Measurement, w: Window, future: Window, tip: TipState, extra: Array) -> Array:
+        """Unclipped torque (..., n) N m.
 
-        tip: errors of m against w; extra: (..., 6) tip acceleration to add, m/s^2 and rad/s^2 -> (..., n) N m.
+        w: what index 0 is compared with; future: whose two samples give the feed-forward; tip: errors of m against w;
+        extra: (..., 6) tip acceleration to add, m/s^2 and rad/s^2.
         """
         feedback = six(self.log_kp_position, self.log_kp_rotation) * tip.error
         feedback += six(self.log_kd_position, self.log_kd_rotation) * tip.twist_error
@@ -44,7 +48,7 @@ class OperationalSpace(Controller):
         qdd = posture + matvec(damped_inverse(tip.J), acceleration - matvec(tip.J, posture))
         return inverse_dynamics(self.arm, m.q, m.qd, qdd)
 
-    def clip(self, tau):
+    def clip(self, tau: Array) -> Array:
         """Torque within the effort limits."""
         return jnp.clip(tau, -self.arm.effort, self.arm.effort)
 
@@ -57,15 +61,15 @@ class OperationalSpaceIntegral(OperationalSpace):
     family = "classical"
     LIMIT = 0.05  # m s, rad s
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_ki_position, self.log_ki_rotation = gain(3000.0), gain(3000.0)
 
-    def init_carry(self, batch=()):
+    def init_carry(self, batch: tuple[int, ...] = ()) -> Any:
         """Integral of the pose error, (..., 6) m s and rad s."""
         return jnp.zeros((*batch, 6))
 
-    def __call__(self, carry, m, w):
+    def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """As the base class, plus Ki times the integral."""
         tip = tip_state(self.arm, m, w)
         carry = jnp.clip(carry + self.control_dt * tip.error, -self.LIMIT, self.LIMIT)
@@ -74,6 +78,6 @@ class OperationalSpaceIntegral(OperationalSpace):
         return carry, self.clip(self.torque(m, w, future, tip, extra))
 
 
-def six(position, rotation):
+def six(position: Gain, rotation: Gain) -> Array:
     """Log gains of position and rotation as a (6,) vector of gains."""
     return jnp.exp(jnp.stack([position[...]] * 3 + [rotation[...]] * 3))

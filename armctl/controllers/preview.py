@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from armctl.controllers.base import Gain
 from armctl.plant.observe import Window
+from armctl.typing import Array
 
 
 def lead_gain(preview: int, steps: float = 0.3) -> Gain:
@@ -13,12 +14,12 @@ def lead_gain(preview: int, steps: float = 0.3) -> Gain:
     return Gain(jnp.asarray(jnp.log(share / (1 - share)), jnp.float32))
 
 
-def lead_steps(gain: Gain, preview: int):
+def lead_steps(gain: Gain, preview: int) -> Array:
     """Value of a `lead_gain` in control steps, a scalar."""
     return (preview - 1) * jax.nn.sigmoid(gain[...])
 
 
-def ahead(w: Window, steps) -> Window:
+def ahead(w: Window, steps: Array) -> Window:
     """The window read `steps` control steps later, linearly between samples: two samples, then and one step on.
 
     w: (..., P+1, ...); steps: scalar in [0, P - 1] -> Window of (..., 2, ...). Interpolated rotations are orthogonal
@@ -31,7 +32,7 @@ def ahead(w: Window, steps) -> Window:
     return Window(R=rotation, **rest)
 
 
-def held(rate, control_dt: float):
+def held(rate: Array, control_dt: float) -> Array:
     """Acceleration that a command held for one control step should realise: the mean over it.
 
     rate: (..., 2, m) velocity at its ends -> (..., m).

@@ -26,7 +26,7 @@ class TipState(NamedTuple):
 def tip_state(arm: Arm, m: Measurement, w: Window) -> TipState:
     """Errors against index 0 of the window. m: (..., n), w: (..., P+1, ...)."""
 
-    def motion(q):
+    def motion(q: Array) -> tuple[Array, Array]:
         T, J = pose_and_jacobian(arm, q)
         return J, T
 

@@ -12,7 +12,8 @@ from flax import nnx
 from armctl.arm import Arm
 from armctl.controllers.disturbance_observer import HISTORY, DisturbanceObserver
 from armctl.controllers.tip_errors import TipState
-from armctl.plant.observe import Measurement
+from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
 
 
 class StructuredTracker(DisturbanceObserver):
@@ -23,7 +24,7 @@ class StructuredTracker(DisturbanceObserver):
     family = "learned"
     WIDTH = 128
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         rngs, n = nnx.Rngs(seed), arm.n
         signals, context = 6 * 4 + HISTORY * n, 3 * n + preview * n
@@ -34,7 +35,7 @@ class StructuredTracker(DisturbanceObserver):
         small = nnx.initializers.normal(1e-3)
         self.out = nnx.Linear(self.WIDTH, n, use_bias=False, kernel_init=small, rngs=rngs)
 
-    def correction(self, m: Measurement, w, tip: TipState, integral, residual):
+    def correction(self, m: Measurement, w: Window, tip: TipState, integral: Array, residual: Array) -> Array:
         """Correction as a fraction of effort; zero where error, integral and residual are. -> (..., n)."""
         arm = self.arm
         flat = residual.reshape((*residual.shape[:-2], -1))

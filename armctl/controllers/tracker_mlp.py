@@ -1,5 +1,7 @@
 """The textbook baseline: a plain dense network from everything that is seen to the command."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -8,6 +10,8 @@ from armctl.arm import Arm
 from armctl.controllers.base import Controller
 from armctl.dynamics import gravity
 from armctl.kinematics import forward_kinematics
+from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
 
 
 class MLPTracker(Controller):
@@ -18,7 +22,7 @@ class MLPTracker(Controller):
     family = "learned"
     WIDTH = 256
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0):
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         rngs = nnx.Rngs(seed)
         inputs = 3 * arm.n + 2 * arm.n + (preview + 1) * 15
@@ -26,7 +30,7 @@ class MLPTracker(Controller):
         self.hidden2 = nnx.Linear(self.WIDTH, self.WIDTH, rngs=rngs)
         self.out = nnx.Linear(self.WIDTH, arm.n, kernel_init=nnx.initializers.normal(1e-3), rngs=rngs)
 
-    def __call__(self, carry, m, w):
+    def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """tau = gravity(q) + effort * tanh(network(q, qd, joint errors, previewed pose errors and twists))."""
         T = forward_kinematics(self.arm, m.q)
         batch = m.q.shape[:-1]

@@ -1,7 +1,9 @@
 """A trained generator on disk: a folder with params.npz and config.json, as every armctl run folder."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,11 +42,7 @@ def save_model(model: FlowModel, folder: str | Path) -> Path:
 
 
 def load_model(folder: str | Path) -> FlowModel:
-    """Read a model that save_model wrote.
-
-    Raises:
-        UsageError: a file is missing or damaged; the sentence names it and says how to get a new one.
-    """
+    """Read a model that save_model wrote. Raises UsageError where a file is missing or damaged."""
     folder = Path(folder)
     for name in (SETTINGS, ARRAYS):
         if not (folder / name).is_file():
@@ -53,11 +51,11 @@ def load_model(folder: str | Path) -> FlowModel:
     return _guarded(folder / ARRAYS, lambda path: _filled(model, store.load_arrays(path)))
 
 
-def _blank(settings: dict) -> FlowModel:
+def _blank(settings: dict[str, Any]) -> FlowModel:
     """A model of the right sizes with fresh parameters."""
     config, coder = FlowConfig(**settings["flow"]), None
     if settings["coder"]:
-        fields: dict = {name: tuple(v) if isinstance(v, list) else v for name, v in settings["coder"].items()}
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings["coder"].items()}
         coder = PathCoder(**fields)
     data, condition = int(settings["data"]), int(settings["condition"])
     params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
@@ -70,11 +68,11 @@ def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:
     loaded = [arrays[f"params/{i}"] for i in range(len(leaves))]
     if any(new.shape != old.shape or not np.isfinite(new).all() for new, old in zip(loaded, leaves, strict=True)):
         raise ValueError("its parameters have other sizes than config.json says, or are not finite")
-    fields: dict = {name: jnp.asarray(arrays[name]) for name in FIELDS}
+    fields: dict[str, Any] = {name: jnp.asarray(arrays[name]) for name in FIELDS}
     return dataclasses.replace(model, params=jax.tree.unflatten(tree, map(jnp.asarray, loaded)), **fields)
 
 
-def _guarded(path: Path, read):
+def _guarded(path: Path, read: Callable[[Path], FlowModel]) -> FlowModel:
     """Run read(path); any failure becomes one sentence about the file."""
     try:
         return read(path)

@@ -42,7 +42,7 @@ class FlowConfig:
     seed: int = 0
     """Seed of the initialisation, minibatches and noise."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("width", "embedding", "blocks", "steps", "batch", "chunk", "sampler_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"FlowConfig.{name} is {getattr(self, name)}; it must be at least 1.")

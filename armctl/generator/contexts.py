@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from armctl.chain import joint_box
+from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
-from armctl.generator.paths import check_difficulty
+from armctl.generator.paths import PathCoder, check_difficulty
 from armctl.motion.collision import clearance, safe_margin
 
 # Of each joint's half range: how far a new context lies from the one it was drawn around. Much less and every proposal
@@ -15,22 +15,14 @@ ROUNDS = 20
 
 
 def draw_contexts(
-    model: FlowModel, chain, rng: np.random.Generator, count: int, *, difficulty: float | None = None,
+    model: FlowModel, chain: Chain, rng: np.random.Generator, count: int, *, difficulty: float | None = None,
     family: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Conditions (count, C) of new contexts, each a corpus context moved a little, and which ones they were (count,).
 
-    Moving both together keeps closed motions closed and the reach of a motion as it is in the corpus.
-
-    Args:
-        model: a flow trained on a corpus.
-        chain: the Chain that moves, for joint limits and clearance at start and goal.
-        rng: source of randomness.
-        count: how many.
-        difficulty: eta in (0, 1] for all of them; that of the corpus context if None.
-        family: motion family for all of them; that of the corpus context if None.
-    Raises:
-        UsageError: unknown family, difficulty outside (0, 1], or no clear start and goal found.
+    Start and goal move together, which keeps closed motions closed and the reach of a motion as it is in the corpus.
+    difficulty: eta in (0, 1]; family: of the motion; for all of them, or as in the corpus context where None.
+    Raises UsageError for an unknown family, a difficulty outside (0, 1], and where no clear start and goal is found.
     """
     coder, contexts = model.paths, np.asarray(model.contexts, float)
     columns, flag = coder.dropout_groups()
@@ -55,7 +47,7 @@ def draw_contexts(
     return chosen.astype(np.float32), origin
 
 
-def _moved(rows, coder, chain, rng):
+def _moved(rows: np.ndarray, coder: PathCoder, chain: Chain, rng: np.random.Generator) -> np.ndarray:
     """Shift start and goal (normalised) by the same amount, no further than both stay within the joint box."""
     lower, upper = (coder.normalise(bound) for bound in joint_box(chain))
     ends = rows[:, : 2 * coder.n].reshape(-1, 2, coder.n)
@@ -66,6 +58,6 @@ def _moved(rows, coder, chain, rng):
     return np.concatenate([(ends + shift[:, None]).reshape(len(rows), -1), rows[:, 2 * coder.n :]], axis=1)
 
 
-def _clear(rows, coder, chain):
+def _clear(rows: np.ndarray, coder: PathCoder, chain: Chain) -> np.ndarray:
     ends = coder.denormalise(rows[:, : 2 * coder.n].reshape(-1, 2, coder.n))
     return (clearance(chain, ends) > safe_margin(chain)).all(axis=1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from armctl import rigid
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.ranks import ranks, spearman
 from armctl.motion.reference import Reference
@@ -28,8 +29,8 @@ FOLDS = 5
 STRIDE = 4  # every fourth sample describes a motion that a 100 Hz controller can follow
 
 
-def features(reference: Reference, chain) -> np.ndarray:
-    """Interpretable description (F,), in the order FEATURES, of a reference for this Chain; pure NumPy."""
+def features(reference: Reference, chain: Chain) -> np.ndarray:
+    """Interpretable description (F,), in the order FEATURES, of a reference for this arm; pure NumPy."""
     q, qd, qdd = (x[::STRIDE] for x in (reference.q, reference.qd, reference.qdd))
     speed, acceleration = np.abs(qd) / chain.velocity, np.abs(qdd) / chain.acceleration
     torque = rigid.inverse_dynamics(chain, q, qd, qdd)
@@ -63,11 +64,8 @@ def _rms(x: np.ndarray) -> float:
 class Critic:
     """Ridge regression from features and their squares to the log tracking error.
 
-    Attributes:
-        mean, scale: (F,) standardisation of the features.
-        weights: (1 + 2 F,) intercept, linear and quadratic weights.
-        penalty: ridge penalty chosen by cross-validation.
-        rank_correlation: Spearman correlation of cross-validated predictions with the errors.
+    mean, scale: (F,) standardisation of the features. weights: (1 + 2 F,) intercept, linear and quadratic. penalty:
+    chosen by cross-validation. rank_correlation: Spearman's, of cross-validated predictions with the errors.
     """
 
     mean: np.ndarray
@@ -80,7 +78,7 @@ class Critic:
         """Predicted log error (N,) of feature rows (N, F)."""
         return _design((described - self.mean) / self.scale) @ self.weights
 
-    def score(self, references: Sequence[Reference], chain) -> np.ndarray:
+    def score(self, references: Sequence[Reference], chain: Chain) -> np.ndarray:
         """Predicted log error (N,) of references."""
         return self.predict(np.stack([features(reference, chain) for reference in references]))
 
@@ -88,12 +86,9 @@ class Critic:
 def fit_critic(described: np.ndarray, errors: np.ndarray, *, seed: int = 0) -> Critic:
     """Fit the critic to the errors of a frozen panel of controllers.
 
-    Args:
-        described: (N, F) rows of `features`.
-        errors: (N,) or (N, P) tracking errors in m, one column per controller of the panel; their logs are averaged.
-        seed: of the cross-validation folds.
-    Raises:
-        UsageError: fewer than ten references, or errors that are not positive and finite.
+    described: (N, F) rows of `features`. errors: (N,) or (N, P) tracking errors in m, one column per controller, whose
+    logs are averaged. seed: of the cross-validation folds.
+    Raises UsageError for fewer than ten references and for errors that are not positive and finite.
     """
     errors = np.asarray(errors, float).reshape(len(errors), -1)
     if len(errors) < 2 * FOLDS or not (np.isfinite(errors).all() and (errors > 0).all()):
@@ -129,12 +124,8 @@ def _held_out_guess(design: np.ndarray, target: np.ndarray, fold: np.ndarray, pe
 def select(difficulty: np.ndarray, quantile: float, count: int) -> np.ndarray:
     """Indices (count,) of the proposals nearest to a quantile of the pool's difficulty: steering by resampling.
 
-    Args:
-        difficulty: (N,) predicted difficulty of each proposal.
-        quantile: in [0, 1]; 1 asks for the hardest.
-        count: how many to keep, at most N.
-    Raises:
-        UsageError: quantile outside [0, 1], or more wanted than there are.
+    difficulty: (N,) predicted. quantile: in [0, 1]; 1 asks for the hardest.
+    Raises UsageError for a quantile outside [0, 1] and for more wanted than there are.
     """
     if not 0 <= quantile <= 1:
         raise UsageError(f"Difficulty quantile {quantile} is outside [0, 1].")
@@ -147,11 +138,8 @@ def select(difficulty: np.ndarray, quantile: float, count: int) -> np.ndarray:
 def curriculum_weights(regret: np.ndarray, unsteered: float = 0.3) -> np.ndarray:
     """Sampling probabilities (N,) that favour regret and keep a share unsteered against collapse.
 
-    Args:
-        regret: (N,) tracker error minus that of a model-perfect controller on the same plant, m.
-        unsteered: share of the probability spread evenly, in [0, 1].
-    Raises:
-        UsageError: regret that is not finite, or a share outside [0, 1].
+    regret: (N,) tracker error minus that of a model-perfect controller on the same plant, m. unsteered: share of the
+    probability spread evenly. Raises UsageError for regret that is not finite and a share outside [0, 1].
     """
     regret = np.asarray(regret, float)
     if not np.isfinite(regret).all() or not 0 <= unsteered <= 1:

@@ -9,7 +9,7 @@ from flax import nnx
 
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
-from armctl.generator.network import graph
+from armctl.generator.network import Params, graph
 from armctl.generator.paths import PathCoder
 
 Guidance = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
@@ -25,17 +25,14 @@ GUIDANCE_START = 0.5  # before this time the predicted endpoint is mostly noise 
 class FlowModel:
     """A trained velocity field with its normaliser.
 
-    Attributes:
-        params: averaged (EMA) parameters of the network.
-        mean, axes: (D,), (D, D) whitening of the data, x = mean + z @ axes.
-        contexts: (N, C) training conditions, around which new contexts are drawn.
-        history: (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise.
-        config: what it was trained with.
-        data, condition: dimensions of x and of the condition vector.
-        coder: how x and the condition describe a robot path; None for plain vectors.
+    params: averaged (EMA) parameters of the network. mean, axes: (D,), (D, D) whitening of the data,
+    x = mean + z @ axes. contexts: (N, C) training conditions, around which new contexts are drawn. history:
+    (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise. config: what it was
+    trained with. data, condition: dimensions of x and of the condition vector. coder: how both describe a robot path;
+    None for plain vectors.
     """
 
-    params: nnx.State
+    params: Params
     mean: jax.Array
     axes: jax.Array
     contexts: jax.Array
@@ -51,7 +48,7 @@ class FlowModel:
 
     @property
     def paths(self) -> PathCoder:
-        """The coder of a model of robot paths; UsageError for a model of plain vectors."""
+        """The coder of a model of robot paths. Raises UsageError for a model of plain vectors."""
         if self.coder is None:
             raise UsageError("This flow was fitted to plain vectors, not to the paths of an arm; use train_flow.")
         return self.coder
@@ -69,14 +66,14 @@ jax.tree_util.register_dataclass(
 )
 
 
-def velocity(params: nnx.State, config: FlowConfig, x: jax.Array, t: jax.Array, condition: jax.Array) -> jax.Array:
+def velocity(params: Params, config: FlowConfig, x: jax.Array, t: jax.Array, condition: jax.Array) -> jax.Array:
     """Velocity (..., D) of the whitened flow at x (..., D), time t (...), condition (..., C)."""
     graphdef = graph(x.shape[-1], condition.shape[-1], config.width, config.embedding, config.blocks)
     return nnx.merge(graphdef, params)(x, t, condition)
 
 
 def flow_loss(
-    params: nnx.State, config: FlowConfig, x1: jax.Array, x0: jax.Array, t: jax.Array, condition: jax.Array
+    params: Params, config: FlowConfig, x1: jax.Array, x0: jax.Array, t: jax.Array, condition: jax.Array
 ) -> jax.Array:
     """Mean squared error of the velocity x1 - x0 along the straight line from noise x0 to data x1 (whitened)."""
     x = (1 - t[..., None]) * x0 + t[..., None] * x1
@@ -88,14 +85,8 @@ def sample(
 ) -> jax.Array:
     """Draw one sample per condition row; row i depends on the key and i alone, not on how many are drawn with it.
 
-    Args:
-        model: the trained flow.
-        key: random key.
-        condition: (B, C), or (C,) to be repeated `count` times.
-        count: number of samples of a single condition.
-        guidance: optional correction of the predicted endpoint, applied from t = 0.5 on; a callable pytree.
-    Returns:
-        (B, D) samples in data units.
+    condition: (B, C), or (C,) to be repeated `count` times; guidance: correction of the predicted endpoint from t = 0.5
+    on, a callable pytree -> (B, D) in data units.
     """
     condition = jnp.asarray(condition, jnp.float32)
     if condition.ndim == 1:
@@ -111,7 +102,7 @@ def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance
     steps = model.config.sampler_steps
     field = _guided_field(model, condition, guidance)
 
-    def advance(x, i):
+    def advance(x: jax.Array, i: jax.Array) -> tuple[jax.Array, None]:
         t, dt = i / steps, 1 / steps
         v = field(x, t)
         if model.config.sampler == "heun":
@@ -124,16 +115,18 @@ def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance
     return model.to_data(x)
 
 
-def _guided_field(model: FlowModel, condition: jax.Array, guidance: Guidance | None) -> Callable:
+def _guided_field(
+    model: FlowModel, condition: jax.Array, guidance: Guidance | None
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The velocity as a function of (x, t), bent towards the corrected endpoint when there is guidance."""
 
-    def plain(x, t):
+    def plain(x: jax.Array, t: jax.Array) -> jax.Array:
         return velocity(model.params, model.config, x, jnp.broadcast_to(t, x.shape[:-1]), condition)
 
     if guidance is None:
         return plain
 
-    def guided(x, t):
+    def guided(x: jax.Array, t: jax.Array) -> jax.Array:
         endpoint = x + (1 - t) * plain(x, t)
         return (guidance(endpoint, condition, model.to_data) - x) / (1 - t)
 

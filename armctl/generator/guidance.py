@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from armctl.arm import Arm
+from armctl.chain import Chain
 from armctl.generator.paths import KNEE, PathCoder
 from armctl.motion.collision import floor_distances, pair_distances, safe_margin
 from armctl.motion.spline import basis
@@ -24,13 +25,9 @@ LARGEST_STEP = 2.0  # standard deviations; keeps one bad prediction from throwin
 class ClearanceGuidance:
     """Correct predicted endpoints until they keep their distance; a pytree, so that the sampler is compiled once.
 
-    Attributes:
-        arm: the Arm whose kinematics measure the clearance.
-        coder: how vectors describe paths of that arm.
-        margin: clearance that is asked for, m.
-        strength: fraction of the linearised violation that one step removes.
-        samples: instants of the path that are checked.
-        steps: gradient steps per evaluation of the flow.
+    arm: whose kinematics measure the clearance. coder: how vectors describe its paths. margin: clearance asked for, m.
+    strength: fraction of the linearised violation that one step removes. samples: instants of the path that are
+    checked. steps: gradient steps per evaluation of the flow.
     """
 
     arm: Arm
@@ -41,20 +38,20 @@ class ClearanceGuidance:
     steps: int = 2
 
     @classmethod
-    def of(cls, chain, coder: PathCoder) -> "ClearanceGuidance":
+    def of(cls, chain: Chain, coder: PathCoder) -> "ClearanceGuidance":
         """Guidance for a Chain, with a margin just below what its corpus keeps free.
 
         A larger one would fight the ends of the path, which are given, and deform it for nothing.
         """
         return cls(Arm.from_chain(chain), coder, margin=0.75 * safe_margin(chain))
 
-    def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable) -> jax.Array:
+    def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C).
 
         A step in whitened coordinates is a step along the covariance of the data: it bends a path as the corpus does.
         """
 
-        def improve(z1, _):
+        def improve(z1: jax.Array, _: None) -> tuple[jax.Array, None]:
             cost, pull = jax.vjp(lambda z: self.cost(to_data(z), condition), z1)
             gradient = pull(jnp.ones_like(cost))[0]
             # Polyak's step for a squared hinge, whose minimum is known to be zero.

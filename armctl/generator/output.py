@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,17 +19,11 @@ from armctl.motion.reference import Reference
 def write_references(
     references: Sequence[Reference], out_dir: str | Path, stats: ProposalStats | None = None, *, overwrite: bool = False
 ) -> Path:
-    """Write references and a summary.json into a new folder that appears complete or not at all.
+    """Write references and a summary.json into a new folder, which appears complete or not at all, and return it.
 
-    Args:
-        references: with distinct names.
-        out_dir: the folder; refused if it exists and is not empty, unless `overwrite`.
-        stats: how they came about, recorded in summary.json.
-        overwrite: replace a folder that this function wrote; any other folder is left alone.
-    Returns:
-        The folder.
-    Raises:
-        UsageError: the folder exists and may not be replaced, or two references share a name.
+    references: with distinct names. out_dir: new or empty. stats: how the references came about, for summary.json.
+    overwrite: replace a folder that this function wrote; any other is left alone.
+    Raises UsageError where the folder may not be replaced or two references share a name.
     """
     out = Path(out_dir)
     names = [reference.name for reference in references]
@@ -48,7 +43,7 @@ def write_references(
     return out
 
 
-def summary(references: Sequence[Reference], stats: ProposalStats | None) -> dict:
+def summary(references: Sequence[Reference], stats: ProposalStats | None) -> dict[str, Any]:
     """What summary.json holds: counts per family, difficulty, durations, acceptance and versions."""
     families = [str(reference.meta.get("family", "unknown")) for reference in references]
     return {
@@ -63,7 +58,7 @@ def summary(references: Sequence[Reference], stats: ProposalStats | None) -> dic
     }
 
 
-def _range(values: list) -> dict[str, float] | None:
+def _range(values: list[float | None]) -> dict[str, float] | None:
     known = [float(value) for value in values if value is not None]
     return {"min": min(known), "median": float(np.median(known)), "max": max(known)} if known else None
 

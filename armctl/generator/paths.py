@@ -10,10 +10,13 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
+from armctl.motion.corpus import Corpus
 from armctl.motion.spline import TIED, control_points, squash, straight_inner
+from armctl.typing import Array
 
 EDGE = 0.999  # of a joint's half range: what a decoded control point never exceeds, whatever the rounding
 KNEE = 0.97  # of EDGE: inside this a decoded control point is left exactly as it is
@@ -23,11 +26,8 @@ KNEE = 0.97  # of EDGE: inside this a decoded control point is left exactly as i
 class PathCoder:
     """Encodes paths of one arm.
 
-    Attributes:
-        middle, half: centre and half of each joint's range (rad or m); a continuous joint counts as [-pi, pi].
-        bounded: whether each joint has position limits.
-        families: names of the motion families, in one-hot order.
-        inner: number of free control points.
+    middle, half: centre and half of each joint's range (rad or m); a continuous joint counts as [-pi, pi]. bounded:
+    whether each joint has limits. families: of motions, in one-hot order. inner: number of free control points.
     """
 
     middle: tuple[float, ...]
@@ -37,8 +37,8 @@ class PathCoder:
     inner: int
 
     @classmethod
-    def of(cls, chain, corpus) -> "PathCoder":
-        """The coder for the paths of a corpus of this Chain (or Arm)."""
+    def of(cls, chain: Chain, corpus: Corpus) -> "PathCoder":
+        """The coder for the paths of a corpus of this arm."""
         middle, half, bounded = joint_range(chain)
         points = np.shape(corpus.control_points)[1]
         if points <= 2 * TIED:
@@ -46,8 +46,8 @@ class PathCoder:
         names = tuple(str(name) for name in corpus.families)
         return cls(tuple(middle.tolist()), tuple(half.tolist()), tuple(bounded.tolist()), names, points - 2 * TIED)
 
-    def fits(self, chain) -> bool:
-        """Whether a Chain has the joints this coder was made for."""
+    def fits(self, chain: Chain) -> bool:
+        """Whether an arm has the joints that this coder was made for."""
         middle, half, _ = joint_range(chain)
         return len(middle) == self.n and np.allclose([self.middle, self.half], [middle, half])
 
@@ -72,11 +72,11 @@ class PathCoder:
         difficulty = family + len(self.families)
         return slice(family, difficulty), slice(difficulty, difficulty + 2)
 
-    def normalise(self, q):
+    def normalise(self, q: Array) -> Array:
         """Joint positions (..., n) to [-1, 1] within the limits."""
         return (q - np.asarray(self.middle)) / np.asarray(self.half)
 
-    def denormalise(self, y):
+    def denormalise(self, y: Array) -> Array:
         """Inverse of `normalise`."""
         return y * np.asarray(self.half) + np.asarray(self.middle)
 
@@ -98,15 +98,17 @@ class PathCoder:
         start, goal = condition[..., : self.n], condition[..., self.n : 2 * self.n]
         return straight_inner(start, goal, self.count) + x.reshape(*x.shape[:-1], self.inner, self.n)
 
-    def conditions(self, start, goal, family: str | np.ndarray | None = None, eta=None) -> np.ndarray:
+    def conditions(
+        self,
+        start: ArrayLike,
+        goal: ArrayLike,
+        family: str | np.ndarray | None = None,
+        eta: float | np.ndarray | None = None,
+    ) -> np.ndarray:
         """Condition vectors (..., C).
 
-        Args:
-            start, goal: (..., n) rad.
-            family: one name, an integer array (...) of indices into `families`, or None to leave it open.
-            eta: difficulty in (0, 1], scalar or (...); None leaves it open.
-        Raises:
-            UsageError: unknown family, or a difficulty outside (0, 1].
+        start, goal: (..., n) rad. family: a name or integers (...) into `families`; eta: difficulty in (0, 1], a number
+        or (...); None leaves either open. Raises UsageError for an unknown family and a difficulty outside (0, 1].
         """
         ends = np.concatenate([self.normalise(np.asarray(start)), self.normalise(np.asarray(goal))], axis=-1)
         shape = ends.shape[:-1]
@@ -119,7 +121,7 @@ class PathCoder:
             difficulty[..., 0], difficulty[..., 1] = eta, 1.0
         return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
 
-    def dataset(self, corpus, split: str, *, reversal: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def dataset(self, corpus: Corpus, split: str, *, reversal: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Path vectors (N, D) and conditions (N, C) of one split, each path also backwards if `reversal`."""
         part = corpus.subset(split)
         points, family, eta = part.control_points, part.family, part.eta
@@ -128,11 +130,11 @@ class PathCoder:
             family, eta = np.tile(family, 2), np.tile(eta, 2)
         return self.encode(points), self.conditions(points[:, 0], points[:, -1], family, eta)
 
-    def _indices(self, family):
+    def _indices(self, family: str | np.ndarray) -> int | np.ndarray:
         return self.index(family) if isinstance(family, str) else np.asarray(family, int)
 
     def index(self, family: str) -> int:
-        """Place of a family in `families`; UsageError lists them if there is none of that name."""
+        """Place of a family in `families`. Raises UsageError, listing them, for an unknown one."""
         if family not in self.families:
             raise UsageError(f"Unknown motion family {family!r}; choose one of {', '.join(self.families)}.")
         return self.families.index(family)
@@ -144,7 +146,7 @@ def joint_range(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (upper + lower) / 2, (upper - lower) / 2, np.isfinite(chain.lower) & np.isfinite(chain.upper)
 
 
-def check_difficulty(eta) -> None:
+def check_difficulty(eta: float | np.ndarray) -> None:
     """Raise UsageError unless every eta lies in (0, 1]."""
     if not (np.all(np.asarray(eta) > 0) and np.all(np.asarray(eta) <= 1)):
         raise UsageError(f"Difficulty {eta} is outside (0, 1]; it is the fraction of the arm's limits to use.")

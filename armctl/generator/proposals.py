@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +32,10 @@ BASELINE = 64  # proposals certified without guidance, and at least as many with
 class ProposalStats:
     """What became of the proposals.
 
-    Attributes:
-        attempts, accepted: proposals certified or refused, and those kept.
-        acceptance_rate: accepted / attempts.
-        validity_before: fraction of unguided proposals, same contexts and noise, that the checker certifies.
-        validity_after: the same with guidance; both of at least 64 proposals.
-        broken: how often the checker found each constraint broken after guidance ("timing": gravity alone is too much).
-        seconds: wall-clock time.
+    attempts, accepted: proposals certified or refused, and those kept. acceptance_rate: accepted / attempts.
+    validity_before: fraction of unguided proposals, same contexts and noise, that the checker certifies.
+    validity_after: the same with guidance; both of at least 64 proposals. broken: how often the checker found each
+    constraint broken after guidance ("timing": gravity alone is too much). seconds: wall-clock time.
     """
 
     attempts: int
@@ -53,27 +51,17 @@ def propose(
     model: FlowModel, chain: Chain, count: int, *, difficulty: float | None = None, family: str | None = None,
     dt: float = 0.01, seed: int = 0, guided: bool = True, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Reference], ProposalStats]:  # fmt: skip
-    """Propose `count` references that the independent checker certifies.
+    """`count` references that the independent checker certifies, and what became of all proposals.
 
-    Args:
-        model: a flow trained on a corpus of this arm.
-        chain: the Chain that moves.
-        count: how many certified references to return.
-        difficulty: eta in (0, 1], the share of the arm's limits that is used; drawn as in the corpus if None.
-        family: motion family; drawn as in the corpus if None.
-        dt: time step of the references, s.
-        seed: decides everything.
-        guided: whether the flow is bent away from collisions.
-        progress: called with (accepted, attempts) after every attempt.
-    Returns:
-        The references, each with `meta` entries family, eta, t_min, binding, context, seed and certificate; and what
-        became of all proposals.
-    Raises:
-        UsageError: bad count, difficulty or family; a model of another arm; or too few proposals are certified.
+    model: trained on a corpus of this arm. difficulty: eta in (0, 1], the share of the arm's limits that is used;
+    family: of the motion; each drawn as in the corpus if None. dt: s. seed: decides everything. guided: whether the
+    flow is bent away from collisions. progress: called with (accepted, attempts) after every attempt. The references'
+    meta holds family, eta, t_min, binding, context, seed and certificate.
+    Raises UsageError for a bad count, difficulty or family, a model of another arm, and too few certified proposals.
     """
     _check(model, chain, count)
     began = time.perf_counter()
-    options: dict = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
+    options: dict[str, Any] = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
     guidance = ClearanceGuidance.of(chain, model.paths) if guided else None
     with Checker(chain) as checker:
         baseline = itertools.islice(candidates(model, chain, None, **options), BASELINE)
@@ -84,7 +72,9 @@ def propose(
     return kept, ProposalStats(attempts, count, count / attempts, float(np.mean(before)), after, broken, seconds)
 
 
-def _collect(checker: Checker, stream: Iterator[Reference | None], count: int, progress):
+def _collect(
+    checker: Checker, stream: Iterator[Reference | None], count: int, progress: Callable[[int, int], None] | None
+) -> tuple[list[Reference], list[tuple[str, ...]], int]:
     """The first `count` certified references, what each proposal broke, and how many proposals it took.
 
     Goes on judging to at least BASELINE proposals, so that validity is known however few are wanted.

@@ -2,23 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
 from armctl.generator.flow import HISTORY, FlowModel, flow_loss
-from armctl.generator.network import initialise
+from armctl.generator.network import Params, initialise
 from armctl.generator.paths import PathCoder
+from armctl.motion.corpus import Corpus
 
 EVALUATION_ROWS = 1024
-Progress = Callable[[dict], None]
+Progress = Callable[[dict[str, float]], None]
 
 
 class Dataset(NamedTuple):
@@ -32,25 +33,21 @@ class Dataset(NamedTuple):
 class TrainState(NamedTuple):
     """Everything that one gradient step changes."""
 
-    params: nnx.State
-    average: nnx.State
+    params: Params
+    average: Params
     optimiser: optax.OptState
     step: jax.Array
     key: jax.Array
 
 
-def train_flow(corpus, config: FlowConfig | None = None, *, chain, progress: Progress | None = None) -> FlowModel:
-    """Fit the flow to the paths of a corpus.
+def train_flow(
+    corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain, progress: Progress | None = None
+) -> FlowModel:
+    """Fit the flow to the paths of a corpus; the model with the lowest validation loss seen.
 
-    Args:
-        corpus: `armctl.motion.corpus.Corpus`; its "train" split is fitted, its "val" split only scored.
-        config: sizes and schedule, FlowConfig() if None; `config.seed` decides every random number.
-        chain: the Chain (or Arm) whose limits normalise the joints.
-        progress: called once per chunk with step, loss, train_loss, validation_loss and gradient_norm.
-    Returns:
-        The model with the lowest validation loss seen.
-    Raises:
-        UsageError: the corpus has too few trajectories, or training keeps producing non-finite updates.
+    corpus: its "train" split is fitted, its "val" split only scored. config: FlowConfig() if None; its seed decides
+    every random number. chain: whose limits normalise the joints. progress: called with a row of HISTORY per chunk.
+    Raises UsageError for too few trajectories, and where training does not stay finite.
     """
     config = config or FlowConfig()
     coder = PathCoder.of(chain, corpus)
@@ -60,20 +57,20 @@ def train_flow(corpus, config: FlowConfig | None = None, *, chain, progress: Pro
 
 
 def fit_flow(
-    x, condition, x_validation, condition_validation, config: FlowConfig, *, groups=(), progress: Progress | None = None
+    x: np.ndarray,
+    condition: np.ndarray,
+    x_validation: np.ndarray,
+    condition_validation: np.ndarray,
+    config: FlowConfig,
+    *,
+    groups: Sequence[slice] = (),
+    progress: Progress | None = None,
 ) -> FlowModel:
-    """Fit the flow to plain vectors.
+    """Fit the flow to plain vectors; the model with the lowest validation loss seen.
 
-    Args:
-        x, x_validation: (N, D), (V, D) data.
-        condition, condition_validation: (N, C), (V, C) conditions.
-        config: sizes and schedule.
-        groups: slices of condition columns that are withheld together with `config.condition_dropout`.
-        progress: called once per chunk with the logged losses.
-    Returns:
-        The model with the lowest validation loss seen.
-    Raises:
-        UsageError: fewer than two rows, non-finite data, or training that does not stay finite.
+    x, x_validation: (N, D), (V, D); condition, condition_validation: (N, C), (V, C). groups: slices of condition
+    columns, each withheld with probability `config.condition_dropout`. progress: called with a row of HISTORY per
+    chunk. Raises UsageError for fewer than two rows or non-finite data, and where training does not stay finite.
     """
     x, x_validation = np.asarray(x, np.float32), np.asarray(x_validation, np.float32)
     if min(len(x), len(x_validation)) < 2 or not (np.isfinite(x).all() and np.isfinite(x_validation).all()):
@@ -102,15 +99,17 @@ def whitening(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, axes.astype(np.float32), inverse.astype(np.float32)
 
 
-def _dataset(x: np.ndarray, condition: np.ndarray, groups) -> Dataset:
+def _dataset(x: np.ndarray, condition: np.ndarray, groups: Sequence[slice]) -> Dataset:
     columns = np.arange(condition.shape[1])
     owners = [(columns >= g.start) & (columns < g.stop) for g in groups]
     masks = np.stack(owners) if owners else np.zeros((0, len(columns)), bool)
     return Dataset(jnp.asarray(x), jnp.asarray(condition, jnp.float32), jnp.asarray(masks))
 
 
-def _run(config: FlowConfig, train: Dataset, validation: Dataset, progress: Progress | None):
-    """Alternate compiled chunks and log lines; return the averaged parameters that validate best, and the history."""
+def _run(
+    config: FlowConfig, train: Dataset, validation: Dataset, progress: Progress | None
+) -> tuple[Params, np.ndarray]:
+    """Alternate compiled chunks and log lines -> the averaged parameters that validate best, and the history."""
     key = jax.random.key(config.seed)
     params = initialise(
         train.x.shape[1], train.condition.shape[1], config.width, config.embedding, config.blocks, config.seed
@@ -129,7 +128,7 @@ def _run(config: FlowConfig, train: Dataset, validation: Dataset, progress: Prog
     return best, np.asarray(history, np.float32)
 
 
-def _refuse_divergence(row: dict, state, config: FlowConfig) -> None:
+def _refuse_divergence(row: dict[str, float], state: Any, config: FlowConfig) -> None:
     if int(state.notfinite_count) >= config.max_nonfinite or not np.isfinite(row["validation_loss"]):
         raise UsageError(
             f"Generator training stopped being finite at step {int(row['step'])}; "
@@ -147,7 +146,9 @@ def optimiser(config: FlowConfig) -> optax.GradientTransformation:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _chunk(state: TrainState, train: Dataset, validation: Dataset, config: FlowConfig):
+def _chunk(
+    state: TrainState, train: Dataset, validation: Dataset, config: FlowConfig
+) -> tuple[TrainState, dict[str, jax.Array]]:
     """Run config.chunk gradient steps, then score the averaged parameters on fixed noise."""
     state, (losses, norms) = jax.lax.scan(
         lambda s, _: _step(s, train, config), state, None, length=min(config.chunk, config.steps)
@@ -162,7 +163,7 @@ def _chunk(state: TrainState, train: Dataset, validation: Dataset, config: FlowC
     return state, log
 
 
-def _step(state: TrainState, data: Dataset, config: FlowConfig):
+def _step(state: TrainState, data: Dataset, config: FlowConfig) -> tuple[TrainState, tuple[jax.Array, jax.Array]]:
     key, pick, drop, noise, time = jax.random.split(state.key, 5)
     rows = jax.random.randint(pick, (config.batch,), 0, len(data.x))
     condition = drop_condition(drop, data.condition[rows], data.groups, config.condition_dropout)
@@ -183,7 +184,7 @@ def drop_condition(key: jax.Array, condition: jax.Array, groups: jax.Array, prob
     return jnp.where(jnp.any(dropped[..., None] & groups, axis=1), 0.0, condition)
 
 
-def _score(params: nnx.State, data: Dataset, config: FlowConfig) -> jax.Array:
+def _score(params: Params, data: Dataset, config: FlowConfig) -> jax.Array:
     """Loss on the same rows, noise and times every time, so that chunks can be compared."""
     rows = jnp.arange(EVALUATION_ROWS) * len(data.x) // EVALUATION_ROWS
     noise, time = jax.random.split(jax.random.key(1))

@@ -40,7 +40,7 @@ class FitConfig:
     iterations: int = 30
     """Most Levenberg-Marquardt steps for one estimate of the noise."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.window < 3:
             raise UsageError(f"window is {self.window}; a window needs at least 3 samples.")
         if self.latency is not None and self.latency < 0:

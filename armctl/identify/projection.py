@@ -36,7 +36,10 @@ class Projected:
 def project(r: np.ndarray, A: np.ndarray, B: np.ndarray) -> Projected:
     """Eliminate the states. r: (W, N) weighted residuals; A: (W, N, d), B: (W, N, p) their derivatives."""
     Q, R = np.linalg.qr(A)
-    complement = lambda X: X - Q @ (Q.swapaxes(1, 2) @ X)  # noqa: E731
+
+    def complement(X: np.ndarray) -> np.ndarray:
+        return X - Q @ (Q.swapaxes(1, 2) @ X)
+
     return Projected(complement(r[..., None])[..., 0], complement(B), Q, R, r, B)
 
 

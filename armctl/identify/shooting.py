@@ -52,7 +52,7 @@ def cut(chain: Chain, logs: list[RolloutLog], length: int, latency: int) -> Wind
     return windows
 
 
-def _step(arm: Arm, config: ServoConfig, items: Parameters, theta, x, command):
+def _step(arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x: Array, command: Array) -> Array:
     """One control step of the twin: x (2n,), command (m,) -> (2n,)."""
     q, qd = jnp.split(x, 2, axis=-1)
     params = parameters.plant(arm, items, parameters.physical(items, theta))
@@ -65,7 +65,7 @@ def _step(arm: Arm, config: ServoConfig, items: Parameters, theta, x, command):
 def predict(arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x0: Array, command: Array) -> Array:
     """What the twin says of every window. theta: (p,); x0: (W, 2n); command: (W, L, m) -> (W, L, 2n)."""
 
-    def advance(x, u):
+    def advance(x: Array, u: Array) -> tuple[Array, Array]:
         return _step(arm, config, items, theta, x, u), x
 
     _, x = jax.lax.scan(advance, x0, command.swapaxes(0, 1))
@@ -87,7 +87,7 @@ def sensitivities(
     by_theta, by_x = jax.vmap(one_step, in_axes=(None, 0, 0))(theta, *flat)
     A, B = (y.reshape(W, L - 1, d, -1).swapaxes(0, 1) for y in (by_x, by_theta))
 
-    def chain_rule(carry, step):
+    def chain_rule(carry: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
         carry = step[0] @ carry
         carry = carry.at[..., d:].add(step[1])
         return carry, carry

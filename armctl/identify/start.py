@@ -18,6 +18,7 @@ from armctl.identify.parameters import Parameters
 from armctl.identify.shooting import Windows
 from armctl.plant import servo
 from armctl.plant.servo import ServoConfig
+from armctl.typing import Array
 
 CENTRE = 0.5
 """Farthest payload centre that is considered here, m."""
@@ -57,7 +58,9 @@ def _bounds(items: Parameters) -> tuple[np.ndarray, np.ndarray]:
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _residual(arm: Arm, config: ServoConfig, items: Parameters, values, q, qd, qdd, command):
+def _residual(
+    arm: Arm, config: ServoConfig, items: Parameters, values: Array, q: Array, qd: Array, qdd: Array, command: Array
+) -> Array:
     """Torque that a motion needs and is not given, over the effort limit: (K * n,)."""
     params = parameters.plant(arm, items, values)
     M = g = None

@@ -14,6 +14,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from armctl.errors import UsageError
+from armctl.typing import Array
 
 AXIS = "episodes"
 
@@ -34,27 +35,27 @@ def shardings(batch: int, devices: Sequence[jax.Device] | None = None) -> tuple[
     return NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
 
 
-def place(tree, sharding: NamedSharding) -> Any:
+def place(tree: Any, sharding: NamedSharding) -> Any:
     """A pytree of arrays on the devices of a sharding, other processes' among them; every process has them all."""
     return jax.tree.map(lambda x: _place(x, sharding), tree)
 
 
-def _place(x, sharding: NamedSharding):
+def _place(x: Any, sharding: NamedSharding) -> Any:
     if sharding.is_fully_addressable or (isinstance(x, jax.Array) and not x.is_fully_addressable):
         return jax.device_put(x, sharding)
-    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(_place(jax.random.key_data(x), sharding))
     whole = np.asarray(x)
     return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
 
 
-def gathered(x) -> np.ndarray:
+def gathered(x: Array) -> np.ndarray:
     """The whole of an array in NumPy; of one that other processes hold parts of, every process must ask together."""
     if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):
         return multihost_utils.process_allgather(x, tiled=True)
     return np.asarray(x)
 
 
-def local(tree) -> Any:
+def local(tree: Any) -> Any:
     """Arrays that are whole on every device as arrays of this process's default device, for use outside training."""
     return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), tree)

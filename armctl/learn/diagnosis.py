@@ -18,6 +18,9 @@ from armctl.learn.learner import Learner, TrainConfig, next_window, placement
 from armctl.twin import nonfinite
 from armctl.twin.episodes import Episodes, Setting, Task
 from armctl.twin.nonfinite import Breakdown
+from armctl.typing import Array
+
+Work = Callable[[Controller, Setting, Task, TrainConfig], Callable[[Learner], Any]]
 
 
 def explain(
@@ -34,9 +37,10 @@ def explain(
     finite the gradient, carried back from the window's end. Steps count from the window's start.
     """
     where = placement(config, devices)
-    laid_open = lambda work: jax.jit(  # noqa: E731
-        work(controller, setting, task, config), in_shardings=(where,), out_shardings=where.update
-    )
+
+    def laid_open(work: Work) -> Callable[[Learner], Any]:
+        return jax.jit(work(controller, setting, task, config), in_shardings=(where,), out_shardings=where.update)
+
     episodes, states, trace = jax.tree.map(np.asarray, laid_open(_forward)(learner))
     broken = nonfinite.first_break(trace)
     if broken is None:
@@ -57,11 +61,13 @@ def _introduced(broken: Breakdown, setting: Setting, episodes: Episodes) -> Brea
     return replace(broken, who=f"{setting.arm.name}, plant {episodes.plant[broken.arm]}, reference {name}")
 
 
-def _opened(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
+def _opened(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig
+) -> Callable[[Any, Learner], tuple[rollout.Step, Episodes]]:
     """Function of (params, learner): the step of the learner's next window, and the episodes it starts from."""
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
 
-    def window(params, learner: Learner):
+    def window(params: Any, learner: Learner) -> tuple[rollout.Step, Episodes]:
         module = nnx.merge(graph, params, *rest)
         _, episodes, delta = next_window(module, setting, task, config, learner)
         return rollout.stepper(setting, task, module, episodes, config.objective, delta), episodes
@@ -69,14 +75,14 @@ def _opened(controller: Controller, setting: Setting, task: Task, config: TrainC
     return window
 
 
-def _forward(controller, setting, task, config) -> Callable:
+def _forward(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable[[Learner], Any]:
     """Function of a learner: episodes at the start of its next window, states (H, B, ...), quantities (H, B, ...)."""
     window = _opened(controller, setting, task, config)
 
-    def roll(learner: Learner):
+    def roll(learner: Learner) -> tuple[Episodes, Any, dict[str, Array]]:
         step, episodes = window(learner.params, learner)
 
-        def keep(episodes, _):
+        def keep(episodes: Episodes, _: None) -> tuple[Episodes, tuple[Any, ...]]:
             after, (loss, errors) = step(episodes, None)
             return after, (after.state, after.command, jnp.sqrt(errors[0]), loss)
 
@@ -87,20 +93,20 @@ def _forward(controller, setting, task, config) -> Callable:
     return roll
 
 
-def _backward(controller, setting, task, config) -> Callable:
+def _backward(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable[[Learner], Any]:
     """Function of a learner: gradient of its next window's loss in q at every step (H, B, n), and in parameters."""
     window = _opened(controller, setting, task, config)
 
-    def loss_of(params, nudges, learner: Learner):
+    def loss_of(params: Any, nudges: Array, learner: Learner) -> Array:
         step, episodes = window(params, learner)
 
-        def moved(episodes, nudge):
+        def moved(episodes: Episodes, nudge: Array) -> tuple[Episodes, Any]:
             state = episodes.state
             return step(episodes._replace(state=state._replace(q=state.q + nudge)), None)
 
         return jnp.mean(jax.lax.scan(jax.checkpoint(moved, prevent_cse=False), episodes, nudges)[1][0])
 
-    def grad(learner: Learner):
+    def grad(learner: Learner) -> tuple[Array, Any]:
         nudges = jnp.zeros((config.horizon, *learner.episodes.state.q.shape), learner.episodes.state.q.dtype)
         in_params, in_q = jax.grad(loss_of, (0, 1))(learner.params, nudges, learner)
         return in_q, in_params

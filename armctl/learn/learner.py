@@ -15,6 +15,7 @@ from armctl.learn import devices as dv
 from armctl.learn import rollout
 from armctl.learn.losses import Objective
 from armctl.twin.episodes import Episodes, Setting, Task
+from armctl.typing import Array
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TrainConfig:
     objective: Objective = field(default_factory=Objective)
     """Weights of the loss."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("updates", "batch", "horizon", "chunk"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
@@ -77,7 +78,7 @@ class Learner(NamedTuple):
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     """Clipped Adam on a cosine rate; an update with non-finite gradients is skipped."""
 
-    def adam(peak):
+    def adam(peak: float) -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(peak, config.updates, alpha=0.02), b1=0.7, b2=0.95)
 
     kinds = {"gain": adam(config.gain_rate), "weight": adam(config.learning_rate)}
@@ -85,12 +86,12 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     return optax.apply_if_finite(steps, max_consecutive_errors=2**31 - 1)
 
 
-def _kinds(params):
+def _kinds(params: Any) -> Any:
     """Label every parameter as a gain or a weight."""
     return jax.tree.map(lambda x: "gain" if isinstance(x, Gain) else "weight", params, is_leaf=_is_param)
 
 
-def _is_param(x) -> bool:
+def _is_param(x: Any) -> bool:
     return isinstance(x, nnx.Param)
 
 
@@ -114,7 +115,9 @@ def placement(config: TrainConfig, devices: Sequence[jax.Device] | None = None) 
     return Learner(**where)
 
 
-def next_window(module: Controller, setting: Setting, task: Task, config: TrainConfig, learner: Learner):
+def next_window(
+    module: Controller, setting: Setting, task: Task, config: TrainConfig, learner: Learner
+) -> tuple[Array, Episodes, Array]:
     """What the next update starts from -> the key after it, episodes under way, Charbonnier width in mm."""
     key, k = jax.random.split(learner.key)
     episodes = rollout.renew(setting, task, module, k, learner.episodes, config.horizon)

@@ -24,7 +24,7 @@ def address(coordinator: str) -> tuple[str, int]:
 
 
 def meet(coordinator: str, processes: int, process_id: int, timeout: float) -> None:
-    """Return when every process is there.
+    """When every process is there.
 
     coordinator: HOST:PORT at which process 0 listens; processes: how many there are; process_id: which this is;
     timeout: s to wait for all. Raises UsageError where one is missing, there twice, or of another opinion.

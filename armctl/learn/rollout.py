@@ -1,5 +1,8 @@
 """Closed-loop rollouts of a controller in the twin, in windows with carried state, and their loss."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -10,6 +13,9 @@ from armctl.twin import episodes as ep
 from armctl.twin import measured
 from armctl.twin.episodes import Episodes, Setting, Task
 from armctl.typing import Array, Scalar
+
+Step = Callable[[Episodes, None], tuple[Episodes, tuple[Array, tuple[Array, Array]]]]
+"""step(episodes, _) -> episodes, (loss (B,), squared errors (B,) m^2 and rad^2)."""
 
 
 def start(setting: Setting, task: Task, controller: Controller, key: Array, batch: int, horizon: int) -> Episodes:
@@ -44,7 +50,7 @@ def advance(
     if not segment:
         return jax.lax.scan(step, episodes, length=horizon)
 
-    def stretch(episodes, _):
+    def stretch(episodes: Episodes, _: None) -> tuple[Episodes, Any]:
         return jax.lax.scan(step, episodes, length=segment)
 
     # within a scan XLA cannot merge the second roll with the first, so nothing need be done to prevent it
@@ -55,13 +61,13 @@ def advance(
 
 def stepper(
     setting: Setting, task: Task, controller: Controller, episodes: Episodes, objective: Objective, delta: Scalar
-):
-    """One control step of a batch of episodes, as `advance` scans it: step(episodes, _) -> episodes, (loss, errors)."""
+) -> Step:
+    """One control step of a batch of episodes, as `advance` scans it."""
     plants = ep.plants_of(task, episodes)
     bank = jax.tree.map(jnp.asarray, task.bank)
     scale = setting.arm.effort if setting.servo.control == "torque" else setting.arm.velocity
 
-    def step(episodes, _):
+    def step(episodes: Episodes, _: None) -> tuple[Episodes, tuple[Array, tuple[Array, Array]]]:
         m = measured(plants, episodes.state)
         w = windows(bank, episodes.reference, episodes.step, setting.preview)
         carry, command = controller(episodes.carry, m, w)

@@ -12,12 +12,15 @@ from armctl.controllers.base import Controller
 from armctl.learn import rollout
 from armctl.learn.learner import TrainConfig
 from armctl.twin.episodes import Episodes, Setting, Task
+from armctl.typing import Array
 
 STEP = 1e-3
 """Of the differences, rad and rad/s."""
 
 
-def make_jacobian(controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> Callable:
+def make_jacobian(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig
+) -> Callable[[Any, Episodes], Array]:
     """Compiled function of (params, episodes): d(q, qd) at the end of a window by d(q, qd) at its start, (E, 2n, 2n).
 
     In rad and rad/s, through the twin and the controller, whose memory and commands under way are left as they are.
@@ -25,7 +28,7 @@ def make_jacobian(controller: Controller, setting: Setting, task: Task, config: 
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     n = setting.arm.n
 
-    def jacobian(params, episodes: Episodes):
+    def jacobian(params: Any, episodes: Episodes) -> Array:
         module = nnx.merge(graph, params, *rest)
         # by central differences: the forward pass alone compiles in half the time of its derivative
         moves = STEP * jnp.concatenate([jnp.eye(2 * n), -jnp.eye(2 * n)])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +18,13 @@ from armctl.learn import rollout, stability
 from armctl.learn.diagnosis import explain, remedy
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
 from armctl.learn.losses import pose_score
-from armctl.twin.episodes import Setting, Task
+from armctl.twin.episodes import Episodes, Setting, Task
+from armctl.typing import Array
 
 
 def make_gradient(
     controller: Controller, setting: Setting, task: Task, config: TrainConfig, devices: Sequence[jax.Device] | None
-) -> Callable:
+) -> Callable[..., Any]:
     """Function of (params, episodes, delta): one window -> mean loss, its gradient, episodes after, squared errors.
 
     Every device rolls its own episodes, and the means over devices are taken once, at the end: left to itself XLA adds
@@ -30,14 +32,14 @@ def make_gradient(
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
 
-    def loss_of(params, episodes, delta):
+    def loss_of(params: Any, episodes: Episodes, delta: Array) -> tuple[Array, tuple[Episodes, Any]]:
         module = nnx.merge(graph, params, *rest)
         after, (loss, errors) = rollout.advance(
             setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
         )
         return jnp.mean(loss), (after, errors)
 
-    def here(params, episodes, delta):
+    def here(params: Any, episodes: Episodes, delta: Array) -> tuple[Any, ...]:
         (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, episodes, delta)
         return *jax.lax.pmean((loss, grads), dv.AXIS), after, errors
 
@@ -59,7 +61,7 @@ def make_update(
     config: TrainConfig,
     devices: Sequence[jax.Device] | None = None,
     length: int | None = None,
-) -> Callable:
+) -> Callable[[Learner], tuple[Learner, dict[str, Array]]]:
     """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each.
 
     The learner lives on the devices as `placement` says. length: updates in the chunk, config.chunk when None.
@@ -68,7 +70,7 @@ def make_update(
     optimise, where = optimiser(config), placement(config, devices)
     gradient = make_gradient(controller, setting, task, config, devices)
 
-    def update(learner: Learner, _):
+    def update(learner: Learner, _: None) -> tuple[Learner, dict[str, Array]]:
         module = nnx.merge(graph, learner.params, *rest)
         key, episodes, delta = next_window(module, setting, task, config, learner)
         loss, grads, after, errors = gradient(learner.params, episodes, delta)
@@ -86,7 +88,7 @@ def make_update(
         moved = {"params": params, "optimiser": opt, "episodes": after, "key": key, "update": learner.update + 1}
         return learner._replace(**moved), metrics
 
-    def chunk(learner: Learner):
+    def chunk(learner: Learner) -> tuple[Learner, dict[str, Array]]:
         after, metrics = jax.lax.scan(update, learner, length=length or min(config.chunk, config.updates))
         score = jnp.mean(metrics["score"])
         better = score < learner.score
@@ -102,7 +104,7 @@ def train(
     task: Task,
     config: TrainConfig,
     learner: Learner | None = None,
-    on_chunk: Callable[[Learner, dict], None] | None = None,
+    on_chunk: Callable[[Learner, dict[str, float]], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Learner:
     """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
@@ -138,7 +140,15 @@ def train(
     return learner
 
 
-def _broken(controller, setting, task, config, devices, before: Learner, learner: Learner) -> NonFiniteError:
+def _broken(
+    controller: Controller,
+    setting: Setting,
+    task: Task,
+    config: TrainConfig,
+    devices: Sequence[jax.Device] | None,
+    before: Learner,
+    learner: Learner,
+) -> NonFiniteError:
     """The error that ends training; before: the learner whose next update was the first that was not finite."""
     breakdown = explain(controller, setting, task, config, devices, before)
     count = int(learner.optimiser.notfinite_count)

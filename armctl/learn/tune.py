@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,8 @@ from armctl.plant.scenario import plant_params, sample_scenario, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin.episodes import Setting, Task, make_setting, single
 from armctl.urdf import load_chain
+
+Progress = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class TuneConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     """Budget and objective."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("references", "plants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
@@ -95,17 +98,17 @@ def tune(
     *,
     overwrite: bool = False,
     resume: bool = False,
-    progress: Callable[[dict], None] | None = None,
+    progress: Progress | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Controller:
-    """Tune a controller on references of config.robot and write the run folder `out`.
+    """Tune a controller on references of config.robot, write the run folder `out`, and return the controller.
 
     references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates;
     devices: among which the episodes are divided, all of jax.devices() when None. Of several processes (hosts.connect)
     only the first reads and writes the folder.
     The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
-    Returns the tuned controller. Raises UsageError for a folder that exists, or bad settings, and NonFiniteError when
-    training breaks down; params.npz then holds the last good parameters.
+    Raises UsageError for a folder that exists, or bad settings, and NonFiniteError when training breaks down;
+    params.npz then holds the last good parameters.
     """
     placement(config.train, devices)  # refuses a batch that the devices do not divide before work starts
     chain = load_chain(config.robot)
@@ -138,10 +141,12 @@ def tune(
     return controller
 
 
-def _recorder(out: Path, last: dict, progress: Callable[[dict], None] | None) -> Callable[[Learner, dict], None]:
+def _recorder(
+    out: Path, last: dict[str, float], progress: Progress | None
+) -> Callable[[Learner, dict[str, float]], None]:
     """What is done after every chunk of updates: files written, the last row remembered, progress told."""
 
-    def on_chunk(learner: Learner, row: dict) -> None:
+    def on_chunk(learner: Learner, row: dict[str, float]) -> None:
         last.update(row)
         arrays = flatten(learner)
         hosts.on_first(lambda: _note(out, row, arrays))
@@ -157,13 +162,13 @@ def _saved(out: Path, learner: Learner) -> dict[str, np.ndarray]:
     return flatten(restore(learner, store.load_arrays(path)) if path.exists() else learner)
 
 
-def _note(out: Path, row: dict, arrays: dict[str, np.ndarray]) -> None:
+def _note(out: Path, row: dict[str, float], arrays: dict[str, np.ndarray]) -> None:
     """Keep a row of metrics and the learner after it."""
     store.append_rows(out / "metrics.csv", [row])
     store.save_arrays(out / "learner.npz", arrays)
 
 
-def _last_row(out: Path) -> dict:
+def _last_row(out: Path) -> dict[str, float]:
     """The last row of metrics of a run that is resumed; empty for a new one."""
     rows = store.read_rows(out / "metrics.csv") or [{}]
     return {name: float(value) for name, value in rows[-1].items()}
@@ -188,7 +193,7 @@ class _Record(TuneConfig):
     information: str = ""
 
 
-def _shallow(config: TuneConfig) -> dict:
+def _shallow(config: TuneConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in asdict(config)}
 
 

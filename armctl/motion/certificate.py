@@ -5,6 +5,7 @@ dynamics, and derivatives of a quintic spline through the joint samples on a fin
 """
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Certificate:
     eta: float
     valid: bool
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Plain JSON-able form, as stored in Reference.meta["certificate"]."""
         return asdict(self)
 
@@ -55,7 +56,7 @@ class Certificate:
 class Checker:
     """A PyBullet world that certifies references of one arm; use it as a context manager or close it."""
 
-    def __init__(self, chain: Chain):
+    def __init__(self, chain: Chain) -> None:
         """Load the arm, as the environments do, and a floor at height 0 into a world of their own."""
         self.chain, self._body = chain, ArmBody(chain, collisions=True)
         world = {"physicsClientId": self._body.client}
@@ -79,10 +80,10 @@ class Checker:
         points = p.getClosestPoints(self._body.id, self._floor, within, link, -1, physicsClientId=self._body.client)
         return min((point[8] for point in points), default=within)
 
-    def _torques(self, q, qd, qdd):
+    def _torques(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
         return np.array([self._body.inverse_dynamics(*row) for row in zip(q, qd, qdd, strict=True)])
 
-    def _distances(self, q):
+    def _distances(self, q: np.ndarray) -> dict[str, float]:
         """Smallest self-collision and floor distance along q (K, n), m, at most NEAR; spheres rule out what is far."""
         pair_bound, floor_bound = clearance_bounds(self.chain, q, self._pairs, self._floor_links)
         best = {"self_collision": NEAR, "floor": NEAR}
@@ -122,7 +123,7 @@ def certify(reference: Reference, chain: Chain) -> Certificate:
         return checker.certify(reference)
 
 
-def _fine(reference):
+def _fine(reference: Reference) -> list[np.ndarray]:
     """q, qd, qdd, qddd (M, n) on a grid OVERSAMPLING times finer than the reference, by a spline through its joints."""
     times = np.arange(len(reference.q)) * reference.dt
     fine = np.linspace(0, times[-1], OVERSAMPLING * (len(times) - 1) + 1)
@@ -131,7 +132,7 @@ def _fine(reference):
     return [path.derivative(d)(fine) if d <= path.k else zero for d in range(4)]
 
 
-def _used(chain, q, derivatives, torque):
+def _used(chain: Chain, q: np.ndarray, derivatives: list[np.ndarray], torque: np.ndarray) -> dict[str, float]:
     """Largest share of each limit that is used: 1 is the limit itself."""
     bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
     low, high = joint_box(chain, 0.0)
@@ -141,7 +142,7 @@ def _used(chain, q, derivatives, torque):
     return {name: np.max(share) for name, share in zip(RATIOS, (position, *rates), strict=True)}
 
 
-def _thinned(q):
+def _thinned(q: np.ndarray) -> np.ndarray:
     """The samples (K', n) between which some joint moves CHECK_STEP, the last one included."""
     travelled = np.cumsum(np.abs(np.diff(q, axis=0)).max(axis=1), axis=0)
     marks = np.floor(np.concatenate([[0.0], travelled]) / CHECK_STEP)
@@ -150,6 +151,6 @@ def _thinned(q):
     return q[keep]
 
 
-def _singularity(chain, q):
+def _singularity(chain: Chain, q: np.ndarray) -> float:
     size = np.linalg.svd(rigid.jacobian(chain, q[:: max(1, len(q) // 100)]), compute_uv=False)
     return float((size[:, min(6, chain.n) - 1] / size[:, 0]).min())

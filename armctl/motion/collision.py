@@ -12,6 +12,8 @@ from armctl.chain import Chain
 from armctl.spheres import sphere_pairs, spheres
 from armctl.typing import Array, Joint
 
+ArmLike = Any
+"""A Chain, for NumPy, or an Arm, for JAX, which is not imported for it."""
 FLOOR = 0.0  # m, height of the ground plane under the base frame
 MARGIN = 0.02  # m kept free by everything that is sampled here
 
@@ -31,7 +33,7 @@ def _chain_spheres(chain: Chain) -> Spheres:
     return Spheres(link, center, radius, np.array(sphere_pairs(chain), int).reshape(-1, 2))
 
 
-def _model(arm) -> tuple[Spheres, Array, Any]:
+def _model(arm: ArmLike) -> tuple[Spheres, Array, Any]:
     if isinstance(arm, Chain):
         return _chain_spheres(arm), arm.home, rigid
     from armctl import kinematics
@@ -40,7 +42,7 @@ def _model(arm) -> tuple[Spheres, Array, Any]:
     return Spheres(np.array(arm.sphere_link, int), arm.sphere_center, arm.sphere_radius, pairs), arm.home, kinematics
 
 
-def sphere_centers(arm, q: Joint) -> Float[Array, "*batch S 3"]:
+def sphere_centers(arm: ArmLike, q: Joint) -> Float[Array, "*batch S 3"]:
     """World centres of the covering spheres. arm: Chain (NumPy) or Arm (JAX); q (..., n) rad -> (..., S, 3) m."""
     model, _, kinematics = _model(arm)
     if len(model.link) == 0:
@@ -53,7 +55,7 @@ def sphere_centers(arm, q: Joint) -> Float[Array, "*batch S 3"]:
     return xp.where((model.link < 0)[:, None], center, moved)
 
 
-def _pair_distances(model, centers):
+def _pair_distances(model: Spheres, centers: Array) -> Array:
     xp = centers.__array_namespace__()
     first, second = model.pairs[:, 0], model.pairs[:, 1]
     # one coordinate at a time: three contiguous loops are far faster than a reduction over an axis of length 3
@@ -63,12 +65,12 @@ def _pair_distances(model, centers):
     return xp.sqrt(x * x + y * y + z * z + 1e-12) - (radius[first] + radius[second])
 
 
-def pair_distances(arm, q: Joint) -> Float[Array, "*batch P"]:
+def pair_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch P"]:
     """Signed gap of every sphere pair that must stay apart. q (..., n) rad -> (..., P) m, negative in collision."""
     return _pair_distances(_model(arm)[0], sphere_centers(arm, q))
 
 
-def _floor_distances(arm, model, home, centers):
+def _floor_distances(arm: ArmLike, model: Spheres, home: Array, centers: Array) -> Array:
     xp = centers.__array_namespace__()
     radius = xp.asarray(model.radius, dtype=centers.dtype)
     resting = sphere_centers(arm, xp.asarray(home, dtype=centers.dtype))[..., 2] - radius
@@ -76,13 +78,13 @@ def _floor_distances(arm, model, home, centers):
     return xp.where(bound, centers[..., 2] - radius - FLOOR, xp.inf)
 
 
-def floor_distances(arm, q: Joint) -> Float[Array, "*batch S"]:
+def floor_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch S"]:
     """Height of every sphere above the floor, inf for those on the floor at home. q (..., n) rad -> (..., S) m."""
     model, home, _ = _model(arm)
     return _floor_distances(arm, model, home, sphere_centers(arm, q))
 
 
-def clearance(arm, q: Joint) -> Float[Array, "*batch"]:
+def clearance(arm: ArmLike, q: Joint) -> Float[Array, "*batch"]:
     """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if none can touch."""
     model, home, _ = _model(arm)
     centers = sphere_centers(arm, q)

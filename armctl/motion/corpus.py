@@ -1,6 +1,9 @@
 """The motion corpus: a timed, limit-keeping set of paths of one arm, the data that the generator learns from."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +74,7 @@ class Corpus:
         """Inner control points off the minimum-jerk straight line, (N, C - 6, n) rad."""
         return self.inner - spline.straight_inner(self.start, self.goal, self.control_points.shape[1])
 
-    def take(self, rows) -> "Corpus":
+    def take(self, rows: np.ndarray) -> "Corpus":
         """The members with these indices or this mask."""
         names = ("control_points", "t_min", "eta", "binding", "family", "context", "split")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
@@ -79,11 +82,11 @@ class Corpus:
     def subset(self, split: str) -> "Corpus":
         """The members of one split. Raises UsageError for a split not in SPLITS."""
         if split not in SPLITS:
-            raise UsageError(f"unknown split '{split}': choose one of {', '.join(SPLITS)}")
+            raise UsageError(f"Unknown split '{split}'; choose one of {', '.join(SPLITS)}.")
         return self.take(self.split == SPLITS.index(split))
 
 
-def _blocks(function, paths):
+def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray) -> Any:
     """Apply a batched function to blocks of paths and join the results (each an array or a tuple of arrays)."""
     parts = [function(paths[k : k + BLOCK]) for k in range(0, len(paths), BLOCK)]
     if isinstance(parts[0], tuple):
@@ -91,16 +94,16 @@ def _blocks(function, paths):
     return np.concatenate(parts)
 
 
-def path_clearance(chain: Chain, paths) -> np.ndarray:
+def path_clearance(chain: Chain, paths: np.ndarray) -> np.ndarray:
     """Smallest sphere clearance (N,) m along paths (N, C, n) rad."""
 
-    def block(part):
+    def block(part: np.ndarray) -> np.ndarray:
         return clearance(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1)
 
     return _blocks(block, paths)
 
 
-def _draw(chain, rng, family, wanted):
+def _draw(chain: Chain, rng: np.random.Generator, family: str, wanted: int) -> tuple[np.ndarray, ...]:
     """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding."""
     kept: list[tuple[np.ndarray, ...]] = []
     rate = 0.5
@@ -121,7 +124,7 @@ def _draw(chain, rng, family, wanted):
     return tuple(np.concatenate(column)[:wanted] for column in zip(*kept, strict=True))
 
 
-def _split_by_context(rng, context):
+def _split_by_context(rng: np.random.Generator, context: np.ndarray) -> np.ndarray:
     """One split index per member (N,), the same for all members of a context."""
     number, inverse = np.unique(context, return_inverse=True)
     edges = np.round(np.cumsum(SPLIT_SHARES) * len(number)).astype(int)
@@ -129,7 +132,7 @@ def _split_by_context(rng, context):
     return np.searchsorted(edges, rank, side="right")[inverse].clip(0, len(SPLITS) - 1)
 
 
-def build_corpus(chain: Chain, count: int, seed: int = 0, families=tuple(FAMILIES)) -> Corpus:
+def build_corpus(chain: Chain, count: int, seed: int = 0, families: Sequence[str] = tuple(FAMILIES)) -> Corpus:
     """A corpus of `count` paths, equal shares of the families, every one inside the limits and clear of arm and floor.
 
     chain: the arm. families: names out of FAMILIES; one the arm cannot perform leaves its share to the others.
@@ -137,23 +140,26 @@ def build_corpus(chain: Chain, count: int, seed: int = 0, families=tuple(FAMILIE
     """
     unknown = set(families) - set(FAMILIES)
     if unknown or count < 1:
-        known = ", ".join(FAMILIES)
-        raise UsageError(f"cannot build a corpus of {count} from {sorted(unknown or families)}: families are {known}")
+        given = f"{count} from {sorted(unknown or families)}"
+        raise UsageError(f"Cannot build a corpus of {given}; families are {', '.join(FAMILIES)}.")
     rng = np.random.default_rng(seed)
     parents = count - int(REVERSED * count)
-    drawn, missing = [], parents
+    drawn: list[tuple[Any, ...]] = []
+    missing = parents
     for k, family in enumerate(reversed(families)):  # the sure families come last and fill up what others leave
         share = -(-missing // (len(families) - k))
         drawn.append((*_draw(chain, rng, family, share), families.index(family)))
         missing -= len(drawn[-1][1])
     paths, t_min, binding = (np.concatenate([d[k] for d in drawn]) for k in range(3))
-    family = np.concatenate([np.full(len(d[1]), d[3]) for d in drawn])
+    kind = np.concatenate([np.full(len(d[1]), d[3]) for d in drawn])
     if not len(paths):
-        raise UsageError(f"found no motion of {chain.name} that is free of collisions and within its limits")
-    return _with_reversals(chain, rng, count, families, (paths, t_min, binding, family))
+        raise UsageError(f"Found no motion of {chain.name} that is free of collisions and within its limits.")
+    return _with_reversals(chain, rng, count, families, (paths, t_min, binding, kind))
 
 
-def _with_reversals(chain, rng, count, families, parents):
+def _with_reversals(
+    chain: Chain, rng: np.random.Generator, count: int, families: Sequence[str], parents: tuple[np.ndarray, ...]
+) -> Corpus:
     """The parents and, up to `count`, some run backwards; limits do not tell the direction, so t_min stays."""
     total = len(parents[0])
     back = rng.permutation(total)[: count - total]
@@ -166,7 +172,7 @@ def _with_reversals(chain, rng, count, families, parents):
     return Corpus(chain.name, tuple(families), paths, **fields).take(order)
 
 
-def import_demonstrations(folder, chain: Chain, seed: int = 0) -> Corpus:
+def import_demonstrations(folder: str | Path, chain: Chain, seed: int = 0) -> Corpus:
     """A corpus fitted to the user's own demonstrations, every .npz and .csv of a folder, one context each.
 
     Each is fitted by a rest-to-rest spline within the limits and keeps its duration where that is feasible, else gets
@@ -182,13 +188,13 @@ def import_demonstrations(folder, chain: Chain, seed: int = 0) -> Corpus:
     return Corpus(chain.name, (DEMONSTRATION,), paths, t_min, eta, binding, family, context, split)
 
 
-def _fit_demonstration(chain, demo: Reference):
+def _fit_demonstration(chain: Chain, demo: Reference) -> np.ndarray:
     inner = np.clip(spline.fit(demo.q), chain.lower, chain.upper)
     path = spline.control_points(demo.q[0], demo.q[-1], inner)
     miss = np.abs(spline.evaluate(path, len(demo.q), derivatives=0)[0] - demo.q).max()
     if miss > MAX_MISFIT:
         raise UsageError(
-            f"demonstration '{demo.name}' is too winding for one path (missed by {miss:.2f} rad): cut it into parts"
+            f"Demonstration '{demo.name}' is too winding for one path (missed by {miss:.2f} rad); cut it into parts."
         )
     return path
 
@@ -200,7 +206,7 @@ def references(corpus: Corpus, chain: Chain, split: str, dt: float = 0.01, limit
     return [_reference(part, chain, split, dt, k) for k in range(count)]
 
 
-def _reference(part, chain, split, dt, k):
+def _reference(part: Corpus, chain: Chain, split: str, dt: float, k: int) -> Reference:
     family = part.families[part.family[k]]
     meta = {"family": family, "split": split, "context": int(part.context[k])}
     binding = spline.CONSTRAINTS[int(part.binding[k])]

@@ -14,17 +14,17 @@ from armctl.motion.reference import Reference, check_joints
 ARRAYS = ("q", "qd", "qdd", "pose", "twist", "accel")
 
 
-def save_reference(reference: Reference, path) -> Path:
+def save_reference(reference: Reference, path: str | Path) -> Path:
     """Write a reference to path (.npz) under a temporary name, then rename it, so that a file is whole or absent."""
     path = Path(path)
     if path.suffix != ".npz":
-        raise UsageError(f"a reference is saved as .npz, not '{path.name}'")
+        raise UsageError(f"A reference is saved as .npz, not '{path.name}'.")
     arrays = {key: getattr(reference, key) for key in ARRAYS}
     store.save_arrays(path, {"name": reference.name, "dt": reference.dt, "meta": json.dumps(reference.meta), **arrays})
     return path
 
 
-def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
+def load_reference(path: str | Path, chain: Chain, dt: float | None = None) -> Reference:
     """Read a reference for an arm from .npz (save_reference) or .csv (`t,x,y,z,qx,qy,qz,qw` or `t,q1..qn`).
 
     dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing,
@@ -32,7 +32,7 @@ def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
     """
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"no reference file '{path}'")
+        raise UsageError(f"There is no reference file '{path}'.")
     if path.suffix == ".csv":
         return load_csv(path, chain, dt)
     try:
@@ -40,7 +40,7 @@ def load_reference(path, chain: Chain, dt: float | None = None) -> Reference:
             arrays = {key: data[key].astype(float) for key in ARRAYS}
             reference = Reference(str(data["name"]), float(data["dt"]), meta=json.loads(str(data["meta"])), **arrays)
     except Exception as error:
-        raise UsageError(f"cannot read reference '{path}' ({error}): give a .npz of armctl or a .csv") from error
+        raise UsageError(f"Reference '{path}' cannot be read ({error}); give a .npz of armctl or a .csv.") from error
     check_joints(chain, reference.q, reference.name)
     _check_fields(reference, path)
     _check_tip(chain, reference, path)
@@ -55,36 +55,40 @@ def as_reference(given: Reference | str | Path, chain: Chain, dt: float) -> Refe
     if isinstance(given, str | Path):
         return load_reference(given, chain, dt)
     if not isinstance(given, Reference):
-        raise UsageError(f"reference is {type(given).__name__}; give a Reference or the path of one.")
+        raise UsageError(f"The reference is {type(given).__name__}; give a Reference or the path of one.")
     if given.q.shape[1] != chain.n:
         raise UsageError(f"Reference {given.name!r} has {given.q.shape[1]} joints; {chain.name} has {chain.n}.")
     return given.resampled(chain, dt)
 
 
-def _check_fields(reference, path):
+def _check_fields(reference: Reference, path: Path) -> None:
     """Raise UsageError where the step, the facts or an array of a file cannot be those of a reference."""
     if not (0 < reference.dt < np.inf and isinstance(reference.meta, dict)):
-        raise UsageError(f"reference '{path}' has dt = {reference.dt} s or no meta data: write it with save_reference")
+        raise UsageError(f"Reference '{path}' has dt = {reference.dt} s or no meta data; write it with save_reference.")
     widths = {"qd": reference.q.shape[1], "qdd": reference.q.shape[1], "pose": 7, "twist": 6, "accel": 6}
     for key, width in widths.items():
         array = getattr(reference, key)
         if array.shape != (len(reference.q), width) or not np.isfinite(array).all():
             shape = (len(reference.q), width)
-            raise UsageError(f"reference '{path}': '{key}' is not {shape} finite numbers: write it with save_reference")
+            raise UsageError(
+                f"Reference '{path}': '{key}' is not {shape} finite numbers; write it with save_reference."
+            )
 
 
-def _check_tip(chain, reference, path):
+def _check_tip(chain: Chain, reference: Reference, path: Path) -> None:
     tip = rigid.forward_kinematics(chain, reference.q)[:, :3, 3]
     if np.abs(tip - reference.pose[:, :3]).max() > 1e-6:
-        raise UsageError(f"reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}")
+        raise UsageError(
+            f"Reference '{path}' was made for another arm or tip: its poses are not those of {chain.name}."
+        )
 
 
-def load_suite_dir(folder, chain: Chain, dt: float | None = None) -> list[Reference]:
+def load_suite_dir(folder: str | Path, chain: Chain, dt: float | None = None) -> list[Reference]:
     """Every .npz and .csv reference of a folder, sorted by file name. Raises UsageError if there is none."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}'; name one of .npz or .csv references")
+        raise UsageError(f"There is no folder '{folder}'; name one of .npz or .csv references.")
     paths = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".csv") and not p.name.startswith("."))
     if not paths:
-        raise UsageError(f"no references (.npz or .csv) in '{folder}'")
+        raise UsageError(f"There are no references (.npz or .csv) in '{folder}'.")
     return [load_reference(path, chain, dt) for path in paths]

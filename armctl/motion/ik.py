@@ -4,9 +4,10 @@ The damping follows the squared error (Sugihara, Solvability-unconcerned inverse
 bold near a solution and safe near a singularity; joints that rest on a limit and would be pushed through it sit out.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain, joint_box
@@ -21,10 +22,10 @@ DAMPING = 1e-9  # added to half the squared error
 class IKResult(NamedTuple):
     """q (..., n) rad; success (...) bool; position_error (...) m; angle_error (...) rad."""
 
-    q: Any
-    success: Any
-    position_error: Any
-    angle_error: Any
+    q: np.ndarray
+    success: np.ndarray
+    position_error: np.ndarray
+    angle_error: np.ndarray
 
 
 def _pose_and_jacobian(chain: Chain, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,12 +34,12 @@ def _pose_and_jacobian(chain: Chain, q: np.ndarray) -> tuple[np.ndarray, np.ndar
     return T, rigid.point_jacobian(chain, poses, T[..., :3, 3])
 
 
-def _errors(T, target):
+def _errors(T: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position error (..., 3) m and rotation vector (..., 3) rad from T to target, both (..., 4, 4)."""
     return target[..., :3, 3] - T[..., :3, 3], geometry.rotation_error_vector(target[..., :3, :3], T[..., :3, :3])
 
 
-def _step(chain, q, target, free_orientation):
+def _step(chain: Chain, q: np.ndarray, target: np.ndarray, free_orientation: bool) -> np.ndarray:
     """One damped step q (..., n) towards target (..., 4, 4) inside the limits."""
     lower, upper = chain.lower, chain.upper
     T, J = _pose_and_jacobian(chain, q)
@@ -56,13 +57,15 @@ def _step(chain, q, target, free_orientation):
     return np.clip(q + delta * np.minimum(MAX_STEP / (size + 1e-12), np.ones_like(size)), lower, upper)
 
 
-def _iterate(chain, q, target, iterations, free_orientation=False):
+def _iterate(
+    chain: Chain, q: np.ndarray, target: np.ndarray, iterations: int, free_orientation: bool = False
+) -> np.ndarray:
     for _ in range(iterations):
         q = _step(chain, q, target, free_orientation)
     return q
 
 
-def _residual(chain, q, target, free_orientation=False) -> IKResult:
+def _residual(chain: Chain, q: np.ndarray, target: np.ndarray, free_orientation: bool = False) -> IKResult:
     move, turn = _errors(_pose_and_jacobian(chain, q)[0], target)
     position, angle = np.sqrt(np.sum(move**2, axis=-1)), np.sqrt(np.sum(turn**2, axis=-1))
     success = (position <= POSITION_TOLERANCE) & (free_orientation | (angle <= ANGLE_TOLERANCE))
@@ -84,11 +87,13 @@ def all_solutions(
     return _residual(chain, _iterate(chain, q, wide, iterations), wide)
 
 
-def path_ik(chain: Chain, targets, start, *, iterations=6, free_orientation=False) -> IKResult:
+def path_ik(
+    chain: Chain, targets: np.ndarray, start: ArrayLike, *, iterations: int = 6, free_orientation: bool = False
+) -> IKResult:
     """Continuous joint paths that follow tip poses: each waypoint is solved from the one before (float64, NumPy).
 
     targets: (..., K, 4, 4). start: (..., n) rad, near the first waypoint. free_orientation: follow the positions only.
-    Returns IKResult with q (..., K, n) and the rest (..., K).
+    -> IKResult of (..., K) and q (..., K, n).
     """
     q, path = np.asarray(start, float), []
     for k in range(targets.shape[-3]):

@@ -1,14 +1,20 @@
 """The ISO 9283 pose test: five poses in the inclined plane of a cube, visited over and over, standing still at each."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.motion import sampling, spline
 
 DWELL = 0.5  # s spent standing still at each pose
 CYCLES = 3  # visits of each pose, for repeatability
 
 
-def pose_cycle(chain, s, q, dt, choose):
+def pose_cycle(
+    chain: Chain, s: np.ndarray, q: np.ndarray, dt: float, choose: Callable[[float], float]
+) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
     """Motion (q, qd, qdd), each (K, n), of the pose test and its meta data: t_min, eta, binding, dwells.
 
     s, q: the path (M,), (M, n) rad through P1, P5, P4, P3, P2, P1 at s = 0, 0.2, ... 1. dt: s.

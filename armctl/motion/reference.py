@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain
@@ -32,7 +33,17 @@ class Reference:
     meta: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_joints(cls, chain: Chain, dt, q, qd=None, qdd=None, *, name="reference", meta=None) -> "Reference":
+    def from_joints(
+        cls,
+        chain: Chain,
+        dt: float,
+        q: ArrayLike,
+        qd: ArrayLike | None = None,
+        qdd: ArrayLike | None = None,
+        *,
+        name: str = "reference",
+        meta: dict[str, Any] | None = None,
+    ) -> "Reference":
         """Reference of a joint trajectory. dt: s; q, qd, qdd: (K, n).
 
         Absent derivatives come from a quintic spline through q.
@@ -61,7 +72,7 @@ class Reference:
         return Reference.from_joints(chain, dt, q, qd, qdd, name=self.name, meta=self.meta)
 
 
-def interpolant(times, q):
+def interpolant(times: np.ndarray, q: np.ndarray) -> Any:
     """Interpolating spline, quintic where there are enough samples. times: (K,) s; q: (K, n) -> scipy BSpline."""
     from scipy.interpolate import make_interp_spline
 
@@ -69,13 +80,15 @@ def interpolant(times, q):
     return make_interp_spline(times, q, k=degree if degree % 2 else degree - 1 or 1)
 
 
-def sample_spline(spline, times):
+def sample_spline(spline: Any, times: np.ndarray) -> tuple[np.ndarray, ...]:
     """Values and first two derivatives q, qd, qdd (M, n) of a scipy BSpline at times (M,) s."""
     orders = (spline.derivative(d)(times) if d <= spline.k else np.zeros_like(spline(times)) for d in range(3))
     return tuple(np.asarray(x) for x in orders)
 
 
-def tip_motion(chain: Chain, q, qd, qdd):
+def tip_motion(
+    chain: Chain, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pose (K, 7), twist J qd (K, 6) and acceleration J qdd + J' qd (K, 6) of the tip for q, qd, qdd (K, n)."""
     step = JACOBIAN_STEP * qd
     J, ahead, behind = rigid.jacobian(chain, np.stack([q, q + step, q - step]))
@@ -83,11 +96,10 @@ def tip_motion(chain: Chain, q, qd, qdd):
     pose = geometry.matrix_to_pose(rigid.forward_kinematics(chain, q))
     flips = np.cumprod(np.where(np.sum(pose[1:, 3:] * pose[:-1, 3:], axis=-1) < 0, -1.0, 1.0))
     pose[1:, 3:] *= flips[:, None]
-    apply = lambda matrix, v: (matrix @ v[..., None])[..., 0]  # noqa: E731
-    return pose, apply(J, qd), apply(J, qdd) + apply(rate, qd)
+    return pose, geometry.matvec(J, qd), geometry.matvec(J, qdd) + geometry.matvec(rate, qd)
 
 
-def _hermite(reference: Reference, times):
+def _hermite(reference: Reference, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Piecewise quintic with the reference's q, qd, qdd at its samples, evaluated at times (M,): q, qd, qdd (M, n)."""
     h = reference.dt
     k = np.clip((times / h).astype(int), 0, len(reference.q) - 2)
@@ -104,20 +116,23 @@ def _hermite(reference: Reference, times):
     return q, qd, qdd
 
 
-def check_joints(chain, q, name):
+def check_joints(chain: Chain, q: np.ndarray, name: str) -> None:
+    """Raise UsageError unless q is at least two finite samples of one value per joint of the arm."""
     if q.ndim != 2 or q.shape[1] != chain.n:
-        raise UsageError(f"reference '{name}' has shape {q.shape}; {chain.name} needs (samples, {chain.n} joints)")
+        raise UsageError(f"Reference '{name}' has shape {q.shape}; {chain.name} needs (samples, {chain.n} joints).")
     if len(q) < 2:
-        raise UsageError(f"reference '{name}' has {len(q)} sample: give at least 2")
+        raise UsageError(f"Reference '{name}' has {len(q)} sample; give at least 2.")
     if not np.isfinite(q).all():
         bad = int(np.flatnonzero(~np.isfinite(q).all(axis=1))[0])
-        raise UsageError(f"reference '{name}' is not finite at sample {bad}")
+        raise UsageError(f"Reference '{name}' is not finite at sample {bad}.")
 
 
 def over_speed(reference: Reference, chain: Chain) -> str:
-    """A sentence on a reference that is faster than the arm's joints can move; empty where it is not."""
+    """By how much a reference is over the speed of the arm's joints, in a sentence; empty where it is not."""
     share = np.abs(reference.qd).max(axis=0) / chain.velocity
     if share.max() <= 1.001:
         return ""
     joint = int(np.argmax(share))
-    return f"{reference.name!r} asks {share[joint]:.1f} times the velocity limit of {chain.joint_names[joint]}"
+    return (
+        f"Reference {reference.name!r} asks {share[joint]:.1f} times the velocity limit of {chain.joint_names[joint]}."
+    )

@@ -1,6 +1,9 @@
 """Random configurations and reference trajectories in plain NumPy, cheap enough to draw one per episode."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import rigid
 from armctl.chain import Chain, joint_box
@@ -8,6 +11,7 @@ from armctl.errors import UsageError
 from armctl.motion import spline
 from armctl.motion.collision import clearance, safe_margin
 from armctl.motion.reference import Reference
+from armctl.typing import Array
 
 CANDIDATES = 8
 CLEARANCE_SAMPLES = 25
@@ -15,10 +19,12 @@ ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
 
 
-def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, margin: float = 0.05) -> np.ndarray:
+def random_configuration(
+    chain: Chain, rng: np.random.Generator, size: int | None = None, *, margin: float = 0.05
+) -> np.ndarray:
     """Configurations uniform within the limits, each clear of the arm itself and of the floor.
 
-    size: None for one (n,), or a count for (size, n). margin: part of each range kept from the limits. Returns rad.
+    size: None for one (n,) rad, or a count for (size, n) rad. margin: part of each range kept from the limits.
     """
     lower, upper = joint_box(chain, margin)
     wanted, found = 1 if size is None else size, np.empty((0, chain.n))
@@ -32,20 +38,20 @@ def random_configuration(chain: Chain, rng: np.random.Generator, size=None, *, m
     return found[0] if size is None else found[:wanted]
 
 
-def split_torque(chain: Chain, q, dq, d2q):
+def split_torque(chain: Chain, q: np.ndarray, dq: np.ndarray, d2q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gravity torque g(q) and the dynamic torque of (q, dq/ds, d2q/ds2), both (..., n) N·m, for minimal_duration."""
     still = np.zeros_like(q)
     gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
     return gravity, total - gravity
 
 
-def path_timing(chain: Chain, control_points, samples: int = spline.TIMING_SAMPLES):
+def path_timing(chain: Chain, control_points: np.ndarray, samples: int = spline.TIMING_SAMPLES) -> tuple[Array, Array]:
     """T_min (...,) s and index (...,) of the binding constraint, torque included, of control_points (..., C, n) rad."""
     q, dq, d2q, d3q = spline.evaluate(control_points, samples)
     return spline.minimal_duration(chain, (dq, d2q, d3q), *split_torque(chain, q, dq, d2q))
 
 
-def time_samples(control_points, duration: float, dt: float):
+def time_samples(control_points: np.ndarray, duration: float, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Motion q, qd, qdd (K, n) of one path (C, n) run in `duration` s, stretched to a whole number of steps dt s."""
     steps = max(1, int(np.ceil(duration / dt - 1e-9)))
     T = steps * dt
@@ -53,14 +59,24 @@ def time_samples(control_points, duration: float, dt: float):
     return q, dq / T, d2q / T**2
 
 
-def path_reference(chain: Chain, control_points, t_min, eta, dt, *, binding=None, name="path", meta=None) -> Reference:
+def path_reference(
+    chain: Chain,
+    control_points: np.ndarray,
+    t_min: float,
+    eta: float,
+    dt: float,
+    *,
+    binding: str | None = None,
+    name: str = "path",
+    meta: dict[str, Any] | None = None,
+) -> Reference:
     """Reference of one path (C, n) rad run in t_min / eta s on a grid of dt s; meta gains eta, t_min and binding."""
     facts = {"eta": float(eta), "t_min": float(t_min), "binding": binding, **(meta or {})}
     motion = time_samples(control_points, float(t_min) / float(eta), dt)
     return Reference.from_joints(chain, dt, *motion, name=name, meta=facts)
 
 
-def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarray:
+def random_path(chain: Chain, rng: np.random.Generator, start: ArrayLike | None = None) -> np.ndarray:
     """Control points (C, n) of a random point-to-point or via-point path within the limits that stays clear if it can.
 
     start: (n,) rad, random if absent. Half the paths are straight lines in joint space, half bend through a via point.
@@ -83,7 +99,9 @@ def random_path(chain: Chain, rng: np.random.Generator, start=None) -> np.ndarra
     return paths[np.argmax(gap)]
 
 
-def _timed_path(chain, rng, start, eta, limit):
+def _timed_path(
+    chain: Chain, rng: np.random.Generator, start: np.ndarray | None, eta: float | None, limit: float
+) -> tuple[np.ndarray, float, dict[str, Any]]:
     """A random path, contracted towards its start until it fits into `limit` s; its duration s; its meta data."""
     eta = float(rng.uniform(*ETA_RANGE) if eta is None else eta)
     for _ in range(20):
@@ -95,10 +113,20 @@ def _timed_path(chain, rng, start, eta, limit):
         if np.isfinite(shortest):
             leg = {"eta": eta, "t_min": float(shortest), "binding": spline.CONSTRAINTS[int(binding)]}
             return path, float(shortest) / eta, leg
-    raise UsageError(f"{chain.name} cannot hold itself against gravity in most configurations: raise its effort limits")
+    raise UsageError(
+        f"Arm {chain.name} cannot hold itself against gravity in most configurations; raise its effort limits."
+    )
 
 
-def random_reference(chain: Chain, rng: np.random.Generator, *, dt: float, eta=None, duration=None, name="random"):
+def random_reference(
+    chain: Chain,
+    rng: np.random.Generator,
+    *,
+    dt: float,
+    eta: float | None = None,
+    duration: float | None = None,
+    name: str = "random",
+) -> Reference:
     """A random rest-to-rest reference within position, velocity, acceleration, jerk and torque limits.
 
     dt: s. eta: difficulty in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta.
@@ -107,9 +135,9 @@ def random_reference(chain: Chain, rng: np.random.Generator, *, dt: float, eta=N
     """
     total = None if duration is None else round(duration / dt)
     if not dt > 0 or (eta is not None and not 0 < eta <= 1):
-        raise UsageError(f"a reference needs dt > 0 and eta in (0, 1], not dt = {dt} and eta = {eta}")
+        raise UsageError(f"A reference needs dt > 0 and eta in (0, 1], not dt = {dt} and eta = {eta}.")
     parts: list[list[np.ndarray]] = []
-    legs: list[dict] = []
+    legs: list[dict[str, Any]] = []
     start, steps = None, 0
     while True:
         limit = np.inf if total is None else max(total, 1) * dt

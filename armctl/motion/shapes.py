@@ -1,8 +1,11 @@
 """Tip figures of any arm around a comfortable posture: circle, square, figure-eight, helix, the ISO 9283 test set."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import rigid
 from armctl.chain import Chain, joint_box
@@ -22,7 +25,7 @@ ISO_CUBES = np.array([1.0, 0.63, 0.4, 0.25, 0.16, 0.1, 0.063])  # m; ISO 9283 na
 CENTERS = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])  # parts of the reach that the centre may move from home
 
 
-def _frame(chain):
+def _frame(chain: Chain) -> np.ndarray:
     """Directions (3, 3), as columns, in which figures are drawn: the world's axes, or the plane the tip can move in."""
     left, size, _ = np.linalg.svd(rigid.jacobian(chain, chain.home)[:3])
     able = left[:, : len(size)][:, size > 1e-3 * size[0]]
@@ -33,7 +36,7 @@ def _frame(chain):
     return plane
 
 
-def _follow(chain, q_center, offsets):
+def _follow(chain: Chain, q_center: np.ndarray, offsets: np.ndarray) -> tuple[ik.IKResult, np.ndarray]:
     """IK along offsets (..., K, 3) m from the tip at q_center (..., n), orientation kept if possible; tip targets."""
     T = rigid.forward_kinematics(chain, q_center)
     targets = np.repeat(T[..., None, :, :], offsets.shape[-2], axis=-3)
@@ -44,7 +47,7 @@ def _follow(chain, q_center, offsets):
     return found, targets[..., :3, 3]
 
 
-def _largest(chain, name, q_center, sizes):
+def _largest(chain: Chain, name: str, q_center: np.ndarray, sizes: ArrayLike) -> np.ndarray:
     """For postures (M, n) the largest of sizes (descending, m) at which the arm draws the figure; (M,), 0 for none."""
     figure = SHAPES[name].offsets(np.linspace(0, 1, SEARCH_WAYPOINTS))
     sizes = np.asarray(sizes)
@@ -81,11 +84,19 @@ def shape_size(chain: Chain, name: str) -> float:
     if SHAPES[name].iso and name != "iso_poses":
         size = min(size, shape_size(chain, "iso_poses"))
     if size == 0:
-        raise UsageError(f"{chain.name} cannot draw '{name}' around its home posture at any size: choose another home")
+        raise UsageError(f"Arm {chain.name} cannot draw '{name}' around its home at any size; choose another home.")
     return size
 
 
-def make_shape(name: str, chain: Chain, dt: float = 0.01, *, size=None, eta: float = 0.5, duration=None) -> Reference:
+def make_shape(
+    name: str,
+    chain: Chain,
+    dt: float = 0.01,
+    *,
+    size: float | None = None,
+    eta: float = 0.5,
+    duration: float | None = None,
+) -> Reference:
     """Reference of a named shape, drawn around the arm's comfortable posture, tip orientation kept.
 
     name: one of SHAPES. dt: s. size: m, radius or half side (ISO: side of the cube), found automatically if absent.
@@ -94,9 +105,9 @@ def make_shape(name: str, chain: Chain, dt: float = 0.01, *, size=None, eta: flo
     Raises UsageError for an unknown shape, one out of reach (with the point missed), or a duration that is too short.
     """
     if name not in SHAPES:
-        raise UsageError(f"unknown shape '{name}': choose one of {', '.join(SHAPES)}")
+        raise UsageError(f"Unknown shape '{name}'; choose one of {', '.join(SHAPES)}.")
     if not (dt > 0 and 0 < eta <= 1 and (size is None or size > 0)):
-        raise UsageError(f"'{name}' needs positive dt and size and eta in (0, 1], not {dt}, {size} and {eta}")
+        raise UsageError(f"Shape '{name}' needs positive dt and size and eta in (0, 1], not {dt}, {size} and {eta}.")
     size = shape_size(chain, name) if size is None else float(size)
     s = np.linspace(0, 1, WAYPOINTS)
     found, points = _follow(chain, comfortable(chain), size * SHAPES[name].offsets(s))
@@ -107,13 +118,15 @@ def make_shape(name: str, chain: Chain, dt: float = 0.01, *, size=None, eta: flo
     return Reference.from_joints(chain, dt, *motion, name=name, meta=meta)
 
 
-def _duration(name, shortest, eta, duration):
+def _duration(name: str, shortest: float, eta: float, duration: float | None) -> float:
     if duration is not None and duration < shortest:
-        raise UsageError(f"'{name}' takes {shortest:.2f} s at least at this size, not {duration:g} s")
+        raise UsageError(f"Shape '{name}' takes at least {shortest:.2f} s at this size, not {duration:g} s.")
     return shortest / eta if duration is None else float(duration)
 
 
-def _continuous(chain, s, q, dt, choose):
+def _continuous(
+    chain: Chain, s: np.ndarray, q: np.ndarray, dt: float, choose: Callable[[float], float]
+) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
     """Motion q, qd, qdd along the joint path q (K, n) at s (K,), in one go."""
     path = interpolant(s, q)
     dense, *derivatives = (path.derivative(d)(np.linspace(0, 1, 4 * WAYPOINTS)) for d in range(4))
@@ -126,16 +139,18 @@ def _continuous(chain, s, q, dt, choose):
     return (q, qd / T, qdd / T**2), facts
 
 
-def _check(chain, name, size, found, points):
+def _check(chain: Chain, name: str, size: float, found: ik.IKResult, points: np.ndarray) -> None:
     if not found.success.all():
         k = int(np.flatnonzero(~found.success)[0])
         x, y, z = points[k]
         raise UsageError(
-            f"'{name}' of size {size:.3f} m leaves the workspace of {chain.name} at ({x:.3f}, {y:.3f}, {z:.3f}) m "
-            f"by {1e3 * found.position_error[k]:.1f} mm: choose a smaller size"
+            f"Shape '{name}' of size {size:.3f} m leaves the workspace of {chain.name} at "
+            f"({x:.3f}, {y:.3f}, {z:.3f}) m by {1e3 * found.position_error[k]:.1f} mm; choose a smaller size."
         )
     if clearance(chain, found.q[::2]).min() <= 0:
-        raise UsageError(f"'{name}' of size {size:.3f} m makes {chain.name} hit itself or the floor: choose it smaller")
+        raise UsageError(
+            f"Shape '{name}' of size {size:.3f} m makes {chain.name} hit itself or the floor; choose a smaller size."
+        )
 
 
 def shape_suite(chain: Chain, dt: float = 0.01, eta: float = 0.5) -> list[Reference]:

@@ -5,9 +5,15 @@ are tied to start and goal, so it begins and ends at rest, and the convex-hull p
 holds its control points. The timing s = t / T is one number T, and the shortest feasible T has a closed form.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from armctl.typing import Array
 
 DEGREE = 5
 TIED = 3  # control points tied at each end: position, velocity and acceleration are those of a resting arm
@@ -16,11 +22,11 @@ TIMING_SAMPLES = 101
 CONSTRAINTS = ("velocity", "acceleration", "jerk", "torque")
 
 
-def _namespace(x):
+def _namespace(x: Array) -> ModuleType:
     return x.__array_namespace__()
 
 
-def _values(knots, degree, s):
+def _values(knots: np.ndarray, degree: int, s: np.ndarray) -> np.ndarray:
     """Cox-de Boor recursion: values (K, len(knots) - degree - 1) of the basis functions of `degree` at s (K,)."""
     last_span = np.flatnonzero(np.diff(knots) > 0)[-1]
     span = np.minimum(np.searchsorted(knots, s, side="right") - 1, last_span)
@@ -33,7 +39,7 @@ def _values(knots, degree, s):
     return basis
 
 
-def _basis(count, s, derivative):
+def _basis(count: int, s: np.ndarray, derivative: int) -> np.ndarray:
     knots = np.concatenate([np.zeros(DEGREE), np.linspace(0.0, 1.0, count - DEGREE + 1), np.ones(DEGREE)])
     difference = np.eye(count)
     for p in range(DEGREE, DEGREE - derivative, -1):
@@ -44,26 +50,26 @@ def _basis(count, s, derivative):
 
 
 @cache
-def _uniform_basis(count, samples, derivative):
+def _uniform_basis(count: int, samples: int, derivative: int) -> np.ndarray:
     basis = _basis(count, np.linspace(0.0, 1.0, samples), derivative)
     basis.setflags(write=False)
     return basis
 
 
-def basis(count, samples, derivative=0):
+def basis(count: int, samples: int | np.ndarray, derivative: int = 0) -> np.ndarray:
     """Basis matrix (K, count) that maps control points to the path or its derivative with respect to s.
 
     count: number of control points, at least 6. samples: K for a uniform grid on [0, 1], or an array (K,) of s.
     derivative: 0 to 5. Raises ValueError for fewer than 6 control points. Source: de Boor, Practical Guide to Splines.
     """
     if count <= DEGREE:
-        raise ValueError(f"a degree-{DEGREE} spline needs at least {DEGREE + 1} control points, not {count}")
+        raise ValueError(f"A degree-{DEGREE} spline needs at least {DEGREE + 1} control points, not {count}.")
     if isinstance(samples, (int, np.integer)):
         return _uniform_basis(int(count), int(samples), int(derivative))
     return _basis(count, np.asarray(samples, float), derivative)
 
 
-def evaluate(control_points, samples, derivatives=3):
+def evaluate(control_points: Array, samples: int | np.ndarray, derivatives: int = 3) -> tuple[Array, ...]:
     """Path and its derivatives in s: a tuple (q, dq, d2q, d3q) of arrays (..., K, n).
 
     control_points (..., C, n) rad. samples: K or an array (K,) of s in [0, 1]. derivatives: the highest wanted.
@@ -73,7 +79,7 @@ def evaluate(control_points, samples, derivatives=3):
     return tuple(xp.asarray(m, dtype=control_points.dtype) @ control_points for m in matrices)
 
 
-def control_points(start, goal, inner):
+def control_points(start: Array, goal: Array, inner: Array) -> Array:
     """Control points (..., C, n) of a rest-to-rest path from start (..., n) to goal (..., n); inner (..., C-6, n)."""
     xp = _namespace(inner)
     shape = (*inner.shape[:-2], TIED, inner.shape[-1])
@@ -82,7 +88,7 @@ def control_points(start, goal, inner):
 
 
 @cache
-def straight_weights(count=CONTROL_POINTS):
+def straight_weights(count: int = CONTROL_POINTS) -> np.ndarray:
     """Weights (count-6,) that place inner control points on the minimum-jerk line, which quintics hold exactly."""
     s = np.linspace(0.0, 1.0, 8 * count)
     weights = fit(np.array((s**3 * (10 - 15 * s + 6 * s**2))[:, None]), count)[:, 0]
@@ -90,13 +96,13 @@ def straight_weights(count=CONTROL_POINTS):
     return weights
 
 
-def straight_inner(start, goal, count=CONTROL_POINTS):
+def straight_inner(start: Array, goal: Array, count: int = CONTROL_POINTS) -> Array:
     """Inner control points (..., count-6, n) of the minimum-jerk straight line from start (..., n) to goal (..., n)."""
     weights = _namespace(start).asarray(straight_weights(count), dtype=start.dtype)[:, None]
     return start[..., None, :] + weights * (goal - start)[..., None, :]
 
 
-def squash(q, lower, upper, knee=0.9):
+def squash(q: Array, lower: Array, upper: Array, knee: float = 0.9) -> Array:
     """Map q (..., n) smoothly into the open box (lower, upper) (n,); identity inside the central `knee` of each range.
 
     It stays so far inside that weighted means of what it returns cannot be rounded beyond a bound.
@@ -115,13 +121,13 @@ def squash(q, lower, upper, knee=0.9):
 
 
 @cache
-def _fit_matrices(count, samples):
+def _fit_matrices(count: int, samples: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     matrix = basis(count, np.array(samples), 0)
     ends = np.stack([matrix[:, :TIED].sum(axis=1), matrix[:, -TIED:].sum(axis=1)])
     return np.linalg.pinv(matrix[:, TIED:-TIED]), ends
 
 
-def fit(q, count=CONTROL_POINTS, samples=None):
+def fit(q: np.ndarray, count: int = CONTROL_POINTS, samples: ArrayLike | None = None) -> np.ndarray:
     """Inner control points (..., count-6, n) of the rest-to-rest path nearest to q (..., K, n), by least squares.
 
     The path starts at q[0] and ends at q[-1]. samples: their s (K,), uniform on [0, 1] if absent. NumPy only.
@@ -132,7 +138,9 @@ def fit(q, count=CONTROL_POINTS, samples=None):
     return inverse @ residual
 
 
-def minimal_duration(limits, derivatives, gravity_torque=None, dynamic_torque=None):
+def minimal_duration(
+    limits: Any, derivatives: Sequence[Array], gravity_torque: Array = None, dynamic_torque: Array = None
+) -> tuple[Array, Array]:
     """Shortest duration T_min (...,) s that meets every limit, and the index (...,) into CONSTRAINTS that binds.
 
     With s = t / T velocity scales as 1/T, acceleration as 1/T^2, jerk as 1/T^3, and torque is g(q) + tau_dyn / T^2.
@@ -143,7 +151,7 @@ def minimal_duration(limits, derivatives, gravity_torque=None, dynamic_torque=No
     """
     xp = _namespace(derivatives[0])
 
-    def worst(ratio):
+    def worst(ratio: Array) -> Array:
         return xp.max(ratio, axis=(-2, -1))
 
     orders = zip(derivatives, (limits.velocity, limits.acceleration, limits.jerk), (1.0, 1 / 2, 1 / 3), strict=True)

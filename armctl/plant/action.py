@@ -1,6 +1,7 @@
 """Actions in [-1, 1] and the commands they stand for, stated once for plant and twin."""
 
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def action_scale(chain: Chain, config: ServoConfig) -> np.ndarray:
     }[config.control]
 
 
-def check_action(action, size: int, control: str) -> list[float]:
+def check_action(action: Any, size: int, control: str) -> list[float]:
     """The action's numbers, clipped to [-1, 1]. Raises UsageError for another shape than (size,), NaN or infinity."""
     if not (type(action) is np.ndarray and action.dtype.char in "fd"):  # what agents send needs no copy
         try:

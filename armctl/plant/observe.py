@@ -28,7 +28,7 @@ class Window(NamedTuple):
     accel: Float[Array, "*batch P+1 6"]  # m/s^2, rad/s^2, world
 
 
-def _hash(x):
+def _hash(x: Array) -> Array:
     """A 32-bit integer hash with low bias (Wellons' lowbias32); uint32 arrays wrap alike in NumPy and JAX."""
     x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)

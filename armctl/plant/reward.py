@@ -1,8 +1,13 @@
 """Rewards: named terms with named weights, the same for one step and for a relabelled batch (HER)."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl.errors import UsageError
+from armctl.typing import Array
 
 POSITION_TOLERANCE = 0.01
 """Success: tip within this distance of the target, m ..."""
@@ -25,7 +30,7 @@ WEIGHTS = {
 GOAL_TERMS = ("position", "orientation", "precision", "failure")
 
 
-def goal_errors(achieved, desired):
+def goal_errors(achieved: ArrayLike, desired: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Distance (...,) m and angle (...,) rad between poses (..., 7)."""
     a, d = np.asarray(achieved, dtype=float), np.asarray(desired, dtype=float)
     distance = np.sqrt(np.sum((d[..., :3] - a[..., :3]) ** 2, axis=-1))
@@ -36,17 +41,17 @@ def goal_errors(achieved, desired):
     return distance, 2 * np.arctan2(np.sqrt(np.sum(vector**2, axis=-1)), scalar)
 
 
-def _cross(a, b):
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     parts = ((1, 2), (2, 0), (0, 1))
     return np.stack([a[..., i] * b[..., j] - a[..., j] * b[..., i] for i, j in parts], axis=-1)
 
 
-def is_success(position_error, orientation_error):
+def is_success(position_error: Array, orientation_error: Array) -> Array:
     """Whether errors (m, rad) are within both tolerances."""
     return (position_error < POSITION_TOLERANCE) & (orientation_error < ORIENTATION_TOLERANCE)
 
 
-def goal_terms(kind: str, position_error, orientation_error) -> dict:
+def goal_terms(kind: str, position_error: Array, orientation_error: Array) -> dict[str, Array]:
     """Weighted terms that depend on the goal. Errors in m and rad, numbers or arrays alike."""
     weights = WEIGHTS[kind]
     if kind == "sparse":
@@ -58,7 +63,15 @@ def goal_terms(kind: str, position_error, orientation_error) -> dict:
     }
 
 
-def step_terms(kind: str, position_error, orientation_error, effort, action_rate, limits, collision) -> dict:
+def step_terms(
+    kind: str,
+    position_error: Array,
+    orientation_error: Array,
+    effort: Array,
+    action_rate: Array,
+    limits: Array,
+    collision: Array,
+) -> dict[str, Array]:
     """All weighted terms of a step, from their raw values: errors in m and rad, the others as in WEIGHTS."""
     terms = goal_terms(kind, position_error, orientation_error)
     if kind == "dense":
@@ -70,7 +83,9 @@ def step_terms(kind: str, position_error, orientation_error, effort, action_rate
     return terms
 
 
-def compute_reward(kind: str, achieved, desired, info) -> np.ndarray | float:
+def compute_reward(
+    kind: str, achieved: ArrayLike, desired: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
+) -> np.ndarray | float:
     """Reward of reaching `achieved` when `desired` was wanted, poses (..., 7); info: one dict or one per pose.
 
     Terms that do not depend on the goal are taken from info["reward_terms"]; where it is absent they count as zero.
@@ -81,7 +96,7 @@ def compute_reward(kind: str, achieved, desired, info) -> np.ndarray | float:
     return goal + np.array([_motion_part(one) for one in info])
 
 
-def _motion_part(info: dict) -> float:
+def _motion_part(info: dict[str, Any]) -> float:
     return float(sum(v for k, v in info.get("reward_terms", {}).items() if k not in GOAL_TERMS))
 
 

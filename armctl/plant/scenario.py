@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import rigid
 from armctl.chain import Chain
@@ -48,7 +49,7 @@ class Scenario:
     seed: int = 0
     """Seed of the observation noise."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
             try:
                 value = np.asarray(getattr(self, name))
@@ -139,7 +140,7 @@ def stack_params(params: list[PlantParams]) -> PlantParams:
     return PlantParams(*(np.stack(leaves) for leaves in zip(*params, strict=True)))
 
 
-def _per_joint(value, chain: Chain, name: str) -> np.ndarray:
+def _per_joint(value: ArrayLike, chain: Chain, name: str) -> np.ndarray:
     value = np.asarray(value, dtype=float)
     if value.shape not in ((), (chain.n,)):
         raise UsageError(
@@ -149,17 +150,17 @@ def _per_joint(value, chain: Chain, name: str) -> np.ndarray:
     return np.broadcast_to(value, (chain.n,)).copy()
 
 
-def _nominal(rng, chain):
+def _nominal(rng: np.random.Generator, chain: Chain) -> Scenario:
     return NOMINAL
 
 
-def _payload_ideal(rng, chain):
+def _payload_ideal(rng: np.random.Generator, chain: Chain) -> Scenario:
     """An unknown mass up to the rated payload, off centre, on an otherwise perfect arm."""
     x, y, z = rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]).tolist()
     return Scenario(payload_mass=float(rng.uniform(0.0, rated_payload(chain))), payload_com=(x, y, z))
 
 
-def _payload(rng, chain):
+def _payload(rng: np.random.Generator, chain: Chain) -> Scenario:
     """The same behind a real torque interface: one control step of delay and sensor noise."""
     return replace(
         _payload_ideal(rng, chain),
@@ -170,7 +171,7 @@ def _payload(rng, chain):
     )
 
 
-def _payload_friction(rng, chain):
+def _payload_friction(rng: np.random.Generator, chain: Chain) -> Scenario:
     """And unknown joint friction, up to 1 % of the effort limit each of viscous (at 1 rad/s) and Coulomb."""
     return replace(
         _payload(rng, chain),
@@ -179,7 +180,7 @@ def _payload_friction(rng, chain):
     )
 
 
-def _stress(rng, chain):
+def _stress(rng: np.random.Generator, chain: Chain) -> Scenario:
     """And model errors: inertia, actuator strength, a base that is not level."""
     return replace(
         _payload_friction(rng, chain),
@@ -189,7 +190,7 @@ def _stress(rng, chain):
     )
 
 
-PRESETS: dict[str, Callable] = {
+PRESETS: dict[str, Callable[[np.random.Generator, Chain], Scenario]] = {
     "nominal": _nominal,
     "payload_ideal": _payload_ideal,
     "payload": _payload,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from armctl.errors import UsageError
 from armctl.geometry import matvec
 from armctl.rigid import FRICTION_VELOCITY
+from armctl.typing import Array
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
 MOTORS = ("servo", "bullet")
@@ -34,19 +35,19 @@ class ServoConfig:
     position_gain: float = 25.0
     """Contraction rate of the position loop around it, 1/s (a quarter of the inner one: critically damped)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.control not in CONTROLS:
             raise UsageError(f"Unknown control mode {self.control!r}; choose one of {', '.join(CONTROLS)}.")
         ratio = self.control_dt / self.physics_dt if self.physics_dt > 0 else 0.0
         if not 1 <= ratio < float("inf") or abs(ratio - round(ratio)) > 1e-6:
             raise UsageError(
                 f"control_dt {self.control_dt} s is not a whole number of physics steps of {self.physics_dt} s; "
-                f"choose a multiple."
+                "choose a multiple."
             )
         if self.velocity_gain * self.physics_dt >= 2:
             raise UsageError(
                 f"velocity_gain {self.velocity_gain} 1/s is unstable at a physics step of {self.physics_dt} s; "
-                f"keep their product below 2."
+                "keep their product below 2."
             )
 
     @property
@@ -63,7 +64,7 @@ def check_motor(motor: str, control: str) -> None:
         raise UsageError("control='torque' needs motor='servo': Bullet's motors take velocities and positions.")
 
 
-def neutral_command(control: str, g):
+def neutral_command(control: str, g: Array) -> Array:
     """Command that asks for nothing, with which a latency queue starts: hold against gravity, or stay.
 
     g: (..., n) nominal gravity torque at the start -> (..., n), or (..., 6) for ee_twist.
@@ -75,7 +76,7 @@ def neutral_command(control: str, g):
     return xp.zeros((*g.shape[:-1], width), dtype=g.dtype)
 
 
-def pulse_active(pulse, physics_step, physics_dt: float):
+def pulse_active(pulse: Array, physics_step: Array, physics_dt: float) -> Array:
     """Whether the external wrench acts during a physics step, decided on whole steps so that plant and twin agree.
 
     pulse: (..., 2) start and end, s; physics_step: (...) count since reset -> (...) bool.
@@ -85,7 +86,7 @@ def pulse_active(pulse, physics_step, physics_dt: float):
     return (physics_step >= bounds[..., 0]) & (physics_step < bounds[..., 1])
 
 
-def joint_velocity_from_twist(J, twist, limit):
+def joint_velocity_from_twist(J: Array, twist: Array, limit: Array) -> Array:
     """Damped least-squares joint velocity for a tip twist, scaled down as a whole to respect the velocity limits.
 
     J: (..., 6, n) at the tip; twist: (..., 6) m/s, rad/s; limit: (n,) rad/s -> (..., n) rad/s. (Wampler 1986.)
@@ -97,7 +98,9 @@ def joint_velocity_from_twist(J, twist, limit):
     return qd / xp.maximum(worst, xp.ones_like(worst))
 
 
-def commanded_torque(config: ServoConfig, command, q, qd, M, g, velocity_limit):
+def commanded_torque(
+    config: ServoConfig, command: Array, q: Array, qd: Array, M: Array, g: Array, velocity_limit: Array
+) -> Array:
     """Torque the servo asks for, before saturation.
 
     command: (..., n) torque (N m), velocity (rad/s; ee_twist is converted first) or position target (rad);
@@ -112,7 +115,9 @@ def commanded_torque(config: ServoConfig, command, q, qd, M, g, velocity_limit):
     return matvec(M, config.velocity_gain * (command - qd)) + g
 
 
-def delivered_torque(tau, qd, effort, strength, viscous, coulomb):
+def delivered_torque(
+    tau: Array, qd: Array, effort: Array, strength: Array, viscous: Array, coulomb: Array
+) -> tuple[Array, Array]:
     """Saturation, actuator strength and joint friction. All (..., n) -> (applied, joint) torques, N m.
 
     `applied` is what the motor delivers; `joint` has the friction subtracted and is what moves the arm.

@@ -1,22 +1,26 @@
 """Articulated-body algorithm: accelerations under a torque, and M^-1 from the factors of the same pass."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from armctl.arm import Arm
 from armctl.recursions import layout as lay
 from armctl.recursions.newton_euler import batch_of, inertial, joint_motion, lift, newton_euler
+from armctl.typing import Array
 
 
 @lay.opaque
 @jax.jit
-def articulated(arm, q, qd, tau, gravity):
+def articulated(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> tuple[Array, lay.Inputs]:
     """Three passes of the articulated-body algorithm -> qdd (..., n) and the factors that `solve` reuses."""
     batch, dtype = batch_of(arm, gravity, q, qd, tau), q.dtype
     frames = lay.joint_inputs(arm, q)
     xs = {**frames, **inertial(arm), "qd": lay.joint_major(qd), "tau": lay.joint_major(tau)}
     zero = lay.zeros(batch, dtype)
 
-    def outward(w, x):
+    def outward(w: lay.Vec, x: lay.Inputs) -> tuple[Any, Any]:
         R, p = lay.frame(x)
         centripetal = lay.mul_t(R, lay.cross(w, lay.cross(w, p)))
         w = lay.mul_t(R, w)
@@ -34,7 +38,7 @@ def articulated(arm, q, qd, tau, gravity):
     return _accelerations(factors, {"c_ang": c_ang, "c_lin": c_lin}, u, lift(gravity, batch), zero), factors
 
 
-def _articulate(carry, x, one):
+def _articulate(carry: tuple[Any, ...], x: lay.Inputs, one: Array) -> tuple[Any, Any]:
     """One inward step: the joint's share of the articulated inertia, and the rest handed to the parent."""
     J, H, M, force, moment = carry
     m, h = x["m"] * one, x["h"]
@@ -62,7 +66,7 @@ def _articulate(carry, x, one):
     return (*inertia, *lay.wrench_to_parent(force, moment, R, p)), ({"U_n": U_n, "U_f": U_f, "Dinv": Dinv}, u)
 
 
-def _inertia_to_parent(J, H, M, R, p):
+def _inertia_to_parent(J: lay.Mat, H: lay.Mat, M: lay.Mat, R: lay.Mat, p: lay.Vec) -> tuple[lay.Vec, lay.Mat, lay.Vec]:
     """Spatial inertia [[J, H], [H', M]] moved to the parent frame, J and M by their upper triangles."""
     Rt = lay.transpose(R)
     J, H, M = (lay.matmul(R, lay.matmul(X, Rt)) for X in (J, H, M))
@@ -72,11 +76,11 @@ def _inertia_to_parent(J, H, M, R, p):
     return lay.upper(J), H_parent, lay.upper(M)
 
 
-def _accelerations(factors, bias, u, lift, zero):
+def _accelerations(factors: lay.Inputs, bias: lay.Inputs, u: Array, lift: lay.Vec, zero: lay.Vec) -> Array:
     """The outward pass: joint accelerations from the factored articulated inertias."""
     xs = {**factors["frames"], "U_n": factors["U_n"], "U_f": factors["U_f"], "Dinv": factors["Dinv"], "u": u, **bias}
 
-    def step(carry, x):
+    def step(carry: tuple[lay.Vec, lay.Vec], x: lay.Inputs) -> tuple[Any, Any]:
         dw, a = carry
         R, p = lay.frame(x)
         a = lay.mul_t(R, lay.add(a, lay.cross(dw, p)))
@@ -93,12 +97,12 @@ def _accelerations(factors, bias, u, lift, zero):
 
 
 @jax.jit
-def solve(arm, factors, b):
+def solve(arm: Arm, factors: lay.Inputs, b: Array) -> Array:
     """M^-1 b with the articulated inertias of a forward pass. b: (..., n) -> (..., n)."""
     zero = lay.zeros(b.shape[:-1], b.dtype)
     xs = {**factors["frames"], "U_n": factors["U_n"], "U_f": factors["U_f"], "Dinv": factors["Dinv"]}
 
-    def inward(carry, x):
+    def inward(carry: tuple[lay.Vec, lay.Vec], x: lay.Inputs) -> tuple[Any, Any]:
         force, moment = carry
         load = moment[2] if "flag" not in x else x["flag"] * force[2] + (1 - x["flag"]) * moment[2]
         u = x["b"] - load

@@ -1,15 +1,18 @@
 """Composite rigid bodies: the mass matrix in one inward pass over the links (Walker & Orin 1982, Featherstone 1983)."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from armctl.arm import Arm
 from armctl.recursions import layout as lay
 from armctl.recursions.newton_euler import inertial
+from armctl.typing import Array
 
 
 @jax.jit
-def composite(arm: Arm, q):
+def composite(arm: Arm, q: Array) -> Array:
     """Mass matrix (..., n, n) at q (..., n), an array of the type the computation runs in.
 
     The carry holds the composite body of the links passed so far, and of each of their joints the wrench that a unit
@@ -24,7 +27,7 @@ def composite(arm: Arm, q):
     return jnp.moveaxis(upper + jnp.where(eye > 0, 0, upper.swapaxes(0, 1)), (0, 1), (-2, -1))
 
 
-def _inward(carry, x):
+def _inward(carry: tuple[Any, ...], x: lay.Inputs) -> tuple[tuple[Any, ...], Array]:
     """Add a link to the composite body, its joint's wrench to the columns, and hand both to the parent."""
     m, h, inertia, force, moment = carry
     m, h, inertia = m + x["m"], lay.add(h, x["h"]), lay.madd(lay.symmetric(inertia), x["I"])
@@ -40,7 +43,7 @@ def _inward(carry, x):
     return (*_body_to_parent(m, h, inertia, R, p), *lay.wrench_to_parent(force, moment, R, p)), row
 
 
-def _body_to_parent(m, h, inertia, R, p):
+def _body_to_parent(m: Array, h: lay.Vec, inertia: lay.Mat, R: lay.Mat, p: lay.Vec) -> tuple[Array, lay.Vec, lay.Vec]:
     """A body about the link's origin -> about the parent's, in its axes; inertia -> upper six."""
     h = lay.mul(R, h)
     inertia = lay.matmul(R, lay.matmul(inertia, lay.transpose(R)))

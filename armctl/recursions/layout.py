@@ -5,16 +5,22 @@ Public functions take (..., n); here the joint axis moves to the front and batch
 keeps XLA from fusing (and recomputing) across joints. This file is the only place where axes are moved.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from armctl.arm import Arm
+from armctl.typing import Array
 
 Vec = tuple[Any, ...]  # 3
 Mat = tuple[Vec, ...]  # 3 rows
+Inputs = dict[str, Any]  # of a scan: (n, ...) arrays or tuples of them
 
 
-def joint_major(x, core: int = 0):
+def joint_major(x: Array, core: int = 0) -> Any:
     """Move the joint axis to the front; 3-vectors and 3x3 matrices become tuples. x: (..., n, *core) -> (n, ...)."""
     x = jnp.moveaxis(jnp.asarray(x), -1 - core, 0)
     if core == 0:
@@ -24,12 +30,12 @@ def joint_major(x, core: int = 0):
     return tuple(tuple(x[..., i, j] for j in range(3)) for i in range(3))
 
 
-def joint_minor(x):
+def joint_minor(x: Array) -> Array:
     """Move the joint axis back. (n, ...) -> (..., n)."""
     return jnp.moveaxis(x, 0, -1)
 
 
-def scan(step, carry, xs, reverse=False):
+def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, reverse: bool = False) -> tuple[Any, Any]:
     """`lax.scan` over the joints."""
     return jax.lax.scan(step, carry, xs, reverse=reverse)
 
@@ -39,13 +45,13 @@ def add(a: Vec, b: Vec) -> Vec:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-def scale(a: Vec, s) -> Vec:
+def scale(a: Vec, s: Array) -> Vec:
     """s a."""
     return tuple(x * s for x in a)
 
 
-def dot(a: Vec, b: Vec):
-    """a . b"""
+def dot(a: Vec, b: Vec) -> Array:
+    """a . b."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
@@ -54,7 +60,7 @@ def cross(a: Vec, b: Vec) -> Vec:
     return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
 
 
-def cross_z(a: Vec, s) -> Vec:
+def cross_z(a: Vec, s: Array) -> Vec:
     """a x (0, 0, s)."""
     return (a[1] * s, -a[0] * s, jnp.zeros_like(a[0] * s))
 
@@ -90,13 +96,13 @@ def cross_mat(p: Vec, A: Mat) -> Mat:
     return transpose(tuple(cross(p, col) for col in transpose(A)))
 
 
-def symmetric(six) -> Mat:
+def symmetric(six: Vec) -> Mat:
     """The matrix of an upper triangle."""
     xx, xy, xz, yy, yz, zz = six
     return ((xx, xy, xz), (xy, yy, yz), (xz, yz, zz))
 
 
-def upper(A: Mat) -> tuple:
+def upper(A: Mat) -> Vec:
     """Upper triangle of a symmetric matrix, row by row."""
     return (*A[0], *A[1][1:], A[2][2])
 
@@ -112,16 +118,13 @@ def wrench_to_parent(force: Vec, moment: Vec, R: Mat, p: Vec) -> tuple[Vec, Vec]
     return force, add(mul(R, moment), cross(p, force))
 
 
-def promote(arm, x):
+def promote(arm: Arm, x: Array) -> Array:
     """An input as an array of the type the computation runs in: that of the input and the arm's arrays together."""
     return jnp.asarray(x, jnp.result_type(x, arm.mass))
 
 
-def joint_inputs(arm, q) -> dict:
-    """Per-joint scan inputs that place the link frames: constants, cosine and sine, slide of prismatic joints.
-
-    q: (..., n). Values are (n, ...) arrays or tuples of them.
-    """
+def joint_inputs(arm: Arm, q: Array) -> Inputs:
+    """Scan inputs that place the link frames of q (..., n): constants, cosine and sine, slide of prismatic joints."""
     q = joint_major(q)
     xs = {"R0": joint_major(arm.R_parent_link, 2), "p0": joint_major(arm.p_parent_link, 1)}
     slide = prismatic_flag(arm, q)
@@ -130,7 +133,7 @@ def joint_inputs(arm, q) -> dict:
     return {**xs, "c": jnp.cos(q * (1 - slide)), "s": jnp.sin(q * (1 - slide)), "slide": q * slide, "flag": slide}
 
 
-def prismatic_flag(arm, q):
+def prismatic_flag(arm: Arm, q: Array) -> Array | None:
     """(n, 1...) array of ones where a joint is prismatic; None for an arm of revolute joints only."""
     if "prismatic" not in arm.joint_types:
         return None
@@ -138,7 +141,7 @@ def prismatic_flag(arm, q):
     return flag.reshape(-1, *([1] * (q.ndim - 1)))
 
 
-def frame(x) -> tuple[Mat, Vec]:
+def frame(x: Inputs) -> tuple[Mat, Vec]:
     """Rotation and origin of a link frame in its parent's: the joint angle mixes two columns of the constant part."""
     c, s = x["c"], x["s"]
     R = tuple((row[0] * c + row[1] * s, row[1] * c - row[0] * s, row[2]) for row in x["R0"])
@@ -147,18 +150,18 @@ def frame(x) -> tuple[Mat, Vec]:
     return R, tuple(p + row[2] * x["slide"] for p, row in zip(x["p0"], x["R0"], strict=True))
 
 
-def zeros(batch, dtype) -> Vec:
+def zeros(batch: tuple[int, ...], dtype: DTypeLike) -> Vec:
     """The zero vector of a batch."""
     return (jnp.zeros(batch, dtype),) * 3
 
 
-def opaque(f):
+def opaque(f: Callable[..., Any]) -> Callable[..., Any]:
     """f as one operation to JAX's partial evaluation, which would trace the scans in it again at every level of a
     nested rollout; for functions of array pytrees. `vmap` and reverse derivatives are those of f."""
     whole = jax.custom_batching.custom_vmap(f)
 
     @whole.def_vmap
-    def _(size, batched, *args):
+    def _(size: int, batched: Any, *args: Any) -> tuple[Any, Any]:
         out = jax.vmap(f, jax.tree.map(lambda b: 0 if b else None, tuple(batched)), axis_size=size)(*args)
         return out, jax.tree.map(lambda _: True, out)
 

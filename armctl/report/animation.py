@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.envs.bullet.body import load_text
 from armctl.envs.bullet.client import p
 from armctl.rigid import link_poses
@@ -42,14 +43,10 @@ class Clip:
     """(T,) mm."""
 
 
-def animate(chain: Any, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 36) -> bytes:
-    """Return a looping GIF of the clips side by side, in real time, with the reference path and the error below.
+def animate(chain: Chain, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 36) -> bytes:
+    """A looping GIF of the clips side by side, in real time, with the reference path and the error below.
 
-    Args:
-        chain: arm to draw.
-        reference: (T, 3) reference tip positions, m.
-        clips: one panel each, all of T samples.
-        dt: sampling period, s.
+    reference: (T, 3) tip positions, m. clips: one panel each, all of T samples. dt: sampling period, s.
     """
     samples = np.unique(np.linspace(0, len(reference) - 1, frames).round().astype(int))
     camera = _Camera.around(chain, clips, reference)
@@ -78,7 +75,7 @@ class _Camera:
     projection: np.ndarray
 
     @classmethod
-    def around(cls, chain: Any, clips: list[Clip], reference: np.ndarray) -> "_Camera":
+    def around(cls, chain: Chain, clips: list[Clip], reference: np.ndarray) -> "_Camera":
         """Look from the side on which the path spreads, as near as base, arm and path allow."""
         joints = [link_poses(chain, clip.q[:: max(1, len(clip.q) // 12)])[..., :3, 3].reshape(-1, 3) for clip in clips]
         points = np.concatenate([*joints, reference, [[0.0, 0.0, 0.0]]])
@@ -111,7 +108,7 @@ class _Camera:
 class _Body:
     """The arm in a PyBullet client of its own, posed and photographed."""
 
-    def __init__(self, chain: Any) -> None:
+    def __init__(self, chain: Chain) -> None:
         self.chain = chain
 
     def __enter__(self) -> "_Body":

@@ -8,7 +8,7 @@ from armctl.report.theme import number
 
 
 def header(summary: Summary) -> str:
-    """Return title, one-sentence description and tags."""
+    """Title, one-sentence description and tags."""
     config, blocks = summary["config"], summary["controllers"]
     count = next(iter(blocks.values()))["episodes"]
     robot = str(config.get("robot", "arm"))
@@ -26,7 +26,7 @@ def header(summary: Summary) -> str:
 
 
 def cards(summary: Summary) -> str:
-    """Return the result in four figures."""
+    """The result in four figures."""
     name = summary["comparison"]["subject"]
     block = summary["controllers"][name]
     called = escape(looks(summary)[name].label)
@@ -35,7 +35,7 @@ def cards(summary: Summary) -> str:
         _error(block[ORIENTATION], "°", "orientation error", called),
     ]
     safe = (
-        f"control steps of {called} outside the joint limits; "
+        f"{called}: control steps outside the joint limits; "
         f"{len(block['failures'])} of {block['episodes']} episodes failed"
     )
     items = [*_comparison(summary), *errors, ("", str(block["joint_limit_violations"]), safe)]
@@ -43,9 +43,9 @@ def cards(summary: Summary) -> str:
     return f'<div class="cards">{"".join(cells)}</div>'
 
 
-def _error(value: dict, unit: str, what: str, called: str) -> tuple[str, str, str]:
+def _error(value: dict[str, float], unit: str, what: str, called: str) -> tuple[str, str, str]:
     interval = f"{number(value['low'])} to {number(value['high'])}"
-    text = f"{what} (RMSE) of {called}, 95&nbsp;% interval {interval}"
+    text = f"{called}: {what} (RMSE), 95&nbsp;% interval {interval}"
     return "", f"{number(value['iqm'])} <small>{unit}</small>", text
 
 
@@ -58,7 +58,7 @@ def _comparison(summary: Summary) -> list[tuple[str, str, str]]:
     factor, word = (ratio, "smaller") if ratio >= 1 else (1 / ratio, "larger")
     called = escape(looks(summary)[rival].label)
     text = (
-        f"{word} position error than the best classical controller, {called}, paired by episode; "
+        f"{word} position error than the best classical controller ({called}), paired by episode; "
         f"more accurate in {100 * odds['probability']:.0f}&nbsp;% of them"
     )
     return [("main", f"{number(factor, 2)}×", text)]

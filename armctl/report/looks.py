@@ -19,7 +19,7 @@ class Look:
 
 
 def looks(summary: dict[str, Any]) -> dict[str, Look]:
-    """Return the look of every controller of a bench, the same in all its tables and figures.
+    """The look of every controller of a bench, the same in all its tables and figures.
 
     Each family has colours of its own. A controller under another name than its own, as one in a run folder or with a
     label, is written with both.

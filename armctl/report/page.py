@@ -1,4 +1,4 @@
-"""Write ``report.html`` of a bench run: one self-contained page of tables, figures and an animation."""
+"""Write `report.html` of a bench run: one self-contained page of tables, figures and an animation."""
 
 import base64
 from html import escape
@@ -35,17 +35,12 @@ NOTES = {
 
 
 def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
-    """Write ``report.html`` into a finished bench folder and return its path.
+    """Write `report.html` into a finished bench folder and return its path.
 
-    The page needs nothing outside itself. Blocks that other commands add to ``summary.json`` are shown where present:
-    ``generator`` (validity, acceptance, audit), ``weaknesses`` (sentences), ``wall_seconds``.
-
-    Args:
-        run_dir: folder written by ``run_bench``.
-        animation: whether to render the arm (a few seconds).
-
-    Raises:
-        UsageError: the folder is not that of a finished bench.
+    run_dir: folder written by `run_bench`. animation: whether to render the arm (a few seconds). The page needs nothing
+    outside itself. Blocks that other commands add to `summary.json` are shown where present: `generator` (validity,
+    acceptance, audit), `weaknesses` (sentences), `wall_seconds`.
+    Raises UsageError where the folder is not that of a finished bench.
     """
     folder = Path(run_dir)
     summary = store.read_json(folder / "summary.json")
@@ -156,7 +151,7 @@ def _paths(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
 
 
 def _chosen(rows: list[Row]) -> list[int]:
-    """Return a few episodes to draw: named shapes first, then the widest choice of references."""
+    """A few episodes to draw: named shapes first, then the widest choice of references."""
     shapes = ("circle", "square", "figure_eight", "helix")
     order = sorted(
         range(len(rows)),
@@ -189,9 +184,8 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
     row = table[chosen][index]
     caption = (
         f"The same episode in real time ({escape(row['suite'])}: {escape(row['reference'])}, scenario "
-        f"{escape(row['scenario'])}): an "
-        "episode of typical error for the pair. Ring: goal; grey: reference path. Below: position error over time "
-        "(square-root axis)."
+        f"{escape(row['scenario'])}): an episode of typical error for the pair. Ring: goal; grey: reference path. "
+        "Below: position error over time (square-root axis)."
     )
     return figure(
         f'<img alt="animation of the arm" src="data:image/gif;base64,{base64.b64encode(gif).decode()}">',
@@ -201,7 +195,7 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
 
 
 def _median_episode(table: dict[str, list[Row]], names: list[str]) -> int | None:
-    """Return the episode nearest the median of all ``names``, so that the animation flatters none of them.
+    """The episode nearest the median of all `names`, so that the animation flatters none of them.
 
     It is chosen among those long enough to watch, where there are any.
     """

@@ -70,9 +70,7 @@ def profile(table: Table, look: Looks, metric: str, xlabel: str) -> str:
 def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabel: str) -> str:
     """Draw the median and quartile band over episodes of every controller against time, as SVG.
 
-    Args:
-        errors: controller -> (N, T) error of every episode, NaN after the end of a shorter one.
-        dt: sampling period, s.
+    errors: controller -> (N, T) error of every episode, NaN after the end of a shorter one. dt: sampling period, s.
     """
     with figure_style():
         figure, axes = _figure(5.4, 3.3)
@@ -97,12 +95,8 @@ def path(
 ) -> tuple[str, float]:
     """Draw a reference path and the controllers' paths in its own plane with magnified deviations.
 
-    Args:
-        reference: (T, 3) m. tracks: controller -> (T, 3) m. look: of every controller.
-        focus: controllers for which size and magnification are chosen; others may leave the picture.
-
-    Returns:
-        The SVG and the factor on the deviation from the reference.
+    reference: (T, 3) m. tracks: controller -> (T, 3) m. focus: controllers for which size and magnification are chosen;
+    others may leave the picture. -> SVG and the factor on the deviation from the reference.
     """
     centre = reference.mean(axis=0)
     plane = np.linalg.svd(reference - centre, full_matrices=False)[2][:2]
@@ -132,7 +126,7 @@ def path(
 
 
 def legend(look: Looks) -> str:
-    """Return an HTML legend of the controllers in their colours."""
+    """An HTML legend of the controllers in their colours."""
     entries = (f'<span><i style="background:{one.colour}"></i>{escape(one.label)}</span>' for one in look.values())
     return f'<div class="legend">{"".join(entries)}</div>'
 

@@ -1,4 +1,4 @@
-"""The report's tables and text blocks, each from the dictionary of ``summary.json``."""
+"""The report's tables and text blocks, each from the dictionary of `summary.json`."""
 
 import json
 from html import escape
@@ -12,17 +12,16 @@ POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
 
 
 def headline(summary: Summary) -> str:
-    """Return the table of all controllers, most accurate first."""
+    """The table of all controllers, most accurate first."""
     blocks = summary["controllers"]
     names = ranked(summary)
-    tail = lambda block: number(block[POSITION]["cvar10"])  # noqa: E731
     rows = [
         [
             controller(summary, name),
             with_interval(blocks[name][POSITION]),
             with_interval(blocks[name][ORIENTATION]),
             number(blocks[name]["steady_position_rmse_mm"]["iqm"]),
-            tail(blocks[name]),
+            number(blocks[name][POSITION]["cvar10"]),
             f"{100 * blocks[name]['within_5mm_5deg']:.0f} %",
             f"{100 * blocks[name]['within_1mm_0.5deg']:.0f} %",
             str(blocks[name]["joint_limit_violations"]),
@@ -45,7 +44,7 @@ def headline(summary: Summary) -> str:
 
 
 def behaviour(summary: Summary) -> str:
-    """Return the table of timing, smoothness and cost."""
+    """The table of timing, smoothness and cost."""
     names, blocks = ranked(summary), summary["controllers"]
     fields = {
         "lag_ms": "Lag<br>ms",
@@ -64,7 +63,7 @@ def behaviour(summary: Summary) -> str:
 
 
 def pairs(summary: Summary) -> str:
-    """Return the table of paired comparisons of the subject with every other controller."""
+    """The table of paired comparisons of the subject with every other controller."""
     against = summary["comparison"]["against"]
     rows = []
     for name in [name for name in ranked(summary) if name in against]:
@@ -90,7 +89,7 @@ def pairs(summary: Summary) -> str:
 
 
 def breakdown(summary: Summary, field: str, title: str) -> str:
-    """Return one table of the headline metrics per suite or scenario (``field``); nothing if there is only one."""
+    """One table of the headline metrics per suite or scenario (`field`); nothing if there is only one."""
     cells, names = summary[field], ranked(summary)
     if len(cells) < 2:
         return ""
@@ -107,7 +106,7 @@ def _entry(blocks: Summary, name: str) -> str:
 
 
 def iso(summary: Summary) -> str:
-    """Return the table of ISO 9283 figures, if the suite was run."""
+    """The table of ISO 9283 figures, if the suite was run."""
     fields = {
         "AP_mm": "Pose accuracy<br>AP, mm",
         "RP_mm": "Pose repeatability<br>RP, mm",
@@ -121,7 +120,7 @@ def iso(summary: Summary) -> str:
 
 
 def fairness(summary: Summary) -> str:
-    """Return the table of what every controller was given."""
+    """The table of what every controller was given."""
     info = summary.get("given", {})
     fields = ("control", "preview", "tuning_budget", "objective", "information")
     rows = [
@@ -141,7 +140,7 @@ def fairness(summary: Summary) -> str:
 
 
 def details(summary: Summary) -> str:
-    """Return configuration, versions, seeds and wall times as folded blocks."""
+    """Configuration, versions, seeds and wall times as folded blocks."""
     blocks = {
         "Configuration": summary["config"],
         "Versions": summary["versions"],
@@ -156,12 +155,12 @@ def details(summary: Summary) -> str:
 
 
 def ranked(summary: Summary) -> list[str]:
-    """Return the controllers, most accurate first."""
+    """The controllers, most accurate first."""
     blocks = summary["controllers"]
     return sorted(blocks, key=lambda name: blocks[name][POSITION]["iqm"])
 
 
 def controller(summary: Summary, name: str) -> str:
-    """Return a controller's name with its colour."""
+    """A controller's name with its colour."""
     look = looks(summary)[name]
     return f'<span class="dot" style="background:{look.colour}"></span>{escape(look.label)}'

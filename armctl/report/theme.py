@@ -34,9 +34,8 @@ figure h3{margin:0 0 4px}
 .movie img{border:1px solid var(--line);border-radius:12px}
 .scroll{overflow-x:auto;margin:16px 0 8px}
 table{border-collapse:collapse;width:100%;font-size:14px;white-space:nowrap}
-th{font-weight:600;text-align:right;color:var(--muted);font-size:12.5px;border-bottom:1.5px solid #cfd6e0;padding:7px
-12px;
- vertical-align:bottom;line-height:1.3}
+th{font-weight:600;text-align:right;color:var(--muted);font-size:12.5px;border-bottom:1.5px solid #cfd6e0;
+ padding:7px 12px;vertical-align:bottom;line-height:1.3}
 td{text-align:right;padding:8px 12px;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 td small{color:var(--muted);font-size:12px;margin-left:5px}
@@ -65,7 +64,7 @@ dt{color:var(--muted)}dd{margin:0}
 
 
 def page(title: str, body: str) -> str:
-    """Return the whole HTML document."""
+    """The whole HTML document."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -74,19 +73,22 @@ def page(title: str, body: str) -> str:
 
 
 def section(title: str, body: str, note: str = "") -> str:
-    """Return a section with heading, an optional explanation and its body; nothing if the body is empty."""
+    """A section with heading, an optional explanation and its body; nothing if the body is empty."""
     return f"<h2>{escape(title)}</h2>\n{f'<p class=note>{note}</p>' if note else ''}{body}\n" if body else ""
 
 
 def figure(picture: str, caption: str, title: str = "", kind: str = "") -> str:
-    """Return a figure with its caption; ``picture`` is SVG or an image element."""
+    """A figure with its caption; `picture` is SVG or an image element."""
     heading = f"<h3>{escape(title)}</h3>" if title else ""
     return f'<figure class="{kind}">{heading}{picture}<figcaption>{caption}</figcaption></figure>'
 
 
 def table(head: list[str], rows: list[list[str]], subject: int | None = None, wrap: tuple[int, ...] = ()) -> str:
-    """Return a table; the cells are HTML, the row ``subject`` is marked and the columns ``wrap`` may break lines."""
-    mark = lambda column: ' class="wrap"' if column in wrap else ""  # noqa: E731
+    """A table; the cells are HTML, the row `subject` is marked and the columns `wrap` may break lines."""
+
+    def mark(column: int) -> str:
+        return ' class="wrap"' if column in wrap else ""
+
     top = "".join(f"<th{mark(column)}>{name}</th>" for column, name in enumerate(head))
     body = "".join(
         f"<tr{' class=subject' if index == subject else ''}>"
@@ -98,7 +100,7 @@ def table(head: list[str], rows: list[list[str]], subject: int | None = None, wr
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with so many significant digits, never in scientific notation; a dash where there is none."""
+    """A number with so many significant digits, never in scientific notation; a dash where there is none."""
     if value is None or value != value:
         return "–"
     if value == 0:
@@ -107,6 +109,6 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def with_interval(block: dict, key: str = "iqm") -> str:
-    """Return a value with its interval in small type."""
+def with_interval(block: dict[str, float], key: str = "iqm") -> str:
+    """A value with its interval in small type."""
     return f"{number(block[key])}<small>[{number(block['low'])}, {number(block['high'])}]</small>"

@@ -29,7 +29,7 @@ STATISTICS = {
 
 
 def generator(summary: dict[str, Any]) -> str:
-    """Return the generator's figures and, where present, its audit table; nothing if the run has none."""
+    """The generator's figures and, where present, its audit table; nothing if the run has none."""
     block = summary.get("generator") or {}
     shares = "".join(
         f"<dt>{text}</dt><dd>{100 * block[name]:.0f} %</dd>"
@@ -44,7 +44,7 @@ def generator(summary: dict[str, Any]) -> str:
 
 
 def _audit(rows: dict[str, dict[str, Any]]) -> str:
-    """Return a table with one line per statistic and one column per audited set (model, held-out floor, ...)."""
+    """A table with one line per statistic and one column per audited set (model, held-out floor, ...)."""
     flat = {name: _flatten(row) for name, row in rows.items()}
     statistics = list(dict.fromkeys(statistic for row in flat.values() for statistic in row))
     lines = [
@@ -55,7 +55,7 @@ def _audit(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its feasibility rates as entries of their own, behind the others."""
+    """A row with its feasibility rates as entries of their own, behind the others."""
     rates = row.get("feasibility") or {}
     plain = {key: value for key, value in row.items() if key != "feasibility"}
     return plain | {f"feasible: {name}": rate for name, rate in rates.items()}
@@ -70,7 +70,7 @@ def _cell(value: Any) -> str:
 
 
 def weaknesses(summary: dict[str, Any]) -> str:
-    """Return sentences on what the measurements do not show or show against the learned controller."""
+    """Sentences on what the measurements do not show or show against the learned controller."""
     return "<ul>" + "".join(f"<li>{sentence}</li>" for sentence in [*_found(summary), *_always(summary)]) + "</ul>"
 
 
@@ -97,8 +97,8 @@ def _found(summary: dict[str, Any]) -> list[str]:
         ratio = (blocks[chosen][metric]["iqm"] or 0) / (blocks[rival][metric]["iqm"] or 1e9)
         if ratio > 1.25:
             sentences.append(
-                f"{label[chosen]} pays with {number(ratio, 2)} times the {what} of {label[rival]}, the most "
-                f"accurate other one."
+                f"{label[chosen]} pays with {number(ratio, 2)} times the {what} of {label[rival]}, the most accurate "
+                "other one."
             )
     return sentences
 
@@ -108,11 +108,9 @@ def _always(summary: dict[str, Any]) -> list[str]:
     return [
         "Everything here is simulated; no result has been confirmed on hardware.",
         f"The intervals describe {count} episodes of the listed suites and scenarios, with one training run per "
-        f"learned controller; "
-        "they do not include the spread between training seeds.",
+        "learned controller; they do not include the spread between training seeds.",
         "Every episode starts on the reference with no knowledge of the scenario, so the first second contains the "
-        "transient of every "
-        "adaptive or integral controller; the figures after 1 s leave it out.",
+        "transient of every adaptive or integral controller; the figures after 1 s leave it out.",
         "Time per action is that of a batch of simultaneous episodes divided by its size, not the latency of a "
         "single arm.",
     ]

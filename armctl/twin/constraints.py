@@ -9,6 +9,8 @@ This is a linear complementarity problem with bounds. Bullet solves it by Dantzi
 primal-dual active set finds the same solution.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -40,7 +42,7 @@ def constrained_velocity(
     return _with_bounds(problem, fixed, side)
 
 
-def _active_set(problem, fixed):
+def _active_set(problem: tuple[Array, ...], fixed: Array) -> Array:
     """Which impulses end at their lower (-1) or upper (1) bound, (..., n); 0 for those in between.
 
     An impulse beyond a bound goes to it, one at a bound whose joint overshoots comes back (Hintermueller, Ito,
@@ -48,7 +50,7 @@ def _active_set(problem, fixed):
     """
     _, free, wanted, lower, upper = problem
 
-    def sweep(state):
+    def sweep(state: tuple[Any, ...]) -> tuple[Any, ...]:
         count, side, _ = state
         qd, impulse = _with_bounds(problem, fixed, side)
         leaves = (impulse > upper).astype(side.dtype) - (impulse < lower)
@@ -60,7 +62,7 @@ def _active_set(problem, fixed):
     return jax.lax.while_loop(lambda s: s[2] & (s[0] < SWEEPS * free.shape[-1]), sweep, start)[1]
 
 
-def _with_bounds(problem, fixed, side):
+def _with_bounds(problem: tuple[Array, ...], fixed: Array, side: Array) -> tuple[Array, Array]:
     """Velocities and impulses when impulses with side != 0 are at their bounds and the others reach what is wanted."""
     M, free, wanted, lower, upper = problem
     bound = jnp.where(side > 0, upper, lower)

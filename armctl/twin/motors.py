@@ -5,7 +5,9 @@ the arm carries; otherwise they follow from the bounded impulses (constraints.py
 invisible to such motors, and joint limits are kept by clipping the velocities, not by stops.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,13 +62,15 @@ def step(
     return TwinState(q, qd, target, queue, state.step + 1, q_rest, jnp.zeros_like(qd)), info
 
 
-def _physics(arm, config, params, state, wanted, pulses):
+def _physics(
+    arm: Arm, config: ServoConfig, params: PlantParams, state: TwinState, wanted: Callable[[Array], Array], pulses: bool
+) -> tuple[Any, ...]:
     """The physics steps of one control step -> q with its rest, qd, last impulses (..., n), limit (see TwinInfo)."""
     true, dt = arm.with_params(params.mass, params.first_moment, params.inertia), config.physics_dt
     bound = dt * jnp.asarray(arm.effort * params.strength, state.q.dtype)
     push = partial(_push, arm, config, params, state) if pulses else None
 
-    def substep(carry, _):
+    def substep(carry: tuple[Any, ...], _: None) -> tuple[Any, None]:
         (q, rest), qd, _, limit = carry
         external = jnp.zeros_like(q) if push is None else push(q)
         free = qd + dt * dynamics.forward_dynamics(true, q, qd, external, params.gravity)
@@ -79,20 +83,20 @@ def _physics(arm, config, params, state, wanted, pulses):
     return jax.lax.scan(substep, start, length=config.substeps)[0]
 
 
-def _driven(M, free, wanted, bound):
+def _driven(M: Array, free: Array, wanted: Array, bound: Array) -> tuple[Array, Array]:
     """Joint velocities after the motors have acted, and their impulses (..., n); the problem is solved where one is."""
     full = matvec(M, wanted - free)
     bound = jnp.broadcast_to(bound, full.shape)
 
     @jax.checkpoint  # so that a step without saturation keeps nothing for the backward pass of one with it
-    def solve(M, free, wanted):
+    def solve(M: Array, free: Array, wanted: Array) -> tuple[Array, Array]:
         return constrained_velocity(M, free, wanted, -bound, bound)
 
     reached = lambda M, free, wanted: (wanted, full)  # noqa: E731
     return jax.lax.cond(jnp.any(jnp.abs(full) > bound), solve, reached, M, free, wanted)
 
 
-def _push(arm, config, params, state, q):
+def _push(arm: Arm, config: ServoConfig, params: PlantParams, state: TwinState, q: Array) -> Array:
     """Joint torque of the scenario's wrench pulse, which PyBullet holds for the whole control step.
 
     It is applied once: a force at the last link's centre of mass with the moment it had about it at the beginning.
@@ -106,7 +110,7 @@ def _push(arm, config, params, state, q):
     return matvec(kinematics.jacobian(arm, q).swapaxes(-1, -2), held)
 
 
-def _tip_from_com(arm, params, q):
+def _tip_from_com(arm: Arm, params: PlantParams, q: Array) -> Array:
     """Vector from the last link's centre of mass to the tip, world frame (..., 3) m."""
     last = kinematics.link_poses(arm, q)[..., -1, :, :]
     com = params.first_moment[..., -1, :] / params.mass[..., -1, None]

@@ -2,7 +2,7 @@
 
     start = twin.reset(arm, config, q0)                                    # (B, n)
     states = jax.lax.scan(step, start, commands)[1]                        # TwinState of (T, B, ...) arrays
-    broken = finite.diagnose(arm, config, params, start, commands, states)
+    broken = nonfinite.diagnose(arm, config, params, start, commands, states)
     if broken is not None:
         raise RuntimeError(str(broken))
 
@@ -138,7 +138,9 @@ def refine(
     return replace(what, physics_step=first + k)
 
 
-def _part(arm, config, plant, before, command, count: int, stops: bool) -> dict[str, np.ndarray]:
+def _part(
+    arm: Arm, config: ServoConfig, plant: PlantParams, before: TwinState, command: Array, count: int, stops: bool
+) -> dict[str, np.ndarray]:
     """Torque in the last of the first physics steps of a control step, velocity and position after it."""
     # the external push is timed by whole control steps, which are shorter here: its clock starts anew
     pulse = plant.pulse - float(before.step) * config.control_dt

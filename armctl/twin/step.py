@@ -4,7 +4,7 @@ One physics step is semi-implicit Euler on M(q) qdd + h(q, qd) = tau - friction 
 multi-body solver takes it with damping off and inertias read from the file, joint stops included.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,11 +93,21 @@ def step(
     return TwinState(q, qd, target, queue, state.step + 1, q_rest, qd_rest), TwinInfo(*info)
 
 
-def _physics(arm, config, params, state, command, M, g, pulses, stops):
+def _physics(
+    arm: Arm,
+    config: ServoConfig,
+    params: PlantParams,
+    state: TwinState,
+    command: Array,
+    M: Array,
+    g: Array,
+    pulses: bool,
+    stops: bool,
+) -> tuple[Any, ...]:
     """The physics steps of one control step -> q and qd, each with its rest, and the fields of TwinInfo."""
     true = arm.with_params(params.mass, params.first_moment, params.inertia)
 
-    def substep(carry, i):
+    def substep(carry: tuple[Any, ...], i: Array) -> tuple[Any, None]:
         (q, q_rest), (qd, qd_rest), _, saturation, load, limit = carry
         tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity)
         applied, joint = servo.delivered_torque(tau, qd, arm.effort, params.strength, params.viscous, params.coulomb)
@@ -123,7 +133,9 @@ def _physics(arm, config, params, state, command, M, g, pulses, stops):
     return q, qd, applied, saturation / config.substeps, load / config.substeps, limit
 
 
-def added(total, rest, increment):
+def added(
+    total: Float[Array, "*batch n"], rest: Float[Array, "*batch n"], increment: Float[Array, "*#batch n"]
+) -> tuple[Float[Array, "*batch n"], Float[Array, "*batch n"]]:
     """total + increment, and what rounding keeps out of it, to be added next time (Kahan 1965).
 
     total, rest, increment: (..., n) in one unit -> the sum (..., n) and the new rest (..., n), which has no gradient.
@@ -134,7 +146,7 @@ def added(total, rest, increment):
     return new, jax.lax.stop_gradient(part - (new - total))
 
 
-def _stopped(arm, true, q, free, dt):
+def _stopped(arm: Arm, true: Arm, q: Array, free: Array, dt: float) -> Array:
     """Joint velocities after the stops have acted on joints at or beyond their limits, as Bullet resolves them.
 
     A stop only pushes back: towards a fifth of the way to the limit per physics step, or to rest where a joint is more
@@ -142,7 +154,7 @@ def _stopped(arm, true, q, free, dt):
     """
 
     @jax.checkpoint  # so that a step without stops keeps nothing for the backward pass of one with stops
-    def push(true, q, free):
+    def push(true: Arm, q: Array, free: Array) -> Array:
         depth = jnp.clip(q, arm.lower, arm.upper) - q
         wanted = jnp.where(jnp.abs(depth) < STOP_DEPTH, STOP_RATE * depth / dt, 0.0)
         lower, upper = -STOP_IMPULSE * (q >= arm.upper), STOP_IMPULSE * (q <= arm.lower)
@@ -152,19 +164,21 @@ def _stopped(arm, true, q, free, dt):
     return jax.lax.cond(jnp.any(beyond), push, lambda true, q, free: free, true, q, free)
 
 
-def _external_torque(arm, params, q, count, physics_dt):
+def _external_torque(arm: Arm, params: PlantParams, q: Array, count: Array, physics_dt: float) -> Array:
     """Joint torque of the scenario's wrench pulse; the Jacobian is only computed while a pulse is on."""
     active = servo.pulse_active(jnp.asarray(params.pulse), count, physics_dt)
     active = active & jnp.any(params.wrench != 0, axis=-1)
 
-    def push(q):
+    def push(q: Array) -> Array:
         wrench = jnp.where(active[..., None], params.wrench, 0.0).astype(q.dtype)
         return matvec(kinematics.jacobian(arm, q).swapaxes(-1, -2), wrench)
 
     return jax.lax.cond(jnp.any(active), push, jnp.zeros_like, q)
 
 
-def delayed(queue, command, latency):
+def delayed(
+    queue: Float[Array, "*batch L m"], command: Float[Array, "*batch m"], latency: Array
+) -> tuple[Float[Array, "*batch m"], Float[Array, "*batch L m"]]:
     """Push a command on the queue and read the one that takes effect now."""
     if queue.shape[-2] == 0:
         return command, queue

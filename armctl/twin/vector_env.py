@@ -1,5 +1,6 @@
 """Thousands of twin arms behind one `gymnasium.vector.VectorEnv`, with the environments' spaces, rewards and info."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike
 
 from armctl import kinematics, rigid
 from armctl.arm import Arm
@@ -77,7 +79,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         tip: str | None = None,
         bank_size: int = 256,
         seed: int = 0,
-    ):
+    ) -> None:
         """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
 
         The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
@@ -127,7 +129,9 @@ class TwinVectorEnv(gym.vector.VectorEnv):
             return [random_reference(self.chain, rng, dt=self.dt, duration=duration) for _ in range(count)]
         return [as_reference(reference, self.chain, self.dt)]
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Start an episode on every arm; seed: of the draws of goals and plants."""
         super().reset(seed=seed)
         if options:
@@ -135,10 +139,12 @@ class TwinVectorEnv(gym.vector.VectorEnv):
                 f"The twin takes no reset option {next(iter(options))!r}; give scenario and reference to make_vec."
             )
         self._episodes, self._over = self._blank, np.ones(self.num_envs, bool)
-        observation, _, _, info = self._advance(np.zeros(self.action_space.shape, np.float32))
+        observation, _, _, info = self._advance(np.zeros((self.num_envs, len(self.action_scale)), np.float32))
         return observation, info
 
-    def step(self, actions):
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Hold actions (num_envs, m) in [-1, 1] for control_dt; arms whose episode is over start a new one instead."""
         if self._episodes is None:
             raise UsageError("Call reset() before step().")
@@ -151,7 +157,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         observation, reward, truncated, info = self._advance(np.clip(actions, -1.0, 1.0))
         return observation, reward, np.zeros(self.num_envs, bool), truncated, info
 
-    def _advance(self, actions):
+    def _advance(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
         """One call of the compiled step -> observation, reward, truncated and info as NumPy arrays."""
         count = self.num_envs
         task = plant = np.zeros(count, np.int32)
@@ -166,11 +172,13 @@ class TwinVectorEnv(gym.vector.VectorEnv):
             info |= {"breakdown": nonfinite.reports(broken, MOTION, self.chain.n), "_breakdown": broken >= 0}
         return out["observation"], out["reward"], out["truncated"], info
 
-    def close_extras(self, **kwargs):
+    def close_extras(self, **kwargs: Any) -> None:
         """Forget the arms; a step then needs a reset first."""
         self._episodes = None
 
-    def compute_reward(self, achieved_goal, desired_goal, info):
+    def compute_reward(
+        self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
+    ) -> np.ndarray | float:
         """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
         return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
 
@@ -184,7 +192,7 @@ def _double(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float64) if x.dtype == np.float32 else x
 
 
-def _marked(info: dict, count: int) -> dict:
+def _marked(info: dict[str, Any], count: int) -> dict[str, Any]:
     """Gymnasium's vector info: every key with a mask of the arms that report it, here all of them."""
     marked = {}
     for key, value in info.items():

@@ -21,7 +21,7 @@ def align_z(axis: np.ndarray) -> np.ndarray:
 class Bodies:
     """A tree cut at the chain's joints: the rigid body (-1 = base) each link rides on, and its pose in that body."""
 
-    def __init__(self, tree: Tree, moving: list[Joint]):
+    def __init__(self, tree: Tree, moving: list[Joint]) -> None:
         self.tree, self.moving, self.notes = tree, moving, []
         root = path_to(tree, moving[0].child)[0].parent
         self.body_of: dict[str, int] = {root: -1}

@@ -88,8 +88,8 @@ def write_urdf(
 
     mass (n,) [kg], com (n, 3) [m], inertia (n, 3, 3) [kg m2] about the com replace those of the chain (a payload, an
     inertia error). Joint damping and friction are written as zero, or with `friction` as they are: for files that are
-    read again, not stepped by Bullet. Load it with URDF_USE_INERTIA_FROM_FILE and
-    useFixedBase. The tip frame is not a link; `read_urdf` finds it in the <armctl> element.
+    read again, not stepped by Bullet. Load it with URDF_USE_INERTIA_FROM_FILE and useFixedBase. The tip frame is not a
+    link; `read_urdf` finds it in the <armctl> element.
     """
     mass = chain.mass if mass is None else np.asarray(mass)
     com = chain.com if com is None else np.asarray(com)

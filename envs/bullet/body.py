@@ -2,15 +2,17 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl import rigid
 from armctl.chain import Chain
 from armctl.envs.bullet.client import p, quiet
-from armctl.envs.bullet.pose import IDENTITY, compose, inverse, quat_rotate, same_side
+from armctl.envs.bullet.pose import IDENTITY, Numbers, compose, inverse, quat_rotate, same_side
 from armctl.geometry import matrix_to_pose
 from armctl.urdf import write_urdf
 
@@ -26,8 +28,15 @@ class ArmBody:
     """
 
     def __init__(
-        self, chain: Chain, *, physics_dt=0.002, gravity=rigid.GRAVITY, collisions=False, stops=True, substeps=1
-    ):
+        self,
+        chain: Chain,
+        *,
+        physics_dt: float = 0.002,
+        gravity: Numbers = rigid.GRAVITY,
+        collisions: bool = False,
+        stops: bool = True,
+        substeps: int = 1,
+    ) -> None:
         self.physics_dt, self.substeps = physics_dt, substeps
         self._shape, self._stops = "collision" if collisions else None, stops
         self.joints = list(range(chain.n))
@@ -40,7 +49,7 @@ class ArmBody:
         self.loads = 0
         self.load(chain, gravity)
 
-    def load(self, chain: Chain, gravity=rigid.GRAVITY) -> None:
+    def load(self, chain: Chain, gravity: Numbers = rigid.GRAVITY) -> None:
         """Empty the world and put this arm into it, at rest at its home configuration."""
         client = {"physicsClientId": self.client}
         # one arm that touches nothing: the brute-force broadphase is the fastest
@@ -73,13 +82,13 @@ class ArmBody:
         com, turn = self._last_link()[:2]
         self._com_tip = compose(*inverse(com, turn), tip[:3], tip[3:])
 
-    def reset(self, q, qd) -> None:
+    def reset(self, q: Numbers, qd: Numbers) -> None:
         """Set the joint state, q (n,) rad, qd (n,) rad/s, and switch all motors off."""
         self.place(q, qd)
         off = {"forces": [0.0] * len(self.joints), "physicsClientId": self.client}
         p.setJointMotorControlArray(self.id, self.joints, p.VELOCITY_CONTROL, **off)
 
-    def place(self, q, qd=None) -> None:
+    def place(self, q: Numbers, qd: Numbers | None = None) -> None:
         """Set the joint state, q (n) rad and, where it shall change, qd (n) rad/s; the motors stay as they are."""
         rates = {} if qd is None else {"targetVelocities": [[x] for x in qd]}
         self._set_state(self.id, self.joints, [[x] for x in q], **rates)
@@ -93,13 +102,13 @@ class ArmBody:
         """Joint torques (n) of the next step, N m; they last one step."""
         self._torque_control(forces, forces, forces, forces, forces, self.client)  # of which Bullet reads one
 
-    def apply_wrench(self, force, moment) -> None:
+    def apply_wrench(self, force: Sequence[float], moment: Sequence[float]) -> None:
         """Force (3,) N and moment (3,) N m on the tip during the next step, world frame."""
         link, client = self.joints[-1], self.client
         p.applyExternalForce(self.id, link, force, self.tip()[0], p.WORLD_FRAME, physicsClientId=client)
         p.applyExternalTorque(self.id, link, moment, p.WORLD_FRAME, physicsClientId=client)
 
-    def tip(self, near=IDENTITY) -> tuple[tuple, tuple]:
+    def tip(self, near: Sequence[float] = IDENTITY) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Pose of the tip: position (3) m and quaternion xyzw (4), as plain tuples (fast).
 
         Of the two signs of the quaternion the one nearer to the quaternion `near`: w >= 0 unless told otherwise.
@@ -108,19 +117,19 @@ class ArmBody:
         position, quat = compose(state[0], state[1], offset, turn)
         return position, same_side(quat, near)
 
-    def mass_and_gravity(self, q) -> tuple[np.ndarray, np.ndarray]:
+    def mass_and_gravity(self, q: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Joint-space inertia (n, n) kg m^2 and gravity torque (n,) N m of this body at q (n,) rad."""
         q, still = np.asarray(q, dtype=float).tolist(), [0.0] * len(self.joints)
         client = {"physicsClientId": self.client}
         M = p.calculateMassMatrix(self.id, q, **client)
         return np.array(M), np.array(p.calculateInverseDynamics(self.id, q, still, still, **client))
 
-    def inverse_dynamics(self, q, qd, qdd) -> np.ndarray:
+    def inverse_dynamics(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
         """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""
         state = [x.tolist() for x in (q, qd, qdd)]
         return np.array(p.calculateInverseDynamics(self.id, *state, physicsClientId=self.client))
 
-    def jacobian(self, q) -> np.ndarray:
+    def jacobian(self, q: np.ndarray) -> np.ndarray:
         """Geometric Jacobian (6, n) at the tip at q (n,) rad, rows linear then angular, world frame."""
         still, link = [0.0] * len(self.joints), self.joints[-1]
         # whatever its manual says, PyBullet takes the point from the joint, along the principal axes of inertia
@@ -141,7 +150,7 @@ class ArmBody:
             p.disconnect(self.client)
             self.client = -1
 
-    def __del__(self):
+    def __del__(self) -> None:
         if getattr(self, "client", -1) >= 0 and p is not None and p.isConnected(self.client):
             self.close()
 

@@ -2,13 +2,16 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from armctl.chain import Chain
 from armctl.envs.bullet.body import load_text
 from armctl.envs.bullet.client import p, quiet
+from armctl.envs.bullet.pose import Numbers
 from armctl.errors import UsageError
 from armctl.urdf import write_urdf
 
@@ -23,7 +26,7 @@ class Camera:
     Raises UsageError where a window is asked for and there is no display.
     """
 
-    def __init__(self, chain: Chain, *, human: bool = False, width: int = 480, height: int = 360):
+    def __init__(self, chain: Chain, *, human: bool = False, width: int = 480, height: int = 360) -> None:
         if human:
             require_display()
         self._size, self._human = (width, height), human
@@ -47,12 +50,12 @@ class Camera:
         self._distance = 0.9 * reach + 0.35
         self._look_at = (0.22 * reach, 0.0, 0.36 * reach)
 
-    def _add(self, kind, colour, position=(0, 0, 0), **size) -> int:
+    def _add(self, kind: int, colour: Sequence[float], position: Sequence[float] = (0, 0, 0), **size: Any) -> int:
         client = {"physicsClientId": self._client}
         shape = p.createVisualShape(kind, rgbaColor=colour, **size, **client)
         return p.createMultiBody(0, -1, shape, position, **client)
 
-    def place(self, q, target) -> None:
+    def place(self, q: Numbers, target: Numbers) -> None:
         """Show the arm at q (n,) and the target at a pose (7,)."""
         client = {"physicsClientId": self._client}
         for joint, position in enumerate(q):

@@ -19,7 +19,7 @@ class Follower:
     `reach` (n,) rad at most; tip twists become joint velocities by damped least squares.
     """
 
-    def __init__(self, chain: Chain, config: ServoConfig, reach: np.ndarray):
+    def __init__(self, chain: Chain, config: ServoConfig, reach: np.ndarray) -> None:
         self._chain, self._control, self._reach = chain, config.control, reach.tolist()
         self._lower, self._upper = chain.lower.tolist(), chain.upper.tolist()
 

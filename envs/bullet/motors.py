@@ -1,6 +1,6 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import hypot
 from operator import mul
@@ -22,7 +22,7 @@ class BulletMotors:
     friction is invisible to such a motor and is not simulated; an external wrench lasts whole control steps.
     """
 
-    def __init__(self, body: ArmBody, config: ServoConfig):
+    def __init__(self, body: ArmBody, config: ServoConfig) -> None:
         chain, self._body = body.chain, body
         self._position, self._dt = config.control == "position", config.control_dt
         self._prepared, self._count = 0, config.substeps
@@ -50,7 +50,9 @@ class BulletMotors:
         self._drive = partial(p.setJointMotorControlArray, body.id, body.joints, mode)
         self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
-    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[Sequence[float], Sequence[float]]:
+    def step(
+        self, goal: Sequence[float], q: Sequence[float], qd: Sequence[float], push: Callable[[int], None] | None = None
+    ) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in rad/s or rad, from q, qd (n) -> q, qd at its end.
 
         push: called with 0 before the step.

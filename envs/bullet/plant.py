@@ -9,6 +9,7 @@ from armctl.chain import Chain
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.follower import Follower
 from armctl.envs.bullet.motors import BulletMotors
+from armctl.envs.bullet.pose import Numbers
 from armctl.envs.bullet.servo import ServoDrive
 from armctl.plant.observe import Measurement, measure
 from armctl.plant.scenario import NOMINAL, Scenario, plant_params, true_chain
@@ -24,7 +25,7 @@ class Plant:
     since the reset; noisy: whether the sensors are; drive: with torque, saturation and load of the last control step.
     """
 
-    def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo"):
+    def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo") -> None:
         check_motor(motor, config.control)
         self.chain, self.config = chain, config
         if motor == "bullet":  # such a motor stops at the limits by itself
@@ -41,7 +42,7 @@ class Plant:
         self.drive: BulletMotors | ServoDrive
         self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
-    def reset(self, scenario: Scenario, q, qd) -> None:
+    def reset(self, scenario: Scenario, q: Numbers, qd: Numbers) -> None:
         """Start an episode of `scenario` at joint state q, qd (n,)."""
         if scenario != self.scenario:
             self._adopt(scenario)

@@ -54,7 +54,7 @@ class SelfCollision:
     configuration, and pairs proven never to meet, also somewhat beyond the joint limits.
     """
 
-    def __init__(self, body: ArmBody):
+    def __init__(self, body: ArmBody) -> None:
         """body: loaded with collision shapes; it is moved about by the checks."""
         self._body, home = body, body.chain.home
         self._pairs, self._levers = collision_pairs(body.chain)

@@ -1,6 +1,6 @@
 """The shared servo law on one PyBullet arm, at the physics rate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import tanh
 
 import numpy as np
@@ -9,6 +9,7 @@ from armctl.envs.bullet.body import ArmBody
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 from armctl.rigid import FRICTION_VELOCITY
+from armctl.typing import Array
 
 
 class ServoDrive:
@@ -21,7 +22,7 @@ class ServoDrive:
     load: mean square of torque over effort.
     """
 
-    def __init__(self, body: ArmBody, model: ArmBody, config: ServoConfig):
+    def __init__(self, body: ArmBody, model: ArmBody, config: ServoConfig) -> None:
         self._body, self._model, self._config = body, model, config
         self._effort, self._velocity = model.chain.effort, model.chain.velocity
         self._asked = np.zeros((config.substeps, model.chain.n))
@@ -34,7 +35,9 @@ class ServoDrive:
         self._joints = list(zip(*(x.tolist() for x in joints), strict=True))
         self._smooth = not (params.viscous.any() or params.coulomb.any())
 
-    def step(self, goal: Sequence[float], q, qd, push=None) -> tuple[Sequence[float], Sequence[float]]:
+    def step(
+        self, goal: Sequence[float], q: Array, qd: Array, push: Callable[[int], None] | None = None
+    ) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in N m, rad/s or rad, from q, qd (n) -> q, qd at its end.
 
         push: called with the number of each physics step before it is taken.
@@ -64,7 +67,7 @@ class ServoDrive:
             return q, qd
         return q.tolist(), qd.tolist()
 
-    def _velocity_towards(self, goal, q):
+    def _velocity_towards(self, goal: np.ndarray, q: np.ndarray) -> np.ndarray:
         velocity = self._config.position_gain * (goal - q)
         return np.minimum(np.maximum(velocity, -self._velocity), self._velocity)
 

@@ -1,6 +1,6 @@
-"""Seconds until a function of armctl or frax is compiled, in a process of its own; twin_speed.py calls it twice.
+"""Seconds until a function of armctl or frax is compiled, in a process of its own; run.py calls it twice.
 
-    python experiments/twin_compile.py --peer armctl --cache DIR     # first: cold; again: from the persistent cache
+    python -m experiments.twin_speed.compile --peer armctl --cache DIR     # first: cold; again: from that cache
 
 Tracing, lowering and compiling (or loading) at a batch of 256 in single precision, and the same for the gradient of a
 closed loop: 50 control steps of 5 physics steps under tau = bias + Kp (home - q) - Kd qd, with respect to Kp, Kd and
@@ -18,7 +18,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import twin_peers
 import tyro
 
 from armctl import dynamics, kinematics, twin
@@ -28,6 +27,8 @@ from armctl.plant import servo
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
+from experiments.twin_speed.peer import FD, FK, Peer
+from experiments.twin_speed.peers import armctl_peer, frax_peer
 
 BATCH, STEPS, ROLLOUT = 256, 50, "rollout gradient"
 
@@ -58,10 +59,10 @@ def twin_step(arm: Arm, chain: Chain) -> Callable:
     return step
 
 
-def frax_step(peer: twin_peers.Peer, arm: Arm, chain: Chain) -> Callable:
+def frax_step(peer: Peer, arm: Arm, chain: Chain) -> Callable:
     """The same control step with frax's forward dynamics."""
     config, plant = ServoConfig(control="torque"), plant_params(chain, Scenario())
-    forward = peer.functions[twin_peers.FD]
+    forward = peer.functions[FD]
 
     def physics(state, tau):
         q, qd = state
@@ -106,12 +107,12 @@ def main(args: Args) -> None:
     target = kinematics.forward_kinematics(arm, chain.home)[:3, 3] + 0.1
     with tempfile.TemporaryDirectory() as folder:
         if args.peer == "armctl":
-            peer = twin_peers.armctl_peer(chain)
+            peer = armctl_peer(chain)
             tip: Callable = partial(kinematics.forward_kinematics, arm)
             step = twin_step(arm, chain)
         else:
-            peer = twin_peers.frax_peer(chain, Path(folder))
-            pose = peer.functions[twin_peers.FK]
+            peer = frax_peer(chain, Path(folder))
+            pose = peer.functions[FK]
             tip = lambda q: pose(q, q, q)  # noqa: E731
             step = frax_step(peer, arm, chain)
     seconds = {name: timed(f, q, q, q)[0] for name, f in peer.functions.items()}

@@ -1,4 +1,4 @@
-"""MuJoCo and MJX among the libraries that twin_speed.py times."""
+"""MuJoCo and MJX among the libraries that run.py times."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from twin_peers import FD, FK, ID, JAC, MASS, VJP, Peer, with_vjp
 
 from armctl.chain import Chain
 from armctl.urdf.write import write_urdf
+from experiments.twin_speed.peer import FD, FK, ID, JAC, MASS, VJP, Peer, with_vjp
 
 
 def mujoco_model(chain: Chain) -> Any:

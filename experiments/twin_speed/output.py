@@ -1,4 +1,4 @@
-"""The table and the figure of twin_speed.py."""
+"""The table and the figure of run.py."""
 
 from pathlib import Path
 from typing import Any

@@ -1,17 +1,11 @@
-"""The libraries that twin_speed.py times: for each the same functions of the same arm, and what its row computes.
-
-Every function takes arrays q, qd, u (batch, n); u is the torque of forward and the acceleration of inverse dynamics.
-A function with VJP also gives the gradients of (cotangent . acceleration), the cotangent being the acceleration itself.
-"""
+"""The libraries that run.py times, each as a Peer: this one, frax, pinocchio, and MuJoCo and MJX from mujoco.py."""
 
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -20,39 +14,8 @@ from armctl import dynamics, kinematics
 from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.urdf.write import write_urdf
-
-FK, JAC, ID, MASS = "forward kinematics", "jacobian", "inverse dynamics", "mass matrix"
-FD, VJP = "forward dynamics", "forward dynamics + VJP"
-FUNCTIONS = (FK, JAC, ID, MASS, FD, VJP)
-GRAVITY = 9.81
-
-
-@dataclass
-class Peer:
-    """One library: functions by name, how they are called, what differs in what they compute."""
-
-    name: str
-    functions: dict[str, Callable]
-    jax: bool = False
-    """Whether the functions are to be compiled by jax.jit."""
-    batches: tuple[int, ...] | None = None
-    """The batches that are tried, where not all are: those of a peer that compiles for minutes."""
-    cpu_options: dict[str, Any] = field(default_factory=dict)
-    """Options of the compiler on a CPU, where its own choice serves this peer badly."""
-    notes: dict[str, str] = field(default_factory=dict)
-    """Function -> what this peer's row computes where it is not just that."""
-    comparable: dict[str, Callable] = field(default_factory=dict)
-    """Function -> makes of its result, q, qd and u what the others return; not part of the time."""
-
-
-def with_vjp(forward: Callable) -> Callable:
-    """(q, qd, u) -> acceleration and the three gradients."""
-
-    def call(q, qd, u):
-        value, pull = jax.vjp(forward, q, qd, u)
-        return value, *pull(value)
-
-    return call
+from experiments.twin_speed.mujoco import mjx_peer, mujoco_loop, mujoco_rollout
+from experiments.twin_speed.peer import FD, FK, GRAVITY, ID, JAC, MASS, VJP, Peer, with_vjp
 
 
 def armctl_peer(chain: Chain) -> Peer:
@@ -141,10 +104,8 @@ def symmetric(M, *_):
     return upper + np.triu(upper, 1).swapaxes(-1, -2)
 
 
-def peers(chain: Chain, folder: Path, threads: int, mjx_batches: tuple[int, ...]) -> list[Peer]:
+def installed(chain: Chain, folder: Path, threads: int, mjx_batches: tuple[int, ...]) -> list[Peer]:
     """This library first, then whichever of the others is installed; the rest is named on stderr."""
-    from twin_mujoco import mjx_peer, mujoco_loop, mujoco_rollout
-
     found = [armctl_peer(chain)]
     makers: dict[str, tuple[str, Callable]] = {
         "frax": ("frax", lambda: [frax_peer(chain, folder)]),

@@ -3,10 +3,12 @@
 Every peer's result is compared with ours on the same inputs before its time counts; a peer that computes something
 else ends the program. The peers take turns round by round, so that load on the machine falls on all alike; the ratio to
 ours is the median over the rounds, the throughput that of the best round. Compile times come from processes of their
-own (twin_compile.py), first with an empty persistent cache, then with a full one. JAX functions also run on a GPU if
+own (compile.py), first with an empty persistent cache, then with a full one. JAX functions also run on a GPU if
 JAX has one. Peers are no dependencies of armctl: pip install frax mujoco mujoco-mjx pin; what is missing is left out.
 
-    python experiments/twin_speed.py     # prints the table, writes runs/twin_speed/summary.json and twin_speed.png
+    python -m experiments.twin_speed.run     # prints the table, writes runs/twin_speed/summary.json and twin_speed.png
+
+From the checkout and as a module: run as a file, mujoco.py beside it would stand in the way of MuJoCo itself.
 """
 
 import json
@@ -23,21 +25,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+if not __package__:
+    sys.exit("Run it from the checkout, as a module: python -m experiments.twin_speed.run")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else pinocchio's threads spin on the cores after their turn
 
 import jax
 import numpy as np
-import twin_compile
-import twin_output
-import twin_peers
 import tyro
 
 from armctl import store
 from armctl.chain import Chain
 from armctl.urdf import load_chain
+from experiments.twin_speed.compile import ROLLOUT
+from experiments.twin_speed.output import draw, print_table
+from experiments.twin_speed.peer import FUNCTIONS, Peer
+from experiments.twin_speed.peers import installed
 
 TOLERANCE = {"float32": 2e-2, "float64": 1e-8}
 """Largest deviation of a peer from us over the largest entry. Single precision costs forward dynamics many digits."""
+GRADIENT_TOLERANCE = 2e-2
+"""The same of the gradient of a rollout."""
 TURN = 5e-3
 """Least length of a peer's turn, s: short calls are repeated."""
 PACKAGES = ("armctl", "jax", "jaxlib", "numpy", "frax", "mujoco", "mujoco-mjx", "pin")
@@ -79,9 +86,9 @@ def deviation(result: Any, reference: Any) -> float:
     return max(float(np.abs(np.asarray(a) - b).max() / np.abs(b).max()) for a, b in pairs)
 
 
-def entries(peers: list[twin_peers.Peer], name: str, batch: int, dtype: str) -> list[tuple[str, twin_peers.Peer, Any]]:
+def entries(peers: list[Peer], name: str, batch: int, dtype: str) -> list[tuple[str, Peer, Any]]:
     """(label, peer, device) of everything that is to be timed; a device of None is plain Python."""
-    found: list[tuple[str, twin_peers.Peer, Any]] = []
+    found: list[tuple[str, Peer, Any]] = []
     for peer in peers:
         restricted = peer.batches is not None and (batch not in peer.batches or dtype != "float32")
         if name not in peer.functions or restricted:
@@ -94,7 +101,7 @@ def entries(peers: list[twin_peers.Peer], name: str, batch: int, dtype: str) -> 
     return found
 
 
-def prepare(peer: twin_peers.Peer, device: Any, name: str, arguments: tuple) -> Callable:
+def prepare(peer: Peer, device: Any, name: str, arguments: tuple) -> Callable:
     """A call without arguments, compiled and on its device, that ends when the result is there."""
     f = peer.functions[name]
     if device is None:
@@ -106,7 +113,7 @@ def prepare(peer: twin_peers.Peer, device: Any, name: str, arguments: tuple) -> 
     return lambda: jax.block_until_ready(compiled(*placed))
 
 
-def first_call(call: Callable, peer: twin_peers.Peer, name: str, arguments: tuple) -> tuple[Any, float]:
+def first_call(call: Callable, peer: Peer, name: str, arguments: tuple) -> tuple[Any, float]:
     """Result in the form that is compared, and the seconds of a call."""
     call()
     start = time.perf_counter()
@@ -117,9 +124,7 @@ def first_call(call: Callable, peer: twin_peers.Peer, name: str, arguments: tupl
     return result, seconds
 
 
-def measure(
-    peers: list[twin_peers.Peer], chain: Chain, name: str, batch: int, dtype: str, slow: dict, args: Args
-) -> dict:
+def measure(peers: list[Peer], chain: Chain, name: str, batch: int, dtype: str, slow: dict, args: Args) -> dict:
     """Throughput and ratio to ours by label, of one function at one batch. slow: label -> seconds per state so far."""
     arguments = inputs(chain, batch, dtype)
     calls: dict[str, Callable] = {}
@@ -160,24 +165,21 @@ def turn(call: Callable) -> float:
 
 def compile_times(args: Args, names: list[str]) -> dict[str, Any]:
     """Cold and warm seconds until compiled, by peer and function, and seconds of a rollout's gradient."""
-    script, found = Path(__file__).with_name("twin_compile.py"), {}
+    module, checkout = "experiments.twin_speed.compile", Path(__file__).parents[2]
+    found: dict[str, Any] = {}
+    first: np.ndarray | None = None
     for name in names:
         with tempfile.TemporaryDirectory() as cache:
-            command = [sys.executable, str(script), "--peer", name, "--robot", args.robot, "--cache", cache]
-            runs = [json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) for _ in range(2)]
+            command = [sys.executable, "-m", module, "--peer", name, "--robot", args.robot, "--cache", cache]
+            done = [subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=checkout) for _ in range(2)]
+        runs = [json.loads(one.stdout) for one in done]
         cold, warm = (run["seconds"] for run in runs)
         found[name] = {f: {"cold": cold[f], "warm": warm[f]} for f in cold}
-        found[name][twin_compile.ROLLOUT]["run"] = min(run["run"] for run in runs)
-        if (
-            deviation(
-                np.array(runs[0]["gradient"]), first := np.array(found.setdefault("gradient", runs[0]["gradient"]))
-            )
-            > 2e-2
-        ):
-            sys.exit(
-                f"{name} computes another gradient of the rollout: {runs[0]['gradient']} instead of {first.tolist()}"
-            )
-    found.pop("gradient", None)
+        found[name][ROLLOUT]["run"] = min(run["run"] for run in runs)
+        gradient = np.array(runs[0]["gradient"])
+        first = gradient if first is None else first
+        if not deviation(gradient, first) < GRADIENT_TOLERANCE:
+            sys.exit(f"{name} computes another gradient of the rollout: {gradient} instead of {first}")
     return found
 
 
@@ -201,8 +203,8 @@ def main(args: Args) -> None:
     for dtype, batches in (("float32", args.batches), ("float64", args.batches_float64)):
         # made anew for each type: frax rounds its constants as it is made
         with jax.enable_x64(dtype == "float64"), tempfile.TemporaryDirectory() as folder:
-            peers = twin_peers.peers(chain, Path(folder), threads, args.mjx_batches)
-            for name in twin_peers.FUNCTIONS:
+            peers = installed(chain, Path(folder), threads, args.mjx_batches)
+            for name in FUNCTIONS:
                 slow: dict[str, float] = {}
                 for batch in batches:
                     print(f"{dtype} {name}, batch {batch}", file=sys.stderr, flush=True)
@@ -211,8 +213,8 @@ def main(args: Args) -> None:
     names = [peer.name for peer in peers if peer.name in ("armctl", "frax")]
     compiled = compile_times(args, names) if args.compile else {}
     notes = {peer.name: peer.notes for peer in peers}
-    twin_output.print_table(rows, compiled, notes)
-    twin_output.draw(rows["float32"], args.out / "twin_speed.png", args.robot)
+    print_table(rows, compiled, notes)
+    draw(rows["float32"], args.out / "twin_speed.png", args.robot)
     summary = {"robot": args.robot, "rows": rows, "compile_seconds": compiled, "notes": notes, "threads": threads}
     devices = [f"{d.platform}: {d.device_kind}" for d in jax.devices()]
     summary |= {"rounds": args.rounds, "devices": devices, "machine": store.machine(), "versions": versions()}

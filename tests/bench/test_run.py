@@ -199,7 +199,7 @@ def test_headline_and_labels_come_from_what_controllers_are_not_from_names(tmp_p
         "diff_ik": "yours",
     }
     text = write_report(tmp_path / "bench", animation=False).read_text()
-    assert "than the best classical controller, Operational space (osc)" in text
+    assert "than the best classical controller (Operational space (osc))" in text
     assert "Learned tracker (run7)" in text
     assert "Differential IK" not in text
     rows = store.read_rows(tmp_path / "bench" / "episodes.csv")

@@ -73,7 +73,7 @@ def test_members_are_certified(panda, corpus):
 
 
 def test_wrong_requests_are_named(panda, corpus):
-    with pytest.raises(UsageError, match="unknown split 'all'"):
+    with pytest.raises(UsageError, match="Unknown split 'all'"):
         corpus.subset("all")
     with pytest.raises(UsageError, match="waltz"):
         corpora.build_corpus(panda, 10, families=("waltz",))

@@ -140,7 +140,7 @@ def test_bad_archives_are_refused(panda, motion, tmp_path):
         load_reference(tmp_path / "none.npz", panda)
     broken = tmp_path / "broken.npz"
     broken.write_bytes(save_reference(motion, tmp_path / "a.npz").read_bytes()[:500])
-    with pytest.raises(UsageError, match=r"cannot read reference '.*broken\.npz'"):
+    with pytest.raises(UsageError, match=r"Reference '.*broken\.npz' cannot be read"):
         load_reference(broken, panda)
     with pytest.raises(UsageError, match="another arm"):
         load_reference(tmp_path / "a.npz", load_chain("iiwa14"))
@@ -210,7 +210,7 @@ def test_random_references_are_reproducible_and_fill_the_duration(panda):
 
 def test_a_reference_faster_than_the_arm_is_said_to_be(panda):
     t = np.linspace(0, 1, 101)
-    for speed, words in ((0.5, ""), (2.0, f"asks 2.0 times the velocity limit of {panda.joint_names[2]}")):
+    for speed, words in ((0.5, ""), (2.0, f"asks 2.0 times the velocity limit of {panda.joint_names[2]}.")):
         q = np.tile(panda.home, (101, 1))
         q[:, 2] += speed * panda.velocity[2] * t
         assert over_speed(Reference.from_joints(panda, 0.01, q), panda).endswith(words)

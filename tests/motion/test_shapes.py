@@ -53,6 +53,6 @@ def test_duration_can_be_given_and_impossible_wishes_are_named():
         shapes.make_shape("circle", chain, duration=0.5)
     with pytest.raises(UsageError, match=r"'circle' of size 2\.000 m leaves the workspace of panda at \(.*\) m by"):
         shapes.make_shape("circle", chain, size=2.0)
-    with pytest.raises(UsageError, match="unknown shape 'heart'"):
+    with pytest.raises(UsageError, match="Unknown shape 'heart'"):
         shapes.make_shape("heart", chain)
     assert set(SHAPES) >= {"circle", "square", "figure_eight", "helix"}

@@ -6,10 +6,12 @@ speak. Every set is compared with the same held-out test references. Two rows ke
 would have given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.audit.classifier import c2st
 from armctl.generator.audit.copying import copying
@@ -17,10 +19,11 @@ from armctl.generator.audit.diversity import density_coverage, typical_width, ve
 from armctl.generator.audit.features import paths, vectors
 from armctl.generator.audit.two_sample import energy_distance, mmd
 from armctl.generator.ranks import spearman
-from armctl.motion.certificate import DISTANCES, RATIOS
+from armctl.motion.certificate import DISTANCES, RATIOS, Certificate
 from armctl.motion.reference import Reference
 
 SMALLEST_SET = 20
+Judge = Callable[[Reference], Certificate]
 COLUMNS = (
     "count", "validity", "c2st", "c2st_error", "energy", "energy_p", "mmd", "mmd_p", "density", "coverage",
     "vendi", "nn_ratio", "z_u", "difficulty_error", "difficulty_rank",
@@ -28,23 +31,16 @@ COLUMNS = (
 
 
 def audit(
-    sets: Mapping[str, Sequence[Reference]], train: Sequence[Reference], test: Sequence[Reference], chain, checker, *,
-    history: np.ndarray | None = None, seed: int = 0,
-) -> dict:  # fmt: skip
+    sets: Mapping[str, Sequence[Reference]], train: Sequence[Reference], test: Sequence[Reference], chain: Chain,
+    checker: Judge, *, history: np.ndarray | None = None, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
     """Compare named sets of references with held-out ones; the sets are judged as proposed, before any rejection.
 
-    Args:
-        sets: e.g. {"generated": ..., "held_out_floor": ..., "corpus_and_reject": ...}.
-        train: what the generator was fitted to.
-        test: held-out references of other contexts.
-        chain: the Chain they all move.
-        checker: callable Reference -> Certificate, such as `armctl.motion.certificate.Checker`.
-        history: FlowModel.history, for the train/validation gap.
-        seed: of permutations and folds.
-    Returns:
-        {"rows": {name: {column: value, "feasibility": {constraint: fraction}}}, "train_validation_gap": float or None}
-    Raises:
-        UsageError: a set too small for its statistics to mean anything.
+    sets: e.g. {"generated": ..., "held_out_floor": ..., "corpus_and_reject": ...}. train: what the generator was fitted
+    to. test: held-out references of other contexts. checker: such as Checker.certify. history: FlowModel.history, for
+    the train/validation gap. seed: of permutations and folds.
+    -> {"rows": {name: {column: value, "feasibility": {constraint: fraction}}}, "train_validation_gap": float or None}.
+    Raises UsageError for a set too small for its statistics to mean anything.
     """
     sets = {name: one_per_context(references) for name, references in sets.items()}
     test = one_per_context(test)
@@ -67,7 +63,9 @@ def one_per_context(references: Sequence[Reference]) -> list[Reference]:
     return list(reversed(first.values()))
 
 
-def _distribution(references, chain, real, width, size, seed) -> dict:
+def _distribution(
+    references: Sequence[Reference], chain: Chain, real: dict[str, np.ndarray], width: float, size: int, seed: int
+) -> dict[str, float]:
     x = vectors(references, chain)
     accuracy, error = c2st(x, real["test"], seed=seed)
     energy, energy_p = energy_distance(x, real["test"], seed=seed)
@@ -81,7 +79,7 @@ def _distribution(references, chain, real, width, size, seed) -> dict:
     }  # fmt: skip
 
 
-def _feasibility(references: Sequence[Reference], checker) -> dict:
+def _feasibility(references: Sequence[Reference], checker: Judge) -> dict[str, Any]:
     """Fraction that meets each constraint, and how the difficulty that was asked for was realised."""
     certificates = [checker(reference) for reference in references]
     asked = np.array([reference.meta.get("eta", np.nan) for reference in references], float)
@@ -95,7 +93,7 @@ def _feasibility(references: Sequence[Reference], checker) -> dict:
     }
 
 
-def constraint_rates(certificates: Sequence) -> dict[str, float]:
+def constraint_rates(certificates: Sequence[Certificate]) -> dict[str, float]:
     """Fraction of certificates that meet each constraint within the checker's tolerance."""
     names = (*RATIOS, *DISTANCES)
     return {name: float(np.mean([name not in certificate.broken for certificate in certificates])) for name in names}
@@ -107,7 +105,7 @@ def train_validation_gap(history: np.ndarray) -> float:
     return float(kept[3] / kept[2] - 1)
 
 
-def table(block: dict) -> str:
+def table(block: dict[str, Any]) -> str:
     """The audit block as text: one line per statistic, one column per set."""
     rows = block["rows"]
     constraints = [f"feasible: {name}" for name in next(iter(rows.values()))["feasibility"]]

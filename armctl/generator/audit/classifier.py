@@ -1,6 +1,7 @@
 """Classifier two-sample test: how well can a small network tell generated from held-out? (Lopez-Paz & Oquab 2017)."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,7 @@ def c2st(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
     """Held-out accuracy of telling x (N, D) from y (M, D), 5-fold cross-validated.
 
     The larger sample is thinned to the size of the smaller, so that chance is 0.5.
-
-    Returns:
-        The accuracy (0.5 = indistinguishable, 1 = different) and its binomial standard error.
+    -> accuracy (0.5 = indistinguishable, 1 = different) and its binomial standard error.
     """
     rng = np.random.default_rng(seed)
     size = min(len(x), len(y))
@@ -35,7 +34,7 @@ def c2st(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
 @jax.jit
 @functools.partial(jax.vmap, in_axes=(None, None, 0, 0))
 def _fit_and_score(x: jax.Array, label: jax.Array, held: jax.Array, key: jax.Array) -> jax.Array:
-    """Train on the rows not held out, return the logits (N,) of all rows."""
+    """Train on the rows not held out -> the logits (N,) of all rows."""
     optimiser = optax.adamw(3e-3, weight_decay=0.1)
     k1, k2 = jax.random.split(key)
     params = {
@@ -45,10 +44,10 @@ def _fit_and_score(x: jax.Array, label: jax.Array, held: jax.Array, key: jax.Arr
         "b2": jnp.zeros(()),
     }
 
-    def loss(p):
+    def loss(p: dict[str, jax.Array]) -> jax.Array:
         return jnp.mean(optax.sigmoid_binary_cross_entropy(_logits(p, x), label), where=~held)
 
-    def step(carry, _):
+    def step(carry: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
         p, state = carry
         update, state = optimiser.update(jax.grad(loss)(p), state, p)
         return (optax.apply_updates(p, update), state), None
@@ -57,5 +56,5 @@ def _fit_and_score(x: jax.Array, label: jax.Array, held: jax.Array, key: jax.Arr
     return _logits(params, x)
 
 
-def _logits(params: dict, x: jax.Array) -> jax.Array:
+def _logits(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     return jax.nn.silu(x @ params["w1"] + params["b1"]) @ params["w2"] + params["b2"]

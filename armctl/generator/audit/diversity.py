@@ -8,9 +8,8 @@ from armctl.generator.audit.two_sample import distances
 def density_coverage(real: np.ndarray, generated: np.ndarray, *, neighbours: int = 5) -> tuple[float, float]:
     """Density and coverage of generated (M, D) against real (N, D) (Naeem et al. 2020).
 
-    Returns:
-        density: mean number of real neighbourhoods around a generated point over `neighbours` (1 in expectation).
-        coverage: fraction of real points with a generated point inside their neighbourhood.
+    density: mean number of real neighbourhoods around a generated point over `neighbours` (1 in expectation).
+    coverage: fraction of real points with a generated point inside their neighbourhood.
     """
     radius = np.sort(distances(real, real), axis=1)[:, min(neighbours, len(real) - 1)]
     inside = distances(real, generated) < radius[:, None]
@@ -18,11 +17,9 @@ def density_coverage(real: np.ndarray, generated: np.ndarray, *, neighbours: int
 
 
 def time_averaged_kernel(paths: np.ndarray, width: float | None = None) -> np.ndarray:
-    """Similarity (N, N) of paths (N, S, n): a Gaussian kernel at each of S instants, averaged over them.
+    """Similarity (N, N) of paths (N, S, n): a Gaussian kernel at each of S common phases, averaged over them.
 
-    Args:
-        paths: positions at S common phases.
-        width: kernel width per instant; by default the median distance of two paths at one instant.
+    width: of the kernel; the median distance of two paths at one phase if None.
     """
     squared = np.stack([distances(at, at) ** 2 for at in np.moveaxis(paths, 1, 0)])
     if width is None:

@@ -1,6 +1,8 @@
 """The audit of a trained generator against the corpus it came from."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,24 +13,17 @@ from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.proposals import candidates
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
+from armctl.motion.reference import Reference
 
 
 def audit_generator(
     model: FlowModel, corpus: Corpus, chain: Chain, *, count: int = 128, dt: float = 0.01, seed: int = 0
-) -> dict:
+) -> dict[str, Any]:
     """The audit block of a generator, with guidance and without, next to the held-out floor and the corpus itself.
 
-    Args:
-        model: trained on the "train" split of the corpus.
-        corpus: whose "test" split is the yardstick, "val" the floor, and "train" the honest competitor.
-        chain: the Chain that moves.
-        count: references per set, before repeated contexts are dropped.
-        dt: time step, s.
-        seed: decides everything.
-    Returns:
-        As `armctl.generator.audit.audit`.
-    Raises:
-        UsageError: the corpus is too small for the statistics.
+    model: trained on the "train" split. corpus: whose "test" split is the yardstick, "val" the floor, and "train" the
+    honest competitor. count: references per set, before repeated contexts are dropped. dt: s. seed: decides everything.
+    -> as `armctl.generator.audit.audit`. Raises UsageError where the corpus is too small for the statistics.
     """
     guided = candidates(model, chain, ClearanceGuidance.of(chain, model.paths), dt=dt, seed=seed)
     free = candidates(model, chain, dt=dt, seed=seed)
@@ -45,5 +40,5 @@ def audit_generator(
         return audit(sets, train, test, chain, checker.certify, history=np.asarray(model.history), seed=seed)
 
 
-def _take(stream, count: int) -> list:
+def _take(stream: Iterator[Reference | None], count: int) -> list[Reference]:
     return [reference for reference in itertools.islice(stream, count) if reference is not None]

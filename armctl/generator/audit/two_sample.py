@@ -12,8 +12,7 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def energy_distance(x: np.ndarray, y: np.ndarray, *, permutations: int = 200, seed: int = 0) -> tuple[float, float]:
     """Energy distance of x (N, D) and y (M, D), and its permutation p-value (Szekely & Rizzo 2013).
 
-    Returns:
-        2 E|X-Y| - E|X-X'| - E|Y-Y'| (unbiased, so it may be slightly negative), and p in (0, 1].
+    -> 2 E|X-Y| - E|X-X'| - E|Y-Y'| (unbiased, so it may be slightly negative), and p in (0, 1].
     """
     pooled = np.concatenate([x, y])
     return _permutation_test(-distances(pooled, pooled), len(x), permutations, seed)
