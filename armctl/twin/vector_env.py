@@ -23,7 +23,7 @@ from armctl.motion import collision
 from armctl.motion.files import as_reference
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_configuration, random_reference
-from armctl.motion.windows import stack_references, still_goals, windows
+from armctl.motion.windows import ReferenceBank, stack_references, still_goals, windows
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale
 from armctl.plant.observe import Measurement, observation_vector
@@ -101,33 +101,27 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         rng = np.random.default_rng(seed)
+        if task == "reach" and reference is not None:
+            raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
         if task == "reach":
-            if reference is not None:
-                raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
-            q = random_configuration(self.chain, rng, bank_size)
-            bank = still_goals(q, matrix_to_pose(rigid.forward_kinematics(self.chain, q)), steps + 1)
-            starts = np.tile(self.chain.home, (bank_size, 1)), np.zeros_like(q)
+            bank, *starts = _still(self.chain, rng, bank_size, steps)
         else:
-            bank = stack_references(self._references(reference, rng, bank_size, duration))
-            starts = bank.samples.q[:, 0], bank.samples.qd[:, 0]
+            bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference)
         plants = stack_params(_plants(self.chain, scenario, rng, bank_size))
         self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
-        arm = Arm.from_chain(self.chain).astype(np.float32)
-        setting = make_setting(arm, self.config, self._goals.task, preview, motor=motor)
-        setup = Setup(setting, self.action_scale.astype(np.float32), reward)
-        self._step = jax.jit(partial(advance, setup))
-        index = jnp.zeros(num_envs, jnp.int32)
-        shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
-        self._blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
+        self._compile(preview, motor)
         self._over = np.ones(num_envs, bool)
         self._episodes: Episodes | None = None
 
-    def _references(
-        self, reference: Reference | str | Path | None, rng: np.random.Generator, count: int, duration: float
-    ) -> list[Reference]:
-        if reference is None:
-            return [random_reference(self.chain, rng, dt=self.dt, duration=duration) for _ in range(count)]
-        return [as_reference(reference, self.chain, self.dt)]
+    def _compile(self, preview: int, motor: str) -> None:
+        """The step function with what does not change built in, and episodes of the right shapes."""
+        arm = Arm.from_chain(self.chain).astype(np.float32)
+        setting = make_setting(arm, self.config, self._goals.task, preview, motor=motor)
+        setup = Setup(setting, self.action_scale.astype(np.float32), self.reward)
+        self._step = jax.jit(partial(advance, setup))
+        index = jnp.zeros(self.num_envs, jnp.int32)
+        shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
+        self._blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -181,6 +175,28 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     ) -> np.ndarray | float:
         """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
         return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+
+
+def _still(chain: Chain, rng: np.random.Generator, count: int, steps: int) -> tuple[ReferenceBank, Array, Array]:
+    """Goals at random clear configurations, and starts at rest at home (count, n)."""
+    q = random_configuration(chain, rng, count)
+    bank = still_goals(q, matrix_to_pose(rigid.forward_kinematics(chain, q)), steps + 1)
+    return bank, np.tile(chain.home, (count, 1)), np.zeros_like(q)
+
+
+def _moving(
+    chain: Chain,
+    rng: np.random.Generator,
+    count: int,
+    dt: float,
+    duration: float,
+    reference: Reference | str | Path | None,
+) -> tuple[ReferenceBank, Array, Array]:
+    """Random references, or the one that is given, and starts on them (count, n)."""
+    given = [] if reference is None else [as_reference(reference, chain, dt)]
+    drawn = given or [random_reference(chain, rng, dt=dt, duration=duration) for _ in range(count)]
+    bank = stack_references(drawn)
+    return bank, bank.samples.q[:, 0], bank.samples.qd[:, 0]
 
 
 def _plants(chain: Chain, scenario: ScenarioLike, rng: np.random.Generator, count: int) -> list[PlantParams]:
