@@ -9,42 +9,56 @@ from armctl.registration import register_when_gymnasium_is_there
 if TYPE_CHECKING:  # for editors and type checkers; at run time a name loads its module when it is first used
     from armctl import dynamics, kinematics, twin
     from armctl.arm import Arm, load_arm
+    from armctl.bench.plan import BenchConfig
     from armctl.bench.run import run_bench
     from armctl.chain import Chain
     from armctl.controllers import Controller
     from armctl.envs.vector import make_vec
     from armctl.errors import UsageError
+    from armctl.learn.learner import TrainConfig
+    from armctl.learn.tune import TuneConfig, tune
     from armctl.motion.certificate import certify
     from armctl.motion.files import load_reference, save_reference
     from armctl.motion.reference import Reference
-    from armctl.plant.scenario import Scenario
+    from armctl.plant.scenario import Scenario, plant_params
+    from armctl.plant.servo import ServoConfig
     from armctl.urdf import load_chain
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Arm": "armctl.arm",
+    "BenchConfig": "armctl.bench.plan",
     "Chain": "armctl.chain",
     "Controller": "armctl.controllers",
     "Reference": "armctl.motion.reference",
     "Scenario": "armctl.plant.scenario",
+    "ServoConfig": "armctl.plant.servo",
+    "TrainConfig": "armctl.learn.learner",
+    "TuneConfig": "armctl.learn.tune",
     "UsageError": "armctl.errors",
     "certify": "armctl.motion.certificate",
     "load_arm": "armctl.arm",
     "load_chain": "armctl.urdf",
     "load_reference": "armctl.motion.files",
     "make_vec": "armctl.envs.vector",
+    "plant_params": "armctl.plant.scenario",
     "run_bench": "armctl.bench.run",
     "save_reference": "armctl.motion.files",
+    "tune": "armctl.learn.tune",
 }
 _MODULES = ("dynamics", "kinematics", "twin")
 
 __all__ = [
     "Arm",
+    "BenchConfig",
     "Chain",
     "Controller",
     "Reference",
     "Scenario",
+    "ServoConfig",
+    "TrainConfig",
+    "TuneConfig",
     "UsageError",
     "__version__",
     "certify",
@@ -54,8 +68,10 @@ __all__ = [
     "load_chain",
     "load_reference",
     "make_vec",
+    "plant_params",
     "run_bench",
     "save_reference",
+    "tune",
     "twin",
 ]
 

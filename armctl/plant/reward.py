@@ -30,7 +30,7 @@ WEIGHTS = {
 GOAL_TERMS = ("position", "orientation", "precision", "failure")
 
 
-def goal_errors(achieved: ArrayLike, desired: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def goal_errors(achieved: ArrayLike, desired: ArrayLike) -> tuple[Array, Array]:
     """Distance (...,) m and angle (...,) rad between poses (..., 7)."""
     a, d = np.asarray(achieved, dtype=float), np.asarray(desired, dtype=float)
     distance = np.sqrt(np.sum((d[..., :3] - a[..., :3]) ** 2, axis=-1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from armctl import rigid
 from armctl.chain import Chain
+from armctl.envs.bullet.pose import Numbers
 from armctl.plant.servo import ServoConfig, joint_velocity_from_twist
 
 
@@ -27,7 +28,7 @@ class Follower:
         """Start an episode at q, n numbers: the first target of position control."""
         self._target = q
 
-    def goal(self, command: Sequence[float], q: Sequence[float]) -> Sequence[float]:
+    def goal(self, command: Numbers, q: Sequence[float]) -> Numbers:
         """What the drive follows, n numbers, on a command taking effect at joint positions q, n numbers."""
         if self._control == "ee_twist":
             J = rigid.jacobian(self._chain, np.array(q))

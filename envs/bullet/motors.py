@@ -9,6 +9,7 @@ import numpy as np
 
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p, quiet
+from armctl.envs.bullet.pose import Numbers
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import AT_LIMIT, ServoConfig
 
@@ -51,7 +52,7 @@ class BulletMotors:
         self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
     def step(
-        self, goal: Sequence[float], q: Sequence[float], qd: Sequence[float], push: Callable[[int], None] | None = None
+        self, goal: Numbers, q: Sequence[float], qd: Sequence[float], push: Callable[[int], None] | None = None
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in rad/s or rad, from q, qd (n) -> q, qd at its end.
 

@@ -1,7 +1,6 @@
 """The PyBullet plant: a true arm under a scenario, driven through the shared servo law or Bullet's own motors."""
 
 from collections import deque
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,7 +50,7 @@ class Plant:
         self.drive.reset(self.params)
         self.steps = 0
         self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
-        self._pending: deque[Sequence[float]] = deque()
+        self._pending: deque[Numbers] = deque()
         if scenario.latency:
             neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
             self._pending.extend([neutral] * scenario.latency)
@@ -62,7 +61,7 @@ class Plant:
         self.noisy = bool(self.params.noise.any())
         self._push = self._apply_wrench if self.params.wrench.any() else None
 
-    def step(self, command: Sequence[float]) -> None:
+    def step(self, command: Numbers) -> None:
         """Hold a command for one control step: n numbers in N m, rad/s or rad of target change, or 6 in m/s, rad/s."""
         if self._pending:
             self._pending.append(command)

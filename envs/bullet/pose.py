@@ -11,6 +11,7 @@ import numpy as np
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 Numbers = Sequence[float] | np.ndarray
+"""One value per joint, or a pose (7)."""
 Pose = tuple[Sequence[float], Sequence[float]]
 """Position (3) m and quaternion (4)."""
 

@@ -6,6 +6,7 @@ from math import tanh
 import numpy as np
 
 from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.pose import Numbers
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
 from armctl.rigid import FRICTION_VELOCITY
@@ -36,7 +37,7 @@ class ServoDrive:
         self._smooth = not (params.viscous.any() or params.coulomb.any())
 
     def step(
-        self, goal: Sequence[float], q: Array, qd: Array, push: Callable[[int], None] | None = None
+        self, goal: Numbers, q: Array, qd: Array, push: Callable[[int], None] | None = None
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in N m, rad/s or rad, from q, qd (n) -> q, qd at its end.
 
@@ -71,7 +72,7 @@ class ServoDrive:
         velocity = self._config.position_gain * (goal - q)
         return np.minimum(np.maximum(velocity, -self._velocity), self._velocity)
 
-    def _joint_torque(self, tau: list[float], qd: np.ndarray) -> list[float]:
+    def _joint_torque(self, tau: list[float], qd: Array) -> list[float]:
         """What moves the arm: torque after saturation, actuator strength and, where there is any, friction."""
         joints = zip(tau, self._joints, strict=True)
         applied = [s * (e if t > e else -e if t < -e else t) for t, (e, s, _, _) in joints]

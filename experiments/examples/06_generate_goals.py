@@ -7,7 +7,7 @@ while they form; PyBullet has the last word. The folder of goals is a suite: `ar
     python experiments/examples/06_generate_goals.py --robot xarm6 --difficulty 0.5 --motions 4000 --flow.steps 1500
 """
 
-from dataclasses import dataclass, field, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
