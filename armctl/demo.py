@@ -18,9 +18,10 @@ from armctl.bench.plan import BenchConfig
 from armctl.bench.run import run_bench
 from armctl.bench.tuning import describe_tuning
 from armctl.chain import Chain
+from armctl.controllers.base import Controller
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
-from armctl.learn.train import TrainConfig
+from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, build_corpus, references
@@ -62,7 +63,7 @@ class DemoConfig:
     flow: FlowConfig = field(default_factory=FlowConfig)
     """The generator."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("corpus", "episodes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
@@ -103,7 +104,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
     with ThreadPoolExecutor(_workers()) as pool:
-        jobs: dict[str, Future] = {"tracker": pool.submit(_tune, "tracker", config, training, out, clock)}
+        jobs: dict[str, Future[Any]] = {"tracker": pool.submit(_tune, "tracker", config, training, out, clock)}
         jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
         for name in CONTROLLERS[1:]:
             jobs[name] = pool.submit(_tune, name, config, training, out, clock)
@@ -147,7 +148,7 @@ def _short(candidates: list[Reference]) -> list[Reference]:
     return [r for r in candidates if r.duration <= LONGEST]
 
 
-def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, clock: Clock):
+def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, clock: Clock) -> Controller:
     """Tune one controller with the common budget."""
     settings = TuneConfig(
         robot=config.robot,
@@ -158,7 +159,7 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
     )
     every = max(1, config.tuning.updates // 4)
 
-    def progress(row: dict) -> None:
+    def progress(row: dict[str, float]) -> None:
         if row["update"] % every < config.tuning.chunk:
             clock.say(f"{name}: update {row['update']}/{config.tuning.updates}, {row['position_rms_mm']:.2f} mm rms")
 
@@ -183,7 +184,9 @@ def _generate(
     return chosen, stats
 
 
-def _finish(config, out: Path, clock: Clock, summary: dict, parity: dict, stats: ProposalStats) -> dict[str, Any]:
+def _finish(
+    config: DemoConfig, out: Path, clock: Clock, summary: dict[str, Any], parity: dict[str, float], stats: ProposalStats
+) -> dict[str, Any]:
     """Compose the summary, write the report next to it, and close the run."""
     summary = {
         **summary,
