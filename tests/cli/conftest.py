@@ -10,11 +10,12 @@ from tests.cli.cases import TUNE, motion
 
 @pytest.fixture(autouse=True, scope="module")
 def _compile_once(tmp_path_factory):
-    """The cache of compiled programs that the command line turns on, for runs within this process."""
+    """The cache of compiled programs that the command line turns on, for runs within this process: that of the whole
+    run of tests where there is one."""
     from jax.experimental.compilation_cache import compilation_cache
 
     before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
+    jax.config.update("jax_compilation_cache_dir", before[0] or str(tmp_path_factory.mktemp("cache")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     compilation_cache.reset_cache()
     yield

@@ -4,50 +4,11 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import armctl.envs  # noqa: F401  (registers the environments)
 from armctl import cli, store
-from tests.cli.cases import BENCH, SMALL, TUNE, content, refused
-
-
-def test_a_bench_of_a_tuned_run_ends_in_a_report(capsys, made, tmp_path):
-    argv = [*BENCH, "--controllers", f"computed_torque,better={made / 'tuned'}", "--suite", str(made / "motions")]
-    assert cli.main([*argv, "--out", "bench", "--json"]) == 0
-    summary = json.loads(capsys.readouterr().out)
-    assert set(summary["controllers"]) == {"computed_torque", "better"}
-    assert summary["controllers"]["better"]["episodes"] == 2
-    assert "2 updates" in summary["given"]["better"]["tuning_budget"]
-    assert (tmp_path / summary["report"]).read_text().startswith("<!")
-    assert {"config.json", "episodes.csv", "summary.json", "report.html"} <= {
-        p.name for p in (tmp_path / "bench").iterdir()
-    }
-    assert cli.main(["report", "bench", "--no-animation"]) == 0
-    out, _ = capsys.readouterr()
-    assert "better" in out
-    assert "report.html" in out
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
-    """Stopped by Ctrl-C after the first of two chunks, then resumed."""
-    from armctl.commands import training
-
-    def stop(progress, row):
-        raise KeyboardInterrupt
-
-    argv = [*TUNE, "--data", str(made / "motions"), "--out", "run"]
-    monkeypatch.setattr(training, "advance", stop)
-    assert cli.main(argv) == 130
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
-    assert [row["update"] for row in store.read_rows(tmp_path / "run" / "metrics.csv")] == ["1"]
-    assert cli.main([*argv, "--resume"]) == 0
-    assert [row["update"] for row in store.read_rows(tmp_path / "run" / "metrics.csv")] == ["1", "2"]
-    once, twice = (store.load_arrays(folder / "params.npz") for folder in (made / "tuned", tmp_path / "run"))
-    assert once.keys() == twice.keys()
-    for name in once:
-        np.testing.assert_array_equal(once[name], twice[name])
+from tests.cli.cases import SMALL, content, refused
 
 
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):

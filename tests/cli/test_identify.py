@@ -8,10 +8,12 @@ import pytest
 from armctl import cli
 from armctl.identify.log import load_log, save_log
 from armctl.urdf import load_chain
-from tests.cli.cases import CHAIN, content, refused
+from tests.cli.cases import content, refused
 
-RECORD = ["record", "--robot", "planar3", "--scenario", "payload_ideal", "--seconds", "1.0", "--seed", "3"]
-IDENTIFY = ["identify", "--robot", "planar3", "--window", "25", "--latency", "0"]
+# the arm and the sizes of tests/identify/test_record.py, whose programs are then the same: either finds them on disk
+CHAIN = load_chain("panda")
+RECORD = ["record", "--robot", "panda", "--scenario", "payload_ideal", "--seconds", "2.0", "--seed", "3"]
+IDENTIFY = ["identify", "--robot", "panda", "--window", "25", "--latency", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_an_existing_log_is_kept_unless_told_otherwise(capsys, log):
     refused(capsys, [*RECORD, "--out", log], "already exists", "--overwrite")
     assert log.read_bytes() == before
     assert cli.main([*RECORD, "--out", str(log), "--overwrite", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["samples"] == 101
+    assert json.loads(capsys.readouterr().out)["samples"] == 201
 
 
 @pytest.mark.parametrize(
@@ -65,9 +67,9 @@ def test_an_existing_log_is_kept_unless_told_otherwise(capsys, log):
         ([*IDENTIFY, "LOG", "--groups", "mass"], ["'mass'", "payload, friction, inertia"]),
         ([*IDENTIFY, "LOG", "--groups", ","], ["--groups"]),
         ([*IDENTIFY, "LOG", "--window", "2"], ["window is 2"]),
-        ([*IDENTIFY, "LOG", "--window", "500"], ["500", "101"]),
-        (["identify", "LOG", "--robot", "planar3", "--latency", "-1"], ["latency is -1"]),
-        (["identify", "LOG", "--robot", "panda"], ["q has shape", "panda"]),
+        ([*IDENTIFY, "LOG", "--window", "500"], ["500", "201"]),
+        (["identify", "LOG", "--robot", "panda", "--latency", "-1"], ["latency is -1"]),
+        (["identify", "LOG", "--robot", "planar3"], ["q has shape", "planar3"]),
     ],
 )
 def test_wrong_words_are_one_sentence_and_write_nothing(capsys, log, tmp_path, argv, words):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import armctl.envs  # noqa: F401  (registers the environments)
-from armctl import cli, store
-from tests.cli.cases import BENCH, TUNE, content, refused
+from armctl import cli
+from armctl.motion.files import save_reference
+from tests.cli.cases import BENCH, TUNE, content, motion, refused
 
 
 @pytest.mark.parametrize(
@@ -78,63 +79,11 @@ def test_unusable_references_are_named(capsys, tmp_path, text, words):
     assert content(tmp_path) == before
 
 
-def test_a_corrupt_reference_file_is_named(capsys, made, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "cut.npz").write_bytes((made / "motions" / "far.npz").read_bytes()[:200])
+def test_a_corrupt_reference_file_is_named(capsys, tmp_path):
+    save_reference(motion("cut", 0.3), tmp_path / "mine" / "cut.npz")
+    whole = (tmp_path / "mine" / "cut.npz").read_bytes()
+    (tmp_path / "mine" / "cut.npz").write_bytes(whole[:200])
     refused(capsys, [*BENCH, "--controllers", "computed_torque", "--suite", "mine"], "cut.npz")
-
-
-def test_an_existing_folder_is_refused_and_unharmed(capsys, made, tmp_path):
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "thesis.txt").write_text("years of work")
-    before = content(tmp_path), content(made)
-    for out in (made / "tuned", tmp_path / "kept"):
-        refused(capsys, [*TUNE, "--data", made / "motions", "--out", out], out, "already exists", "--resume")
-        refused(capsys, [*BENCH, "--suite", made / "motions", "--out", out], out, "already exists", "--resume")
-        refused(capsys, ["train", "generator", "--robot", "planar3", "--out", out], out, "already exists")
-        refused(capsys, ["sample", "--robot", "planar3", "--out", out], out, "already exists", "--overwrite")
-        refused(capsys, ["suite", "shapes", "--robot", "planar3", "--out", out], out, "already exists", "--overwrite")
-    for words in ([*TUNE], [*BENCH], ["sample", "--robot", "planar3"], ["train", "generator", "--robot", "planar3"]):
-        refused(capsys, [*words, "--out", tmp_path / "kept", "--overwrite"], "left alone")
-    refused(capsys, [*TUNE, "--out", tmp_path / "kept" / "thesis.txt"], "is a file")
-    other = [*TUNE, "--data", made / "motions", "--out", made / "tuned", "--resume", "--seed", "5"]
-    refused(capsys, other, "seed=0, not 5")
-    assert (content(tmp_path), content(made)) == before
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("params.npz", lambda data: data[: len(data) // 2]),
-        ("params.npz", lambda data: b""),
-        ("config.json", lambda data: data[: len(data) // 2]),
-        ("config.json", lambda data: b"{}"),
-    ],
-)
-def test_a_corrupt_checkpoint_is_refused(capsys, made, tmp_path, file, damage):
-    run = tmp_path / "run"
-    run.mkdir()
-    for path in (made / "tuned").iterdir():
-        (run / path.name).write_bytes(path.read_bytes())
-    (run / file).write_bytes(damage((run / file).read_bytes()))
-    before = content(tmp_path)
-    refused(capsys, [*BENCH, "--controllers", "run", "--suite", made / "motions", "--out", "out"], "run")
-    refused(capsys, ["sample", "--robot", "planar3", "--generator", "run", "--out", "out"], "run")
-    assert content(tmp_path) == before
-
-
-def test_parameters_that_are_not_finite_are_refused(capsys, made, tmp_path):
-    for path in (made / "tuned").iterdir():
-        (tmp_path / "run").mkdir(exist_ok=True)
-        (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
-    arrays = store.load_arrays(tmp_path / "run" / "params.npz")
-    store.save_arrays(tmp_path / "run" / "params.npz", {name: value * np.nan for name, value in arrays.items()})
-    refused(capsys, [*BENCH, "--controllers", "run", "--suite", made / "motions"], "run", "not finite")
-
-
-def test_a_run_of_another_arm_is_refused(capsys, made):
-    argv = ["bench", "--robot", "ur5e", "--controllers", made / "tuned", "--suite", made / "motions"]
-    refused(capsys, argv, "planar3", "ur5e")
 
 
 def test_an_action_that_is_not_finite_is_one_sentence(capsys):

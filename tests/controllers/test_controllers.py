@@ -20,6 +20,7 @@ from armctl.plant.observe import Measurement, Window
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
+from tests.quick import quick_jit
 
 PREVIEW = 4
 every = pytest.mark.parametrize("name", known())
@@ -30,7 +31,7 @@ def compiled(name, robot="planar3"):
     """A controller, and the compiled function of (carry, measurement, window) that it is."""
     controller = make(name, load_arm(robot), preview=PREVIEW)
     graph, _ = nnx.split(controller)
-    call = jax.jit(lambda state, *args: nnx.merge(graph, state)(*args))
+    call = quick_jit(lambda state, *args: nnx.merge(graph, state)(*args))
     return controller, lambda *args: call(nnx.state(controller), *args)
 
 
@@ -152,7 +153,7 @@ def test_at_rest_on_the_target_the_command_is_the_feed_forward(name, x64):
 def test_the_network_is_exactly_zero_where_its_signals_are(x64):
     tracker, _ = compiled("tracker")
     m, w = jax.tree.map(jnp.asarray, situation())
-    tip = jax.jit(tip_state)(tracker.arm, m, w)
+    tip = quick_jit(tip_state)(tracker.arm, m, w)
     nothing = tip._replace(error=0 * tip.error, twist_error=0 * tip.twist_error)
     still = np.zeros((3, 6)), tracker.init_carry((3,)).residual
     assert not np.asarray(tracker.correction(m, w, nothing, *still)).any()
@@ -169,7 +170,7 @@ def test_classical_controllers_track_the_nominal_arm_within_a_millimetre(name):
     controller = make(name, load_arm(robot), preview=PREVIEW)
     config, params = ServoConfig(control=controller.control), single(plant_params(chain, Scenario()))
 
-    @jax.jit
+    @quick_jit
     def run(bank):
         def step(carry, k):
             state, memory = carry

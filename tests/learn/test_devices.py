@@ -11,6 +11,7 @@ import pytest
 from armctl.errors import UsageError
 from armctl.learn import devices
 from tests.learn.runs import SMALL
+from tests.quick import XLA_FLAGS
 
 CHILD = """
 import json, re
@@ -18,7 +19,7 @@ import jax, numpy as np
 from armctl import controllers
 from armctl.arm import load_arm
 from armctl.controllers import saved
-from armctl.learn import bptt, tune
+from armctl.learn import train as training, tune
 from tests.learn.runs import CHAIN, CONFIG, SMALL, references
 
 arm = load_arm("planar3")
@@ -27,7 +28,8 @@ setting = tune.training_setting(arm, "torque", task, CONFIG)
 
 def train(devices):
     controller, rows = controllers.make("computed_torque", arm), []
-    learner = bptt.train(controller, setting, task, SMALL, on_chunk=lambda _, row: rows.append(row), devices=devices)
+    note = lambda _, row: rows.append(row)
+    learner = training.train(controller, setting, task, SMALL, on_chunk=note, devices=devices)
     shards = {(shard.device.id, shard.data.shape[0]) for x in jax.tree.leaves(learner.episodes)
               for shard in x.addressable_shards}
     return {
@@ -38,7 +40,7 @@ def train(devices):
         "whole": all(x.is_fully_replicated for x in jax.tree.leaves((learner.params, learner.optimiser))),
     }
 
-make_update, texts = bptt.make_update, []
+make_update, texts = training.make_update, []
 
 def recorded(*arguments):
     # the same update, which also keeps its machine program in words
@@ -52,7 +54,7 @@ def recorded(*arguments):
 
     return call
 
-bptt.make_update = recorded
+training.make_update = recorded
 result = {"one": train(jax.devices()[:1]), "all": train(None), "count": len(jax.devices())}
 result["sums"] = [line for line in texts[1].splitlines() if " all-reduce(" in line]
 result["exchanges"] = len(re.findall(r" (all-gather|all-to-all|collective-permute)\\(", texts[1]))
@@ -63,7 +65,7 @@ print(json.dumps(result))
 @pytest.fixture(scope="module")
 def trained():
     """One run on one of eight devices and one on all of them, in a process of their own."""
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = f"--xla_force_host_platform_device_count=8 {XLA_FLAGS}"
     done = subprocess.run(
         [sys.executable, "-c", CHILD],
         capture_output=True,

@@ -1,7 +1,5 @@
 """Where a rollout broke: the entry named is the first one that is not finite, and rolling by hand finds the same."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,19 +11,26 @@ from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin import nonfinite
 from armctl.urdf import load_chain
+from tests.quick import quick_jit
 
 CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
 SERVO = ServoConfig(control="torque")
 STEPS, BATCH = 6, 4
 
 
-@partial(jax.jit, static_argnames="stops")
-def roll(params, start, commands, stops=True):
+@quick_jit
+def roll(params, start, commands):
     def step(state, command):
-        state, _ = twin.step(ARM, SERVO, params, state, command, pulses=False, stops=stops)
+        # joint stops would hold an arm that is to break
+        state, _ = twin.step(ARM, SERVO, params, state, command, pulses=False, stops=False)
         return state, state
 
     return jax.lax.scan(step, start, commands)[1]
+
+
+def diagnosed(params, start, commands):
+    states = roll(params, start, commands)
+    return nonfinite.diagnose(ARM, SERVO, params, start, commands, states, stops=False)
 
 
 def setting(**changes):
@@ -37,14 +42,13 @@ def setting(**changes):
 
 
 def test_a_finite_rollout_has_no_breakdown():
-    params, start, commands = setting()
-    assert nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands)) is None
+    assert diagnosed(*setting()) is None
 
 
 def test_the_arm_whose_plant_is_not_finite_is_named_with_the_parameter():
     params, start, commands = setting()
     params.mass[2, 1] = np.nan
-    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands))
+    broken = diagnosed(params, start, commands)
     assert (broken.arm, broken.step, broken.physics_step, broken.quantity, broken.arms) == (2, 0, 0, "qd", 1)
     assert "mass[1] is not finite" in str(broken)
 
@@ -52,7 +56,7 @@ def test_the_arm_whose_plant_is_not_finite_is_named_with_the_parameter():
 def test_a_command_that_is_not_finite_is_named_before_what_it_does():
     params, start, commands = setting()
     commands[3, 1, 2] = np.nan
-    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, roll(params, start, commands))
+    broken = diagnosed(params, start, commands)
     assert str(broken) == "Arm 1 of the batch: command of joint 3 became nan at control step 3 (physics step 15)."
 
 
@@ -61,11 +65,10 @@ def test_the_physics_step_is_that_of_a_rollout_by_hand():
     params, start, commands = setting()
     params.viscous[1:3] = -40.0
     start = start._replace(qd=start.qd + 0.1)
-    states = roll(params, start, commands, stops=False)  # joint stops would hold it
-    broken = nonfinite.diagnose(ARM, SERVO, params, start, commands, states, stops=False)
+    broken = diagnosed(params, start, commands)
     plant = jax.tree.map(lambda x: x[broken.arm], params)
     one = ServoConfig(control="torque", control_dt=SERVO.physics_dt)  # torque mode: every physics step is alike
-    step = jax.jit(lambda state, command: twin.step(ARM, one, plant, state, command, pulses=False, stops=False)[0])
+    step = quick_jit(lambda state, command: twin.step(ARM, one, plant, state, command, pulses=False, stops=False)[0])
     state = jax.tree.map(lambda x: x[broken.arm], start)
     for k in range(STEPS * SERVO.substeps):
         state = step(state, commands[k // SERVO.substeps, broken.arm])
@@ -97,7 +100,7 @@ def test_a_push_is_timed_alike_when_its_step_is_rolled_again():
     plant = plant_params(CHAIN, Scenario(wrench=(1e38,) * 6, wrench_start=0.024, wrench_duration=0.1))
     start = twin.reset(ARM, servo, CHAIN.home[None])
     states = []
-    step = jax.jit(lambda state: twin.step(ARM, servo, plant, state, jnp.zeros((1, 3)))[0])
+    step = quick_jit(lambda state: twin.step(ARM, servo, plant, state, jnp.zeros((1, 3)))[0])
     for _ in range(4):
         states.append(step(states[-1] if states else start))
     states = jax.tree.map(lambda *x: np.stack(x), *states)
