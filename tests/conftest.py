@@ -12,6 +12,21 @@ install_import_hook([f"armctl.{name}" for name in CHECKED], CHECKER)  # before a
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+COMPILING = {"audit", "bench", "cli", "controllers", "experiments", "generator", "identify", "learn", "recursions"}
+COMPILING |= {"twin"}
+"""Rooms whose tests compile or train."""
+
+
+def pytest_configure(config):
+    """Several workers take files in the order below, not those with most tests first, which are the quickest ones."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Rooms that compile come first, so that quick files are left to fill the end of a run on several workers."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in COMPILING)
+
 
 @pytest.fixture
 def x64():

@@ -37,7 +37,7 @@ def setting(**changes):
     """Four arms at home under gravity compensation; changes: leaves of their plants."""
     params = stack_params([plant_params(CHAIN, Scenario(payload_mass=0.1 * i)) for i in range(BATCH)])
     params = jax.tree.map(np.array, params._replace(**changes))
-    start = twin.reset(ARM, SERVO, np.tile(CHAIN.home, (BATCH, 1)))
+    start = twin.reset(ARM, SERVO, np.tile(CHAIN.home, (BATCH, 1)), max_latency=1)  # as in learn/test_diagnosis.py
     return params, start, np.zeros((STEPS, BATCH, 3), np.float32)
 
 
