@@ -64,10 +64,7 @@ def run(code: str) -> str:
 
 @pytest.mark.parametrize("words", [("-c", "import armctl"), ("-m", "armctl", "--help")])
 def test_the_package_starts_at_once(words):
-    """Processor time, not wall time, so that a busy machine does not fail the test; the best of several.
-
-    0.2 s is the aim; the bound leaves room for slower machines.
-    """
+    """Processor time, not wall time, so that a busy machine does not fail the test; the best of several."""
     code = (
         "import resource, subprocess, sys\n"
         f"subprocess.run([sys.executable, *{words!r}], check=True, stdout=subprocess.DEVNULL)\n"
@@ -75,7 +72,7 @@ def test_the_package_starts_at_once(words):
         "print(used.ru_utime + used.ru_stime)"
     )
     seconds = []
-    while len(seconds) < 5 and min(seconds, default=1.0) > 0.2:
+    while len(seconds) < 5 and min(seconds, default=1.0) > 0.1:
         seconds.append(float(run(code)))
         time.sleep(0.1)
-    assert min(seconds) < 0.4
+    assert min(seconds) < 0.2
