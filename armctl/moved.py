@@ -1,4 +1,4 @@
-"""Modules under the names that they had before 0.2: they still import, with a warning, for one release."""
+"""Modules under the names that they had before they moved: they still import, with a warning, for one release."""
 
 import sys
 import warnings
