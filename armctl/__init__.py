@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time a name loads its
     from armctl.motion.certificate import certify
     from armctl.motion.files import load_reference, save_reference
     from armctl.motion.reference import Reference
+    from armctl.plant.effects.effect import Effect
     from armctl.plant.scenario import Scenario, plant_params
     from armctl.plant.servo import ServoConfig
     from armctl.urdf import load_chain
@@ -31,6 +32,7 @@ _HOMES = {
     "BenchConfig": "armctl.bench.plan",
     "Chain": "armctl.chain",
     "Controller": "armctl.controllers",
+    "Effect": "armctl.plant.effects.effect",
     "Reference": "armctl.motion.reference",
     "Scenario": "armctl.plant.scenario",
     "ServoConfig": "armctl.plant.servo",
@@ -54,6 +56,7 @@ __all__ = [
     "BenchConfig",
     "Chain",
     "Controller",
+    "Effect",
     "Reference",
     "Scenario",
     "ServoConfig",

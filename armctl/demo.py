@@ -26,7 +26,7 @@ from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.reference import Reference
-from armctl.plant.scenario import sample_scenario
+from armctl.plant.presets import sample_scenario
 from armctl.report.page import write_report
 from armctl.urdf import load_chain
 

@@ -40,36 +40,49 @@ def mass_matrix(arm: Arm, q: Joint) -> Float[Array, "*batch n n"]:
     return in_blocks(composite, arm, lay.promote(arm, q))
 
 
-def forward_dynamics(arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:
+def forward_dynamics(
+    arm: Arm, q: Joint, qd: Joint, tau: Joint, gravity: Gravity = GRAVITY, armature: Joint | None = None
+) -> Float[Array, "*batch n"]:
     """Joint acceleration under a torque, by the articulated-body algorithm (Featherstone 1983).
 
-    q, qd, tau: (..., n) rad, rad/s, N m; gravity: (..., 3) m/s^2 -> qdd (..., n) rad/s^2. Friction is not included.
+    q, qd, tau: (..., n) rad, rad/s, N m; gravity: (..., 3) m/s^2; armature: (..., n) kg m^2 on the diagonal of the mass
+    matrix, such as that of rotors, or dt D where viscous friction D is taken implicitly -> qdd (..., n) rad/s^2.
+    Friction is not included.
     The derivative is implicit (Carpentier & Mansard 2018): with l = M^-1 g for a cotangent g, the torque's is l and
     every other input's is -l' d ID(q, qd, qdd); l reuses the articulated inertias of the forward pass.
     """
     q, qd, tau = (lay.promote(arm, x) for x in (q, qd, tau))
-    return in_blocks(_forward_dynamics, arm, q, qd, tau, jnp.asarray(gravity, q.dtype))
+    more = () if armature is None else (lay.promote(arm, armature),)
+    return in_blocks(_forward_dynamics, arm, q, qd, tau, jnp.asarray(gravity, q.dtype), *more)
 
 
 @jax.custom_vjp
-def _forward_dynamics(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> Array:
-    return articulated(arm, q, qd, tau, gravity)[0]
+def _forward_dynamics(
+    arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array, armature: Array | None = None
+) -> Array:
+    return articulated(arm, q, qd, tau, gravity, armature)[0]
 
 
-def _forward(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> tuple[Array, tuple[Any, ...]]:
-    qdd, factors = articulated(arm, q, qd, tau, gravity)
-    return qdd, (arm, q, qd, tau.shape, qdd, gravity, factors)
+def _forward(
+    arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array, armature: Array | None = None
+) -> tuple[Array, tuple[Any, ...]]:
+    qdd, factors = articulated(arm, q, qd, tau, gravity, armature)
+    return qdd, (arm, q, qd, tau.shape, qdd, gravity, factors, None if armature is None else armature.shape)
 
 
 def _backward(residuals: tuple[Any, ...], cotangent: Array) -> tuple[Any, ...]:
-    arm, q, qd, tau_shape, qdd, gravity, factors = residuals
+    arm, q, qd, tau_shape, qdd, gravity, factors, armature_shape = residuals
     multiplier = solve(arm, factors, cotangent)
     d_arm, d_q, d_qd, d_gravity = power_gradient(arm, q, qd, qdd, -multiplier, gravity)
-    extra = multiplier.ndim - len(tau_shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(tau_shape) if n == 1 and multiplier.shape[i + extra] != 1
-    )
-    return d_arm, d_q, d_qd, jnp.sum(multiplier, axes).reshape(tau_shape), d_gravity
+    d_armature = None if armature_shape is None else _summed(-multiplier * qdd, armature_shape)
+    return d_arm, d_q, d_qd, _summed(multiplier, tau_shape), d_gravity, d_armature
+
+
+def _summed(x: Array, shape: tuple[int, ...]) -> Array:
+    """The cotangent of an input of some shape that was broadcast to that of x."""
+    extra = x.ndim - len(shape)
+    spread = tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
+    return jnp.sum(x, tuple(range(extra)) + spread).reshape(shape)
 
 
 _forward_dynamics.defvjp(_forward, _backward)

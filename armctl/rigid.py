@@ -12,8 +12,6 @@ from armctl.typing import Array, Gravity
 
 GRAVITY = (0.0, 0.0, -9.81)
 """m/s^2, world frame."""
-FRICTION_VELOCITY = 0.1
-"""Joint velocity over which Coulomb friction is smoothed, rad/s (m/s)."""
 
 
 def link_poses(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n 4 4"]:

@@ -19,7 +19,7 @@ from armctl.errors import UsageError
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale, check_action
 from armctl.plant.observe import Measurement
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import TOP_SPEED, ServoConfig
 from armctl.plant.task import (
     ScenarioLike,
     action_space,
@@ -79,6 +79,7 @@ class ArmEnv(gym.Env):
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
         self.targets: list[Pose] = []
         self._length: float = inf
+        self._lead = 0  # control steps in which the first target is held and nothing counts
         self._inside = self._lower, 0.0  # joint positions, and by how much they may change without leaving the limits
         self._over = "Call reset() before step()."
 
@@ -153,7 +154,8 @@ class ArmEnv(gym.Env):
         q = plant.position
         beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
         touching = self._self_collision.touches(q)
-        load = plant.drive.load
+        terms = rewards.step_terms(self.reward, position, angle, plant.drive.load, action_rate, beyond, touching)
+        settling = plant.steps < self._lead
         return {
             "is_success": rewards.is_success(position, angle),
             "position_error": position,
@@ -161,7 +163,9 @@ class ArmEnv(gym.Env):
             "joint_limit_violation": beyond,
             "torque_saturation": plant.drive.saturation,
             "self_collision": touching,
-            "reward_terms": rewards.step_terms(self.reward, position, angle, load, action_rate, beyond, touching),
+            "runaway": max(plant.velocity) >= TOP_SPEED or min(plant.velocity) <= -TOP_SPEED,
+            "settling": settling,
+            "reward_terms": dict.fromkeys(terms, 0.0) if settling else terms,
         }
 
     def _beyond_limits(self, q: Sequence[float]) -> float:

@@ -50,7 +50,9 @@ class ReachEnv(ArmEnv):
 
     ## Info
     `is_success`, `position_error` (m), `orientation_error` (rad), `joint_limit_violation` (rad beyond the limits),
-    `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`, `reward_terms`.
+    `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`, `runaway` (a joint
+    moves at 100 rad/s, where PyBullet caps it: no arm's motion any more), `settling` (False here, see tracking),
+    `reward_terms`.
 
     ## Arguments
     `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario, preset name, or function of a

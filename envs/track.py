@@ -10,6 +10,7 @@ from armctl.errors import UsageError
 from armctl.motion.files import as_reference
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_reference
+from armctl.plant.task import check_settle
 
 
 class TrackEnv(ArmEnv):
@@ -37,15 +38,17 @@ class TrackEnv(ArmEnv):
     observation that the step returns.
 
     ## Starting state
-    On the reference: joint positions and velocities of its first sample.
+    On the reference: joint positions and velocities of its first sample; at rest where it is held first (`settle`).
 
     ## Episode end
-    Never terminates; truncated at the last sample of the reference, after K - 1 steps.
+    Never terminates; truncated at the last sample of the reference, after K - 1 steps (and those of `settle`).
 
     ## Info and arguments
-    As in reaching, and `reference` (a Reference, the path of one (.npz or .csv), or None: drawn anew each episode from
-    the seed, `duration` seconds long), `preview` (4). `reset(options={"reference": ..., "scenario": ...})` overrules
-    one episode. `env.unwrapped.reference` is the reference of the running episode.
+    As in reaching, and `settle` (seconds, 0): for so long the first pose is held, at rest, before the reference starts,
+    so that a controller can settle under a load that the start does not know of; `info["settling"]` is True and rewards
+    are 0 until then. Also `reference` (a Reference, the path of one (.npz or .csv), or None: drawn anew each episode
+    from the seed, `duration` seconds long), `preview` (4). `reset(options={"reference": ..., "scenario": ...})`
+    overrules one episode. `env.unwrapped.reference` is the reference of the running episode.
 
     ## Version history
     * v0: first version.
@@ -60,12 +63,13 @@ class TrackEnv(ArmEnv):
         reference: Reference | str | Path | None = None,
         preview: int = 4,
         duration: float = 4.0,
+        settle: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(robot, preview=preview, **kwargs)
         if not duration >= self.dt:
             raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
-        self._duration = duration
+        self._duration, self._lead = duration, check_settle(settle, self.dt)
         self._fixed = None if reference is None else as_reference(reference, self.chain, self.dt)
         self.reference: Any = None
 
@@ -76,6 +80,7 @@ class TrackEnv(ArmEnv):
             reference = random_reference(self.chain, self.np_random, dt=self.dt, duration=self._duration)
         if reference is not self.reference:
             poses = [(row[:3], row[3:]) for row in reference.pose.tolist()]
-            self.reference, self.targets = reference, poses + [poses[-1]] * self.preview
-            self._length = len(reference.q) - 1
-        return reference.q[0], reference.qd[0]
+            self.reference = reference
+            self.targets = poses[:1] * self._lead + poses + [poses[-1]] * self.preview
+            self._length = self._lead + len(reference.q) - 1
+        return reference.q[0], 0 * reference.qd[0] if self._lead else reference.qd[0]

@@ -58,7 +58,7 @@ def compiled(args: Args, task: Any, config: TuneConfig, horizon: int, segment: i
     train = TrainConfig(batch=args.batch, horizon=horizon, segment=segment)
     arm = Arm.from_chain(load_chain(args.robot))
     controller = make(args.controller, arm)
-    setting = training_setting(arm, controller.control, task, config)
+    setting = training_setting(arm, controller.control, config)
     one = jax.devices()[:1]
     learner = begin(controller, setting, task, train)
     arguments = learner.params, learner.episodes, 1.0

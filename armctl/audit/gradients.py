@@ -33,17 +33,21 @@ def tracking_loss(T: Array, goal: Array) -> Array:
 
 
 def gradient_parity(
-    chain: Chain, config: ServoConfig, steps: int = 20, tick: Callable[[], object] = lambda: None
+    chain: Chain,
+    config: ServoConfig,
+    steps: int = 20,
+    tick: Callable[[], object] = lambda: None,
+    scenario: Scenario | None = None,
 ) -> dict[str, float]:
     """Gradient of a tracking loss over a window of commands: jax.grad of the twin against differences of PyBullet.
 
     The gradient is with respect to every command, each as a fraction of its full scale. PyBullet's is by central
     differences at two step sizes and Richardson extrapolation. steps: control steps of the window; tick: called after
-    every pair of PyBullet rollouts -> cosine, relative_error, and difference_error: the same of the two step sizes,
-    which says how far the differences themselves can be trusted.
+    every pair of PyBullet rollouts; scenario: the true plant, nominal when None -> cosine, relative_error, and
+    difference_error: the same of the two step sizes, which says how far the differences themselves can be trusted.
     """
     swing, scale = make_swing(chain), action_scale(chain, config)
-    episode = record(chain, config, Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
+    episode = record(chain, config, scenario or Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
     goal = rigid.forward_kinematics(chain, swing.q0 + OFFSET)
     exact = _twin_gradient(chain, episode, goal) * scale
     wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2e-5, 1e-5))
@@ -63,10 +67,10 @@ def _twin_gradient(chain: Chain, episode: Episode, goal: np.ndarray) -> np.ndarr
     # the arm is an argument, so that arms of as many joints share what the compiler keeps on disk
     def loss(commands: Array, arm: Arm, params: PlantParams, q0: Array) -> Array:
         def step(state: TwinState, command: Array) -> tuple[TwinState, Array]:
-            state, _ = twin.step(arm, config, params, state, command, pulses=False)
+            state, _ = twin.step(arm, config, params, state, command)
             return state, kinematics.forward_kinematics(arm, state.q)
 
-        T = jax.lax.scan(step, twin.reset(arm, config, q0), commands)[1]
+        T = jax.lax.scan(step, twin.reset(arm, config, q0, params=params), commands)[1]
         return tracking_loss(T, goal)
 
     with jax.enable_x64(True):
@@ -111,8 +115,8 @@ def growth(chain: Chain, episode: Episode) -> dict[int, float]:
     qd = np.concatenate([0 * episode.q0[None], episode.qd[:-1]])
 
     def step(x: Array, target: Array, command: Array, arm: Arm, params: PlantParams) -> Array:
-        start = twin.reset(arm, config, x[..., : chain.n], x[..., chain.n :])._replace(target=target)
-        state, _ = twin.step(arm, config, params, start, command, pulses=False, stops=False)
+        start = twin.reset(arm, config, x[..., : chain.n], x[..., chain.n :], params)._replace(target=target)
+        state, _ = twin.step(arm, config, params, start, command, stops=False)
         return jnp.concatenate([state.q, state.qd], axis=-1)
 
     # one copy of the batch per row of the Jacobian: far less to compile than a vmap of the derivative

@@ -45,7 +45,7 @@ def record(
     q0: np.ndarray | None = None,
     motor: str = "servo",
 ) -> Episode:
-    """Drive PyBullet from rest at q0 (n,), home when None, by a policy for a number of control steps.
+    """Drive PyBullet from rest at q0 (n,), home when None, by a policy of what its sensors say, for `steps` steps.
 
     Start and commands are rounded to single precision, as controllers' are, so that twins of either get the same.
     """
@@ -54,7 +54,7 @@ def record(
     try:
         plant.reset(scenario, q0, np.zeros(chain.n))
         for k in range(steps):
-            commands.append(_single(policy(k, plant.q, plant.qd)))
+            commands.append(_single(policy(k, *plant.measure())))
             plant.step(commands[-1])
             states.append((plant.q.copy(), plant.qd.copy()))
     finally:
@@ -71,14 +71,13 @@ def _single(x: ArrayLike) -> np.ndarray:
 def replay(chain: Chain, episode: Episode, dtype: DTypeLike = np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Joint states of the twin under the commands of an episode: q (K, n) rad, qd (K, n) rad/s."""
     config, drive = episode.config, motors.step if episode.motor == "bullet" else twin.step
-    latency, pulses = episode.scenario.latency, any(episode.scenario.wrench)
 
     def run(arm: Arm, params: PlantParams, q0: Array, commands: Array) -> tuple[Array, Array]:
         def step(state: TwinState, command: Array) -> tuple[TwinState, tuple[Array, Array]]:
-            state, _ = drive(arm, config, params, state, command, pulses=pulses)
+            state, _ = drive(arm, config, params, state, command)
             return state, (state.q, state.qd)
 
-        return jax.lax.scan(step, twin.reset(arm, config, q0, max_latency=latency), commands)[1]
+        return jax.lax.scan(step, twin.reset(arm, config, q0, params=params), commands)[1]
 
     with jax.enable_x64(dtype == np.float64):
         arm = Arm.from_chain(chain).astype(dtype)

@@ -13,12 +13,12 @@ from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
 from armctl.envs.bullet.plant import Plant
+from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
 from armctl.plant.observe import Measurement, Window
-from armctl.plant.servo import ServoConfig
+from armctl.plant.servo import TOP_SPEED, ServoConfig
 
 LIMIT_TOLERANCE = 1e-6  # rad
-RUNAWAY = 1e3  # rad/s; beyond it the physics has diverged
 Policy = Callable[..., tuple[Any, Any]]
 
 
@@ -49,8 +49,9 @@ def run_batch(
     """Run the tasks side by side in PyBullet and return what happened, in their order.
 
     samples: padded length of every reference, from `horizon`. Control step k sees the measurement and the references at
-    k dt; its command is held until (k + 1) dt. Episodes start on the reference. An episode whose command or motion is
-    not finite, or faster than 1000 rad/s, ends there as failed; the others go on.
+    k dt; its command is held until (k + 1) dt. Episodes start on the reference, or at rest on its first pose where that
+    is held for a while (`config.settle`). An episode whose command or motion is not finite, or reaches the speed at
+    which PyBullet caps joints, 100 rad/s, ends there as failed; the others go on.
     """
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
     plants = [Plant(chain, servo) for _ in tasks]
@@ -67,7 +68,7 @@ def _advance(
     config: BenchConfig, controller: Any, policy: Policy, tasks: list[Task], logs: list["_Log"], samples: int
 ) -> float:
     """Step until every episode is over; return the controller's time per action, s."""
-    windows = _windows(tasks, samples + controller.preview, config.batch)
+    windows = _windows(config, tasks, samples + controller.preview)
     carry, spent, calls = controller.init_carry((config.batch,)), 0.0, 0
     state = np.zeros((2, config.batch, logs[0].n), np.float32)
     for k in range(max(log.steps for log in logs)):
@@ -90,7 +91,8 @@ class _Log:
     """The record of one episode in the making."""
 
     def __init__(self, config: BenchConfig, chain: Chain, task: Task, plant: Any) -> None:
-        reference, samples = task.reference, _samples(config, task)
+        reference, samples = _led(config, task), _samples(config, task)
+        self.lead = _lead(config)
         self.config, self.chain, self.plant, self.n = config, chain, plant, chain.n
         self.steps, self.moving, self.failure, self.end = samples - 1, len(reference.q), "", samples - 1
         self.reference = reference.pose[np.minimum(np.arange(samples), self.moving - 1)]
@@ -112,7 +114,7 @@ class _Log:
         command = np.clip(command, -self.range, self.range)
         self.plant.step(command)
         self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.saturation > 0
-        if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < RUNAWAY):
+        if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < TOP_SPEED):
             self._fail(k, f"motion diverges at {k * self.config.control_dt:.2f} s")
             return
         self._observe(k + 1)
@@ -127,30 +129,42 @@ class _Log:
 
     def episode(self, seconds: float) -> Episode:
         stop, steps = self.end + 1, self.end
+        first = min(self.lead, steps)  # what is settled before the reference starts is no part of the record
         outside = (self.q < self.chain.lower - LIMIT_TOLERANCE) | (self.q > self.chain.upper + LIMIT_TOLERANCE)
         return Episode(
             self.config.control_dt,
-            min(self.moving, stop),
-            self.pose[:stop],
-            self.reference[:stop],
-            self.q[:stop],
-            self.qd[:stop],
-            self.torque[:steps],
-            self.command[:steps],
-            np.any(outside, axis=1)[1:stop],
-            self.saturated[:steps],
+            min(self.moving, stop) - first,
+            self.pose[first:stop],
+            self.reference[first:stop],
+            self.q[first:stop],
+            self.qd[first:stop],
+            self.torque[first:steps],
+            self.command[first:steps],
+            np.any(outside, axis=1)[first + 1 : stop],
+            self.saturated[first:steps],
             1e6 * seconds,
             self.failure,
         )
 
 
+def _lead(config: BenchConfig) -> int:
+    """Control steps for which the first pose is held."""
+    return round(config.settle / config.control_dt)
+
+
+def _led(config: BenchConfig, task: Task) -> Reference:
+    """The reference with what is held before it."""
+    lead = _lead(config)
+    return task.reference.after_hold(lead) if lead else task.reference
+
+
 def _samples(config: BenchConfig, task: Task) -> int:
     at_rest = np.abs(task.reference.qd[-1]).max() < 1e-3
-    return len(task.reference.q) + (round(config.hold / config.control_dt) if at_rest else 0)
+    return _lead(config) + len(task.reference.q) + (round(config.hold / config.control_dt) if at_rest else 0)
 
 
-def _windows(tasks: list[Task], samples: int, size: int) -> Window:
-    """Whole references as float32 arrays (size, samples, ...), each held at rest after its end as in training."""
-    references = [task.reference for task in tasks]
-    bank = stack_references(references + references[:1] * (size - len(tasks)), samples)
+def _windows(config: BenchConfig, tasks: list[Task], samples: int) -> Window:
+    """Whole references as float32 arrays (batch, samples, ...), each held at rest after its end as in training."""
+    references = [_led(config, task) for task in tasks]
+    bank = stack_references(references + references[:1] * (config.batch - len(tasks)), samples)
     return Window(*(jnp.asarray(x, jnp.float32) for x in bank.samples))

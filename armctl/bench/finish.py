@@ -18,10 +18,13 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     table = read_table(folder, list(given))
     families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
+    elsewhere = tested_elsewhere(given, list(dict.fromkeys(row["scenario"] for rows in table.values() for row in rows)))
     summary = {
         **summarise([row for rows in table.values() for row in rows], families),
         "iso9283": _iso(folder, table),
         "given": given,
+        "tested_elsewhere": elsewhere,
+        "caveats": caveats(record["config"], given, elsewhere),
         "config": record["config"],
         "versions": record["versions"],
         "machine": store.machine(),
@@ -30,6 +33,22 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     }
     store.write_json(folder / "summary.json", summary)
     return store.read_json(folder / "summary.json")
+
+
+def tested_elsewhere(given: dict[str, dict[str, Any]], scenarios: list[str]) -> dict[str, list[str]]:
+    """Controllers that were trained on a distribution of plants -> the scenarios of the bench that are others."""
+    found = {name: [s for s in scenarios if s != facts["trained_on"]] for name, facts in given.items()}
+    return {name: others for name, others in found.items() if given[name]["trained_on"] and others}
+
+
+def caveats(config: dict[str, Any], given: dict[str, dict[str, Any]], elsewhere: dict[str, list[str]]) -> list[str]:
+    """What must be said with every table of a bench: how episodes start, and who is tested on other plants."""
+    settle = config.get("settle", 0.0)
+    start = f"after the first pose has been held for {settle:g} s" if settle else "at once, as the load begins to fall"
+    return [f"Errors count {start}."] + [
+        f"{name} was trained on {given[name]['trained_on']}: on {', '.join(others)} it is tested elsewhere."
+        for name, others in elsewhere.items()
+    ]
 
 
 def _iso(folder: Path, table: Table) -> dict[str, dict[str, float]]:

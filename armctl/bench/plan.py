@@ -11,7 +11,8 @@ import numpy as np
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
-from armctl.plant.scenario import Scenario, sample_scenario
+from armctl.plant.presets import sample_scenario
+from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
 
 HOLD = 60.0  # s; the longest hold that is still about settling
@@ -33,6 +34,9 @@ class BenchConfig:
     """Physics step, s."""
     hold: float = 0.5
     """Time the final pose is held after a reference that ends at rest, s; shows settling, is no part of the errors."""
+    settle: float = 0.0
+    """Time the first pose is held before a reference starts and errors count, s: the controller settles under its load;
+    with 0 the load begins to fall as the reference starts."""
     batch: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int = 1
@@ -74,6 +78,8 @@ def make_tasks(
         raise UsageError(f"draws={config.draws}, batch={config.batch} and jobs={config.jobs} must all be at least 1.")
     if not 0 <= config.hold <= HOLD:
         raise UsageError(f"hold is {config.hold} s; give 0 to {HOLD:g} s.")
+    if not 0 <= config.settle <= HOLD:
+        raise UsageError(f"settle is {config.settle} s; give 0 to {HOLD:g} s.")
     ServoConfig(physics_dt=config.physics_dt, control_dt=config.control_dt)  # refuses steps that do not fit
     if not any(len(references) for references in suites.values()) or not len(scenarios):
         raise UsageError(

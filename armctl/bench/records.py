@@ -10,6 +10,7 @@ from armctl import store
 from armctl.bench.metrics import Episode
 from armctl.bench.summary import Row, paired_order
 from armctl.errors import UsageError
+from armctl.plant.scenario import JOINTS, SIZES
 
 TEXT = (
     "controller",
@@ -26,13 +27,12 @@ TEXT = (
     "objective",
     "information",
     "tuning_budget",
+    "trained_on",
     "batch",
-    "payload_com",
-    "viscous",
-    "coulomb",
-    "inertia_scale",
-    "actuator_strength",
-    "wrench",
+    "payload_switch",
+    "effects",
+    *SIZES,
+    *JOINTS,
 )
 
 

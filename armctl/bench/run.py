@@ -24,7 +24,7 @@ from armctl.plant.scenario import Scenario
 from armctl.urdf import load_chain
 
 Unit = tuple[str, int]  # controller, number of the batch
-GIVEN = ("tuning_budget", "objective", "information")  # beyond what the controller itself says
+GIVEN = ("tuning_budget", "objective", "information", "trained_on")  # beyond what the controller itself says
 
 
 def run_bench(
@@ -45,7 +45,8 @@ def run_bench(
     and listed with the reason (see `metrics.episode_metrics`); it is never dropped.
     controllers: name -> module with `control`, `preview`, `init_carry` and `__call__`. suites: suite -> references;
     they are resampled to `config.control_dt`. scenarios: names of presets, or name -> a fixed scenario. records: name
-    -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report). resume:
+    -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report), `trained_on`
+    (the scenario preset; results on others are marked). resume:
     continue an interrupted bench; batches already recorded are not run again.
     Raises UsageError where `out` exists (or was started differently) and where nothing is to be run.
     """
@@ -206,7 +207,9 @@ def _file(unit: Unit) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return " ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return " ".join(f"{item:g}" if isinstance(item, float | int) else str(item) for item in value)
+    return "" if value is None else value
 
 
 def _bar(total: int, progress: bool) -> Any:

@@ -17,7 +17,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
-    return {"tuning_budget": budget, "objective": f"Charbonnier pose error ({weights})"}
+    objective = f"Charbonnier pose error ({weights})"
+    return {"tuning_budget": budget, "objective": objective, "trained_on": config["scenario"]}
 
 
 def unfinished(folder: str | Path) -> str:

@@ -18,6 +18,7 @@ from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
     from armctl.controllers.base import Controller
+    from armctl.plant.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class BenchArguments(BenchConfig):
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
     scenarios: str = "nominal,payload"
-    """Scenario presets, separated by commas."""
+    """Scenario presets, separated by commas, or a TOML file with a grid of scenarios."""
     limit: Limit = None
     """Largest number of references per suite."""
     generator: Folder = None
@@ -52,8 +53,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     arguments = parse(BenchArguments, argv, prog)
     config, chain = part(arguments, BenchConfig), load_chain(arguments.robot)
     check_out(arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
-    scenarios = words(arguments.scenarios, "--scenarios")
-    check_scenarios(scenarios)
+    scenarios = load_scenarios(arguments.scenarios)
     from armctl.bench import run
     from armctl.report.page import write_report
 
@@ -76,13 +76,14 @@ def named(entries: list[str]) -> list[str]:
     return list(dict.fromkeys(name for e in entries for name in (known(e) if e == "classical" else [e])))
 
 
-def check_scenarios(names: list[str]) -> None:
-    """Raise UsageError for an unknown scenario, listing the known ones."""
-    from armctl.plant.scenario import PRESETS
+def load_scenarios(given: str) -> list[str] | dict[str, "Scenario"]:
+    """Presets by name, or the scenarios of a TOML file. Raises UsageError for unknown names and unusable files."""
+    from armctl.plant.presets import check_preset
+    from armctl.plant.sweep import load_scenarios
 
-    unknown = [name for name in names if name not in PRESETS]
-    if unknown:
-        raise UsageError(f"Unknown scenario {unknown[0]!r}; choose one of {', '.join(PRESETS)}.")
+    if given.endswith(".toml"):
+        return load_scenarios(given)
+    return [check_preset(name) for name in words(given, "--scenarios")]
 
 
 def load_controllers(

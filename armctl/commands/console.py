@@ -68,7 +68,8 @@ def bar(total: int, what: str, unit: str) -> Any:
 def bench_table(summary: dict[str, Any]) -> str:
     """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals."""
     blocks = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
-    return table([_bench_row(name, block) for name, block in blocks])
+    lines = [table([_bench_row(name, block) for name, block in blocks]), *summary.get("caveats", [])]
+    return "\n".join(lines)
 
 
 def _bench_row(name: str, block: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from armctl.commands.bench import check_scenarios
 from armctl.commands.console import show
 from armctl.commands.parsing import check_out, parse, part
 from armctl.demo import DemoConfig, run_demo, table
+from armctl.plant.presets import check_preset
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     """Run the demo and print its table; returns the exit status."""
     arguments = parse(DemoArguments, argv, prog)
     check_out(arguments.out, overwrite=arguments.overwrite)
-    check_scenarios([arguments.scenario])
+    check_preset(arguments.scenario)
     summary = run_demo(part(arguments, DemoConfig), arguments.out, overwrite=arguments.overwrite)
     report = arguments.out / "report.html"
     show({**summary, "report": str(report)}, f"{table(summary)}\n\nreport: {report}", arguments.json)

@@ -32,6 +32,8 @@ class DoctorArguments:
     """Name of an arm in the assets, or path of a URDF."""
     twin: RobotChoice = None
     """Audit the twin of this arm or URDF against PyBullet instead: parity, gradients, growth of rollouts (a minute)."""
+    scenarios: bool = False
+    """Print instead from what the scenario presets draw, in the size of the robot."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -42,11 +44,28 @@ def run(argv: Sequence[str], prog: str) -> int:
     if arguments.twin is not None:
         return audit(arguments.twin, arguments.json)
     chain = load_chain(arguments.robot)
+    if arguments.scenarios:
+        return describe_scenarios(chain, arguments.json)
     rows = [judge(name, check, chain) for name, check in CHECKS.items()]
     good = all(row["result"] == "ok" for row in rows)
     end = "everything works" if good else "something is wrong: see the lines marked WRONG"
     show({"ok": good, "checks": rows}, f"{table(rows)}\n\n{end}", arguments.json)
     return 0 if good else 1
+
+
+def describe_scenarios(chain: Chain, as_json: bool) -> int:
+    """Print the distribution of every field of every preset."""
+    from armctl.plant.presets import PRESETS, SCALES
+
+    sizes = {name: np.round(size(chain), 3).tolist() for name, size in SCALES.items() if name}
+    drawn = {name: {field: str(draw) for field, draw in preset.draws.items()} for name, preset in PRESETS.items()}
+    lines = []
+    for name, preset in PRESETS.items():
+        lines += [f"{name}: {preset.about}", *(f"    {field:18} {text}" for field, text in drawn[name].items()), ""]
+    lines += [f"U is uniform. Sizes of {chain.name}:", *(f"    {name:18} {size}" for name, size in sizes.items())]
+    presets = {name: {"about": PRESETS[name].about, "fields": fields} for name, fields in drawn.items()}
+    show({"robot": chain.name, "sizes": sizes, "presets": presets}, "\n".join(lines), as_json)
+    return 0
 
 
 def audit(robot: str, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from armctl.commands.console import say, show, table
 from armctl.commands.parsing import Folder, check_out, parse, words
 from armctl.errors import UsageError
 from armctl.identify.log import load_log, save_log
-from armctl.plant.scenario import sample_scenario
+from armctl.plant.presets import sample_scenario
 from armctl.urdf import load_chain
 
 

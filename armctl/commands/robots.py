@@ -10,7 +10,7 @@ from armctl.chain import Chain
 from armctl.commands.console import show, table
 from armctl.commands.parsing import parse
 from armctl.motion.families import reach
-from armctl.plant.scenario import rated_payload
+from armctl.plant.presets import rated_payload
 from armctl.urdf import load_chain, robots
 
 

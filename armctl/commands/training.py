@@ -20,7 +20,7 @@ from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
-from armctl.plant.scenario import sample_scenario
+from armctl.plant.presets import sample_scenario
 from armctl.urdf import load_chain
 
 

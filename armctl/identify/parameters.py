@@ -17,7 +17,10 @@ from scipy.special import expit
 from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.plant.scenario import PAYLOAD_RADIUS, PlantParams, Scenario, plant_params, rated_payload
+from armctl.plant.effects.dry_friction import DryFrictionParams
+from armctl.plant.effects.payload import RADIUS
+from armctl.plant.presets import rated_payload
+from armctl.plant.scenario import PlantParams, Scenario, plant_params
 from armctl.rigid import GRAVITY
 from armctl.typing import Array
 
@@ -105,20 +108,14 @@ def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
         viscous, coulomb, rest = rest[:n], rest[n : 2 * n], rest[2 * n :]
     factor: Array = rest[:n] if "inertia" in groups else jnp.ones(n, rest.dtype)
     c = arm.R_last_tip @ centre + arm.p_last_tip
-    sphere: Array = (0.4 * PAYLOAD_RADIUS**2 + c @ c) * jnp.eye(3) - jnp.outer(c, c)
+    sphere: Array = (0.4 * RADIUS**2 + c @ c) * jnp.eye(3) - jnp.outer(c, c)
     return PlantParams(
         mass=(factor * arm.mass).at[-1].add(mass),
         first_moment=(factor[:, None] * arm.first_moment).at[-1].add(mass * c),
         inertia=(factor[:, None, None] * arm.inertia).at[-1].add(mass * sphere),
-        viscous=viscous,
-        coulomb=coulomb,
-        strength=np.ones(n),
         gravity=np.array(GRAVITY),
-        wrench=np.zeros(6),
-        pulse=np.zeros(2),
-        noise=np.zeros(2),
-        latency=np.zeros((), np.int32),
         seed=np.zeros((), np.uint32),
+        effects={"viscous": viscous, "dry_friction": DryFrictionParams(coulomb, np.zeros(n), np.ones(n))},
     )
 
 
@@ -129,7 +126,9 @@ def known_values(chain: Chain, items: Parameters, scenario: Scenario) -> np.ndar
     if "payload" in groups:
         parts.append(np.array([scenario.payload_mass, *scenario.payload_com]))
     if "friction" in groups:
-        parts += [params.viscous, params.coulomb]
+        none, effects = np.zeros(chain.n), params.effects
+        dry = effects["dry_friction"].moving if "dry_friction" in effects else none
+        parts += [effects.get("viscous", none), dry]
     if "inertia" in groups:
         parts.append(np.broadcast_to(np.asarray(scenario.inertia_scale, float), (chain.n,)))
     return np.concatenate(parts)

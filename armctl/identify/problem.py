@@ -51,6 +51,14 @@ class Problem:
             cost = np.sum((residual / sigma) ** 2) + np.sum(((theta - self.mean) / self.prior_std) ** 2)
         return Point(theta, x0, x, residual, sigma, float(cost) if np.isfinite(cost) else np.inf)
 
+    def better_states(self, a: Point, b: Point) -> Point:
+        """Of two points with the same parameters, window by window the initial state that explains more."""
+        costs = [
+            np.sum(np.nan_to_num((point.residual / point.sigma) ** 2, nan=np.inf), axis=(1, 2)) for point in (a, b)
+        ]
+        first = (costs[0] <= costs[1])[:, None]
+        return self.point(a.theta, np.where(first, a.x0, b.x0), a.sigma)
+
     def begin(self, theta: np.ndarray) -> Point:
         """A vector of parameters and the measured initial states, weighted by the noise that is assumed at first."""
         return self.point(theta, self.windows.x[:, 0], np.repeat(FIRST_NOISE, self.arm.n))
@@ -73,6 +81,8 @@ def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Proje
             return replace(now, converged=True), linear
         step = reduced.step(damping)
         ahead = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
+        if ahead.cost > now.cost:  # where a joint just sticks, or just does not, a better state is not where it seemed
+            ahead = problem.better_states(ahead, problem.point(ahead.theta, now.x0, now.sigma))
         if ahead.cost > now.cost:
             damping, worse = damping * worse, 2 * worse
             continue

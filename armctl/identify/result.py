@@ -65,7 +65,8 @@ class Identification:
         mass, moment, inertia = (np.asarray(x) for x in params[:3])
         com = moment / mass[:, None]
         about_com = inertia - about_origin(mass, com, np.zeros_like(inertia))
-        viscous, coulomb = np.asarray(params.viscous), np.asarray(params.coulomb)
+        effects = params.effects
+        viscous, coulomb = np.asarray(effects["viscous"]), np.asarray(effects["dry_friction"].moving)
         return replace(nominal, mass=mass, com=com, inertia=about_com, damping=viscous, friction=coulomb)
 
     def known(self, chain: Chain, truth: Scenario) -> np.ndarray:

@@ -56,8 +56,8 @@ def _step(arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x: Arr
     """One control step of the twin: x (2n,), command (m,) -> (2n,)."""
     q, qd = jnp.split(x, 2, axis=-1)
     params = parameters.plant(arm, items, parameters.physical(items, theta))
-    state = twin.reset(arm, config, q, qd)
-    after, _ = twin.step(arm, config, params, state, command, pulses=False, stops=False)
+    state = twin.reset(arm, config, q, qd, params)
+    after, _ = twin.step(arm, config, params, state, command, stops=False)
     return jnp.concatenate([after.q, after.qd], axis=-1)
 
 

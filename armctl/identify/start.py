@@ -68,8 +68,12 @@ def _residual(
         M, g = dynamics.mass_matrix(arm, q), dynamics.gravity(arm, q)
     if config.control == "ee_twist":
         command = servo.joint_velocity_from_twist(kinematics.jacobian(arm, q), command, arm.velocity)
-    tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity)
-    _, joint = servo.delivered_torque(tau, qd, arm.effort, params.strength, params.viscous, params.coulomb)
+    tau = servo.commanded_torque(config, command, q, qd, M, g, arm.velocity, arm.damping, arm.friction)
+    # of dry friction, the part that is smooth: a sample at rest says nothing of it
+    direction = jnp.tanh(qd / servo.FRICTION_VELOCITY)
+    viscous, dry = params.effects["viscous"], params.effects["dry_friction"].moving
+    friction = viscous * qd + dry * direction
+    joint = servo.saturated(tau, arm.effort) - friction
     need = dynamics.inverse_dynamics(arm.with_params(params.mass, params.first_moment, params.inertia), q, qd, qdd)
     return jnp.ravel((need - joint) / arm.effort)
 

@@ -24,9 +24,10 @@ from armctl.learn.learner import Learner, TrainConfig, begin, placement
 from armctl.learn.train import train
 from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
-from armctl.plant.scenario import plant_params, sample_scenario, stack_params
+from armctl.plant.presets import sample_scenario
+from armctl.plant.scenario import plant_params, stack_params
 from armctl.plant.servo import ServoConfig
-from armctl.twin.episodes import Setting, Task, make_setting, single
+from armctl.twin.episodes import Setting, Task, single
 from armctl.urdf import load_chain
 
 Progress = Callable[[dict[str, float]], None]
@@ -85,10 +86,10 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> 
     return single(task)
 
 
-def training_setting(arm: Arm, control: str, task: Task, config: TuneConfig) -> Setting:
+def training_setting(arm: Arm, control: str, config: TuneConfig) -> Setting:
     """The fixed part of the episodes of a training run in one control mode."""
     servo = ServoConfig(control=control, physics_dt=config.physics_dt, control_dt=config.control_dt)
-    return make_setting(arm, servo, task, config.preview)
+    return Setting(arm, servo, config.preview)
 
 
 def tune(
@@ -115,7 +116,7 @@ def tune(
     arm = Arm.from_chain(chain)
     controller = make(config.controller, arm, config.control_dt, config.preview, config.seed)
     task = make_task(chain, references, config)
-    setting = training_setting(arm, controller.control, task, config)._replace(names=tuple(r.name for r in references))
+    setting = training_setting(arm, controller.control, config)._replace(names=tuple(r.name for r in references))
     described = {name: getattr(controller, name) for name in ("title", "family", "information")}
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references), **described)
     out = Path(out)

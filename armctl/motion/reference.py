@@ -63,6 +63,16 @@ class Reference:
         """Time from the first to the last sample, s."""
         return (len(self.q) - 1) * self.dt
 
+    def after_hold(self, samples: int) -> "Reference":
+        """The motion after its first pose has been held at rest for so many samples."""
+
+        def led(x: np.ndarray, still: bool) -> np.ndarray:
+            return np.concatenate([np.repeat(0 * x[:1] if still else x[:1], samples, axis=0), x])
+
+        q, pose = led(self.q, still=False), led(self.pose, still=False)
+        qd, qdd, twist, accel = (led(x, still=True) for x in (self.qd, self.qdd, self.twist, self.accel))
+        return Reference(self.name, self.dt, q, qd, qdd, pose, twist, accel, self.meta)
+
     def resampled(self, chain: Chain, dt: float) -> "Reference":
         """The motion on a grid of dt s: quintic Hermite through q, qd, qdd; a last part shorter than dt is dropped."""
         if abs(dt - self.dt) < 1e-12:

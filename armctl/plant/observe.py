@@ -51,20 +51,11 @@ def counter_normal(
     return radius * xp.cos(xp.float32(2 * np.pi) * uniform[..., count:])
 
 
-def measure(
-    q: Float[Array, "*batch n"],
-    qd: Float[Array, "*batch n"],
-    noise: Float[Array, "*#batch 2"],
-    seed: UInt32[Array, "*#batch"],
-    step: UInt32[Array, "*#batch"],
-) -> Measurement:
-    """Joint state as measured.
-
-    q, qd: (..., n); noise: (..., 2) standard deviations (rad, rad/s); seed, step: (...,) uint32.
-    """
-    n = q.shape[-1]
-    draws = counter_normal(seed, step, 2 * n).astype(q.dtype)
-    return Measurement(q + noise[..., :1] * draws[..., :n], qd + noise[..., 1:] * draws[..., n:])
+def counter_uniform(seed: UInt32[Array, "*#batch"], step: UInt32[Array, "*#batch"]) -> Float32[Array, "*batch"]:
+    """Uniform draws in (0, 1) that depend only on (seed, step), one for each."""
+    xp = seed.__array_namespace__()
+    bits = _hash(_hash(seed) + step)
+    return (bits >> 8).astype(xp.float32) * xp.float32(2**-24) + xp.float32(2**-25)
 
 
 def observation_vector(

@@ -1,19 +1,110 @@
-"""Scenario: everything in which the true plant differs from the nominal arm, honoured identically by plant and twin."""
+"""Scenario: everything in which the true plant differs from the nominal arm, honoured identically by plant and twin.
 
-from collections.abc import Callable
+What a field does stands in the file of its effect (armctl/plant/effects).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from armctl import rigid
 from armctl.chain import Chain
 from armctl.errors import UsageError
+from armctl.plant.effects.acting import BUILT_IN
+from armctl.plant.effects.dry_friction import DryFriction
+from armctl.plant.effects.effect import Effect, PerJoint, find, per_joint
+from armctl.plant.effects.encoder import Encoder
+from armctl.plant.effects.lag import Lag
+from armctl.plant.effects.latency import Latency
+from armctl.plant.effects.noise import Noise
+from armctl.plant.effects.payload import RADIUS, Switch, centre_of
+from armctl.plant.effects.push import Push
+from armctl.plant.effects.ripple import Ripple
+from armctl.plant.effects.strength import Strength
+from armctl.plant.effects.viscous import Viscous
 from armctl.rigid import about_origin
 
-PAYLOAD_RADIUS = 0.05
-SIZES = {"payload_com": 3, "wrench": 6}
+JOINTS = (
+    "viscous", "coulomb", "stiction", "stribeck_velocity", "ripple", "ripple_harmonic", "ripple_phase", "inertia_scale",
+    "actuator_strength", "actuator_lag", "encoder_step", "encoder_offset",
+)  # fmt: skip
+"""Fields of one number for all joints, or one for each."""
+SIZES = {"payload_com": 3, "next_payload_com": 3, "wrench": 6}
+WHOLE = ("latency", "latency_jitter", "seed")
+RANGES: dict[str, tuple[float, float]] = {
+    "payload_mass": (0.0, 100.0),
+    "payload_com": (-2.0, 2.0),
+    "payload_switch": (0.0, 1e6),
+    "next_payload_mass": (0.0, 100.0),
+    "next_payload_com": (-2.0, 2.0),
+    "viscous": (0.0, 1e4),
+    "coulomb": (0.0, 1e4),
+    "stiction": (1.0, 100.0),
+    "stribeck_velocity": (1e-4, 100.0),
+    "ripple": (0.0, 1e4),
+    "ripple_harmonic": (0.0, 1e3),
+    "ripple_phase": (-1e3, 1e3),
+    "inertia_scale": (0.01, 100.0),
+    "actuator_strength": (0.01, 100.0),
+    "actuator_lag": (0.0, 10.0),
+    "latency": (0, 100),
+    "latency_jitter": (0, 100),
+    "position_noise": (0.0, 10.0),
+    "velocity_noise": (0.0, 100.0),
+    "encoder_step": (0.0, 1.0),
+    "encoder_offset": (-10.0, 10.0),
+    "gravity_tilt": (-10.0, 10.0),
+    "wrench": (-1e4, 1e4),
+    "wrench_start": (0.0, 1e6),
+    "wrench_duration": (0.0, 1e6),
+    "seed": (0, 2**32 - 1),
+}
+"""Least and largest value of every field: between these, plant and twin stay bounded and agree (see experiments)."""
+
+
+def _checked(name: str, given: Any, low: float, high: float) -> Any:
+    """A field's value, arrays and lists as tuples, so that scenarios can be compared; UsageError where it is bad."""
+    try:
+        value = np.asarray(given)
+    except ValueError:  # lists of unequal length
+        value = np.array(np.nan)
+    value = value.astype(float) if value.dtype.kind in "biuf" else np.array(np.nan)
+    if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
+        size = f" of {SIZES[name]}" if name in SIZES else ""
+        raise UsageError(f"Scenario.{name} is {given}; give finite numbers{size}.")
+    if name in WHOLE and value != np.round(value):
+        raise UsageError(f"Scenario.{name} is {given}; give a whole number.")
+    if (value < low).any():
+        raise UsageError(f"Scenario.{name} is {given}; it must be at least {low:g}.")
+    if (value > high).any():
+        raise UsageError(f"Scenario.{name} is {given}; the largest that can be simulated is {high:g}.")
+    if name in WHOLE:
+        return int(value)
+    return tuple(value.tolist()) if value.ndim else given
+
+
+def _from_outside(given: Any) -> tuple[Effect, ...]:
+    """The user's effects, from instances or dictionaries."""
+    found: list[Effect] = []
+    for item in given:
+        if isinstance(item, Mapping):
+            numbers = {name: tuple(x) if isinstance(x, list) else x for name, x in item.items() if name != "effect"}
+            item = find(item.get("effect", ""))(**numbers)
+        if not isinstance(item, Effect):
+            raise UsageError(f"Scenario.effects holds {item!r}; give instances of subclasses of armctl.Effect.")
+        if type(item) in BUILT_IN:
+            raise UsageError(f"The effect {item.name!r} is one of Scenario's own fields; set these instead of effects.")
+        if item.name in [other.name for other in found]:
+            raise UsageError(f"Scenario.effects holds {item.name!r} twice; give one of each.")
+        found.append(item)
+    return tuple(found)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
 
 
 @dataclass(frozen=True)
@@ -24,20 +115,44 @@ class Scenario:
     """Mass held at the tip, kg; its inertia is that of a solid sphere of 5 cm radius."""
     payload_com: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Centre of the payload in the tip frame, m."""
-    viscous: float | tuple[float, ...] = 0.0
+    payload_switch: float | None = None
+    """Time at which the payload is exchanged for the next one (picked up, dropped), s; None: never."""
+    next_payload_mass: float = 0.0
+    """Mass of the payload from then on, kg; 0: it was dropped."""
+    next_payload_com: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Its centre in the tip frame, m."""
+    viscous: PerJoint = 0.0
     """Viscous joint friction on top of the arm's own, N m s/rad."""
-    coulomb: float | tuple[float, ...] = 0.0
-    """Coulomb joint friction, N m, smoothed as tanh(qd / 0.1 rad/s)."""
-    inertia_scale: float | tuple[float, ...] = 1.0
+    coulomb: PerJoint = 0.0
+    """Dry joint friction while moving, on top of the arm's own, N m."""
+    stiction: PerJoint = 1.0
+    """Dry friction at rest over that while moving (Stribeck), at least 1."""
+    stribeck_velocity: PerJoint = 0.05
+    """Velocity over which the excess at rest falls, as exp(-(qd / v)^2), rad/s."""
+    ripple: PerJoint = 0.0
+    """Amplitude of the torque ripple A sin(h q + phase), N m."""
+    ripple_harmonic: PerJoint = 6.0
+    """Its periods per turn, h."""
+    ripple_phase: PerJoint = 0.0
+    """Its phase, rad."""
+    inertia_scale: PerJoint = 1.0
     """Factor on mass and inertia of the links."""
-    actuator_strength: float | tuple[float, ...] = 1.0
-    """Factor between commanded (saturated) and delivered torque."""
+    actuator_strength: PerJoint = 1.0
+    """True over nominal torque constant: factor between commanded (saturated) and delivered torque."""
+    actuator_lag: PerJoint = 0.0
+    """Time constant with which the torque follows its command, s."""
     latency: int = 0
     """Delay between a command and its effect, control steps."""
+    latency_jitter: int = 0
+    """How much longer the delay of a command may be, control steps; drawn uniformly for each."""
     position_noise: float = 0.0
     """Standard deviation of the measured joint positions, rad."""
     velocity_noise: float = 0.0
     """Standard deviation of the measured joint velocities, rad/s."""
+    encoder_step: PerJoint = 0.0
+    """Step in which joint positions are measured, rad; 0: exactly."""
+    encoder_offset: PerJoint = 0.0
+    """What every measured joint position is too large by, rad."""
     gravity_tilt: float = 0.0
     """Rotation of gravity about the world x axis (a base that is not level), rad."""
     wrench: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -47,36 +162,58 @@ class Scenario:
     wrench_duration: float = 0.0
     """Length of the pulse, s."""
     seed: int = 0
-    """Seed of the observation noise."""
+    """Seed of noise and delays."""
+    effects: tuple[Effect, ...] = ()
+    """Effects of the user's own; dictionaries of their fields and name ("effect") will do."""
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self)):
-            try:
-                value = np.asarray(getattr(self, name))
-            except ValueError:  # lists of unequal length
-                value = np.array(np.nan)
-            value = value.astype(float) if value.dtype.kind in "biuf" else np.array(np.nan)
-            if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
-                size = f" of {SIZES[name]}" if name in SIZES else ""
-                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give finite numbers{size}.")
-            if value.ndim:  # arrays and lists become tuples, so that scenarios can be compared
-                object.__setattr__(self, name, tuple(value.tolist()))
-        for name in ("latency", "seed"):
-            if getattr(self, name) != int(getattr(self, name)):
-                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; give a whole number.")
-            object.__setattr__(self, name, int(getattr(self, name)))
-        for name in ("payload_mass", "position_noise", "velocity_noise", "wrench_duration", "latency", "seed"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; it must be at least 0.")
-        for name in ("inertia_scale", "actuator_strength"):
-            if not np.all(np.asarray(getattr(self, name)) > 0):
-                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("viscous", "coulomb"):
-            if not np.all(np.asarray(getattr(self, name)) >= 0):
-                raise UsageError(f"Scenario.{name} is {getattr(self, name)}; it must be at least 0.")
+        own = {field.name for field in fields(self)} - {field.name for field in fields(Scenario)}
+        if own:
+            raise UsageError(
+                f"Nothing would act on {type(self).__name__}.{min(own)}: plants know the fields of Scenario; write an "
+                "Effect and give it as Scenario(effects=(...,))."
+            )
+        for name, (low, high) in RANGES.items():
+            if getattr(self, name) is not None or name != "payload_switch":
+                object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
+        if any(self.wrench) and not self.wrench_duration:
+            raise UsageError(f"Scenario.wrench is {self.wrench}, but wrench_duration is 0; say how long it lasts, s.")
+        if self.payload_switch is None and (self.next_payload_mass or any(self.next_payload_com)):
+            raise UsageError(
+                "Scenario.next_payload_mass and next_payload_com need payload_switch, the time of change, s."
+            )
+        object.__setattr__(self, "effects", _from_outside(self.effects))
+
+    @staticmethod
+    def grid(base: "Scenario | None" = None, /, **values: Sequence[Any]) -> dict[str, "Scenario"]:
+        """Every combination of some fields' values: {"payload_mass=1, latency=0": Scenario, ...}.
+
+        base: what all have in common, nominal when None. Raises UsageError for an unknown field or one without values.
+        """
+        for name, choices in values.items():
+            if isinstance(choices, str) or not isinstance(choices, Sequence | np.ndarray) or len(choices) == 0:
+                raise UsageError(f"The grid's {name} is {choices!r}; give a list of the values that it shall have.")
+        found = {}
+        for row in product(*values.values()):
+            point = dict(zip(values, row, strict=True))
+            label = ", ".join(f"{name}={_short(value)}" for name, value in point.items())
+            found[label or "nominal"] = as_scenario(point, base)
+        return found
 
 
 NOMINAL = Scenario()
+
+
+def as_scenario(given: Mapping[str, Any], base: Scenario | None = None) -> Scenario:
+    """A scenario from a dictionary of fields, such as one read from JSON; what it does not name is `base`'s.
+
+    Raises UsageError for a field that Scenario does not have.
+    """
+    names = [field.name for field in fields(Scenario)]
+    for name in given:
+        if name not in names:
+            raise UsageError(f"Scenario has no field {name!r}; its fields are {', '.join(names)}.")
+    return replace(base or NOMINAL, **given)
 
 
 class PlantParams(NamedTuple):
@@ -85,31 +222,58 @@ class PlantParams(NamedTuple):
     mass: np.ndarray  # (n,) kg
     first_moment: np.ndarray  # (n, 3) kg m, link frame
     inertia: np.ndarray  # (n, 3, 3) kg m^2 about the link origin
-    viscous: np.ndarray  # (n,) N m s/rad, the arm's own included
-    coulomb: np.ndarray  # (n,) N m
-    strength: np.ndarray  # (n,)
     gravity: np.ndarray  # (3,) m/s^2
-    wrench: np.ndarray  # (6,) N, N m
-    pulse: np.ndarray  # (2,) start and end, s
-    noise: np.ndarray  # (2,) rad, rad/s
-    latency: np.ndarray  # () control steps
     seed: np.ndarray  # () uint32
+    effects: dict[str, Any]  # name -> arrays of the effects that are there, see effects/acting.py
 
 
 def true_chain(chain: Chain, scenario: Scenario) -> Chain:
     """The chain whose links carry the scenario's inertia error and payload (the body PyBullet is given)."""
-    scale = _per_joint(scenario.inertia_scale, chain, "inertia_scale")
+    scale = per_joint(scenario.inertia_scale, chain, "Scenario.inertia_scale")
     mass, com = chain.mass * scale, chain.com.copy()
     inertia = chain.inertia * scale[:, None, None]
     load = scenario.payload_mass
     if load > 0:
-        centre = chain.T_last_tip[:3, :3] @ np.asarray(scenario.payload_com) + chain.T_last_tip[:3, 3]
+        centre, own = centre_of(chain, scenario.payload_com), 0.4 * load * RADIUS**2 * np.eye(3)
         total = mass[-1] + load
         joint_com = (mass[-1] * com[-1] + load * centre) / total
-        inertia[-1] += about_origin(mass[-1], com[-1] - joint_com, 0.4 * load * PAYLOAD_RADIUS**2 * np.eye(3))
+        inertia[-1] += about_origin(mass[-1], com[-1] - joint_com, own)
         inertia[-1] += about_origin(np.asarray(load), centre - joint_com, np.zeros((3, 3)))
         mass[-1], com[-1] = total, joint_com
     return replace(chain, mass=mass, com=com, inertia=inertia)
+
+
+def after_switch(scenario: Scenario) -> Scenario:
+    """The scenario with the next payload in place of the first."""
+    mass, com = scenario.next_payload_mass, scenario.next_payload_com
+    return replace(scenario, payload_mass=mass, payload_com=com)
+
+
+def effects_of(scenario: Scenario, chain: Chain) -> tuple[Effect, ...]:
+    """The effects that a scenario and the arm's own friction switch on."""
+    s, found = scenario, list(scenario.effects)
+    if s.latency or s.latency_jitter:
+        found.append(Latency(s.latency, s.latency_jitter))
+    if np.any(s.actuator_lag):
+        found.append(Lag(s.actuator_lag))
+    if np.any(np.asarray(s.actuator_strength) != 1):
+        found.append(Strength(s.actuator_strength))
+    if np.any(s.ripple):
+        found.append(Ripple(s.ripple, s.ripple_harmonic, s.ripple_phase))
+    if np.any(s.viscous) or chain.damping.any():
+        found.append(Viscous(s.viscous))
+    if np.any(s.coulomb) or chain.friction.any():
+        found.append(DryFriction(s.coulomb, s.stiction, s.stribeck_velocity))
+    if any(s.wrench):
+        found.append(Push(s.wrench, s.wrench_start, s.wrench_duration))
+    if s.payload_switch is not None:
+        now, later = (s.payload_mass, s.payload_com), (s.next_payload_mass, s.next_payload_com)
+        found.append(Switch(s.payload_switch, now, later))
+    if s.position_noise or s.velocity_noise:
+        found.append(Noise(s.position_noise, s.velocity_noise))
+    if np.any(s.encoder_step) or np.any(s.encoder_offset):
+        found.append(Encoder(s.encoder_offset, s.encoder_step))
+    return tuple(found)
 
 
 def plant_params(chain: Chain, scenario: Scenario) -> PlantParams:
@@ -117,105 +281,36 @@ def plant_params(chain: Chain, scenario: Scenario) -> PlantParams:
 
     Raises UsageError where a per-joint tuple does not have one entry per joint.
     """
+    for name in JOINTS:
+        per_joint(getattr(scenario, name), chain, f"Scenario.{name}")
     true = true_chain(chain, scenario)
     tilt = scenario.gravity_tilt
     return PlantParams(
         mass=true.mass,
         first_moment=true.mass[:, None] * true.com,
         inertia=about_origin(true.mass, true.com, true.inertia),
-        viscous=chain.damping + _per_joint(scenario.viscous, chain, "viscous"),
-        coulomb=chain.friction + _per_joint(scenario.coulomb, chain, "coulomb"),
-        strength=_per_joint(scenario.actuator_strength, chain, "actuator_strength"),
         gravity=-rigid.GRAVITY[2] * np.array([0.0, np.sin(tilt), -np.cos(tilt)]),
-        wrench=np.asarray(scenario.wrench, dtype=float),
-        pulse=np.array([scenario.wrench_start, scenario.wrench_start + scenario.wrench_duration]),
-        noise=np.array([scenario.position_noise, scenario.velocity_noise]),
-        latency=np.asarray(scenario.latency, dtype=np.int32),
         seed=np.asarray(scenario.seed, dtype=np.uint32),
+        effects={effect.name: effect.prepare(chain) for effect in effects_of(scenario, chain)},
     )
 
 
 def stack_params(params: list[PlantParams]) -> PlantParams:
-    """Batch plants along a new leading axis."""
-    return PlantParams(*(np.stack(leaves) for leaves in zip(*params, strict=True)))
+    """Batch plants along a new leading axis; an effect that some of them lack is there for these with zeros."""
+    models: dict[str, Any] = {name: p for row in params for name, p in row.effects.items()}
+    from jax import tree  # whoever batches plants has JAX; the environments do without
+
+    effects = {}
+    for name, model in models.items():
+        none = tree.map(np.zeros_like, model)
+        rows = [row.effects.get(name, none) for row in params]
+        effects[name] = tree.map(lambda *leaves: np.stack(_of_one_length(leaves)), *rows)
+    names = [name for name in PlantParams._fields if name != "effects"]
+    arms = {name: np.stack([getattr(row, name) for row in params]) for name in names}
+    return PlantParams(**arms, effects=effects)
 
 
-def _per_joint(value: ArrayLike, chain: Chain, name: str) -> np.ndarray:
-    value = np.asarray(value, dtype=float)
-    if value.shape not in ((), (chain.n,)):
-        raise UsageError(
-            f"Scenario.{name} has shape {value.shape}; {chain.name} has {chain.n} joints, so give a number or a "
-            f"tuple of {chain.n}."
-        )
-    return np.broadcast_to(value, (chain.n,)).copy()
-
-
-def _nominal(rng: np.random.Generator, chain: Chain) -> Scenario:
-    return NOMINAL
-
-
-def _payload_ideal(rng: np.random.Generator, chain: Chain) -> Scenario:
-    """An unknown mass up to the rated payload, off centre, on an otherwise perfect arm."""
-    x, y, z = rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]).tolist()
-    return Scenario(payload_mass=float(rng.uniform(0.0, rated_payload(chain))), payload_com=(x, y, z))
-
-
-def _payload(rng: np.random.Generator, chain: Chain) -> Scenario:
-    """The same behind a real torque interface: one control step of delay and sensor noise."""
-    return replace(
-        _payload_ideal(rng, chain),
-        latency=1,
-        position_noise=1e-5,
-        velocity_noise=1e-3,
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def _payload_friction(rng: np.random.Generator, chain: Chain) -> Scenario:
-    """And unknown joint friction, up to 1 % of the effort limit each of viscous (at 1 rad/s) and Coulomb."""
-    return replace(
-        _payload(rng, chain),
-        viscous=tuple((chain.effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
-        coulomb=tuple((chain.effort * rng.uniform(0.0, 0.01, chain.n)).tolist()),
-    )
-
-
-def _stress(rng: np.random.Generator, chain: Chain) -> Scenario:
-    """And model errors: inertia, actuator strength, a base that is not level."""
-    return replace(
-        _payload_friction(rng, chain),
-        inertia_scale=tuple(rng.uniform(0.9, 1.1, chain.n).tolist()),
-        actuator_strength=tuple(rng.uniform(0.95, 1.0, chain.n).tolist()),
-        gravity_tilt=float(rng.uniform(-0.03, 0.03)),
-    )
-
-
-PRESETS: dict[str, Callable[[np.random.Generator, Chain], Scenario]] = {
-    "nominal": _nominal,
-    "payload_ideal": _payload_ideal,
-    "payload": _payload,
-    "payload_friction": _payload_friction,
-    "stress": _stress,
-}
-
-
-def rated_payload(chain: Chain) -> float:
-    """Payload range of the presets, kg: what a third of every joint's effort left over by the arm itself can hold.
-
-    Taken at the home posture with the arm's own reach as the lever, so that it is on the safe side.
-    """
-    poses = rigid.link_poses(chain, chain.home)
-    tip = (poses[-1] @ chain.T_last_tip)[:3, 3]
-    spare = chain.effort - np.abs(rigid.gravity(chain, chain.home))
-    lever = np.abs(rigid.jacobian(chain, chain.home)[2]) + 0.25 * np.linalg.norm(tip - poses[:, :3, 3], axis=-1)
-    return float(0.35 * np.min(spare / (-rigid.GRAVITY[2] * np.maximum(lever, 0.05))))
-
-
-def sample_scenario(name: str, chain: Chain, rng: np.random.Generator) -> Scenario:
-    """Draw a scenario from a named preset.
-
-    Raises UsageError for an unknown name, listing the known ones.
-    """
-    if name not in PRESETS:
-        raise UsageError(f"Unknown scenario {name!r}; choose one of {', '.join(PRESETS)}.")
-    return PRESETS[name](rng, chain)
+def _of_one_length(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Arrays of one number of axes, padded with zeros to the longest last axis."""
+    longest = max((leaf.shape[-1] for leaf in leaves if leaf.ndim), default=0)
+    return [np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, longest - x.shape[-1])]) if x.ndim else x for x in leaves]

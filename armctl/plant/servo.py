@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 from armctl.errors import UsageError
 from armctl.geometry import matvec
-from armctl.rigid import FRICTION_VELOCITY
 from armctl.typing import Array
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
 MOTORS = ("servo", "bullet")
 TWIST_LIMIT = (0.5, 0.5, 0.5, 1.5, 1.5, 1.5)  # m/s, rad/s: full scale of an ee_twist action
 TWIST_DAMPING = 0.05
+FRICTION_VELOCITY = 0.1
+"""Velocity from which on the servo counts on the arm's whole dry friction, rad/s."""
+TOP_SPEED = 100.0
+"""Speed at which Bullet caps every joint, in plant and twin, rad/s (m/s): beyond all arms, within all bounds."""
 AT_LIMIT = 1 - 1e-6
 """Share of its limit from which a motor counts as saturated where the torque is solved for, and so rounded."""
 
@@ -76,16 +79,6 @@ def neutral_command(control: str, g: Array) -> Array:
     return xp.zeros((*g.shape[:-1], width), dtype=g.dtype)
 
 
-def pulse_active(pulse: Array, physics_step: Array, physics_dt: float) -> Array:
-    """Whether the external wrench acts during a physics step, decided on whole steps so that plant and twin agree.
-
-    pulse: (..., 2) start and end, s; physics_step: (...) count since reset -> (...) bool.
-    """
-    xp = pulse.__array_namespace__()
-    bounds = xp.round(pulse / physics_dt)
-    return (physics_step >= bounds[..., 0]) & (physics_step < bounds[..., 1])
-
-
 def joint_velocity_from_twist(J: Array, twist: Array, limit: Array) -> Array:
     """Damped least-squares joint velocity for a tip twist, scaled down as a whole to respect the velocity limits.
 
@@ -99,29 +92,33 @@ def joint_velocity_from_twist(J: Array, twist: Array, limit: Array) -> Array:
 
 
 def commanded_torque(
-    config: ServoConfig, command: Array, q: Array, qd: Array, M: Array, g: Array, velocity_limit: Array
+    config: ServoConfig,
+    command: Array,
+    q: Array,
+    qd: Array,
+    M: Array,
+    g: Array,
+    velocity_limit: Array,
+    damping: Array,
+    friction: Array,
 ) -> Array:
     """Torque the servo asks for, before saturation.
 
     command: (..., n) torque (N m), velocity (rad/s; ee_twist is converted first) or position target (rad);
-    q, qd: (..., n); M: (..., n, n), g: (..., n) nominal inertia and gravity torque -> (..., n) N m.
+    q, qd: (..., n); M: (..., n, n), g: (..., n) nominal inertia and gravity torque; damping, friction: (n,) N m s/rad
+    and N m, the nominal arm's own, fed forward at the velocity wanted -> (..., n) N m.
     """
     if config.control == "torque":
         return command
+    xp = q.__array_namespace__()
     if config.control == "position":
-        xp = q.__array_namespace__()
         command = config.position_gain * (command - q)
         command = xp.minimum(xp.maximum(command, -velocity_limit), velocity_limit)
-    return matvec(M, config.velocity_gain * (command - qd)) + g
+    own = damping * command + friction * xp.tanh(command / FRICTION_VELOCITY)
+    return matvec(M, config.velocity_gain * (command - qd)) + g + own
 
 
-def delivered_torque(
-    tau: Array, qd: Array, effort: Array, strength: Array, viscous: Array, coulomb: Array
-) -> tuple[Array, Array]:
-    """Saturation, actuator strength and joint friction. All (..., n) -> (applied, joint) torques, N m.
-
-    `applied` is what the motor delivers; `joint` has the friction subtracted and is what moves the arm.
-    """
+def saturated(tau: Array, effort: Array) -> Array:
+    """The torque within the effort limits. tau, effort: (..., n) N m -> (..., n) N m."""
     xp = tau.__array_namespace__()
-    applied = strength * xp.minimum(xp.maximum(tau, -effort), effort)
-    return applied, applied - viscous * qd - coulomb * xp.tanh(qd / FRICTION_VELOCITY)
+    return xp.minimum(xp.maximum(tau, -effort), effort)

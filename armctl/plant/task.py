@@ -1,6 +1,7 @@
 """What reaching and tracking take and show, stated once for plant and twin: spaces, argument checks, scenario draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
@@ -8,12 +9,13 @@ from gymnasium.spaces import Box, Dict
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.plant.action import action_scale
-from armctl.plant.scenario import PRESETS, Scenario, sample_scenario
+from armctl.plant.presets import PRESETS, check_preset, sample_scenario
+from armctl.plant.scenario import Scenario, as_scenario
 from armctl.plant.servo import ServoConfig
 
 BOUND = 1e6
 """Of the observation spaces: beyond anything an arm does, but finite, as Gymnasium asks."""
-ScenarioLike = Scenario | str | Callable[[np.random.Generator], Scenario]
+ScenarioLike = Scenario | str | Mapping[str, Any] | Callable[[np.random.Generator], Scenario]
 
 
 def action_space(chain: Chain, config: ServoConfig) -> Box:
@@ -34,11 +36,23 @@ def check_preview(preview: int) -> int:
     return preview
 
 
-def check_scenario(scenario: ScenarioLike) -> ScenarioLike:
-    """What scenarios are drawn from. Raises UsageError for an unknown preset and for what is no scenario at all."""
-    if isinstance(scenario, str) and scenario not in PRESETS:
-        raise UsageError(f"Unknown scenario {scenario!r}; choose one of {', '.join(PRESETS)}.")
-    if not (isinstance(scenario, str | Scenario) or callable(scenario)):
+def check_settle(settle: float, control_dt: float) -> int:
+    """Control steps for which the first pose is held. Raises UsageError for a time that is negative or not finite."""
+    if not 0 <= settle < float("inf"):
+        raise UsageError(f"settle is {settle} s; give the time to hold the first pose before a reference starts, s.")
+    return round(settle / control_dt)
+
+
+def check_scenario(scenario: ScenarioLike) -> Scenario | str | Callable[[np.random.Generator], Scenario]:
+    """What scenarios are drawn from; a dictionary of fields, as from JSON, becomes a Scenario.
+
+    Raises UsageError for an unknown preset or field, and for what is no scenario at all.
+    """
+    if isinstance(scenario, Mapping):
+        return as_scenario(scenario)
+    if isinstance(scenario, str):
+        return check_preset(scenario)
+    if not (isinstance(scenario, Scenario) or callable(scenario)):
         raise UsageError(
             f"scenario is {scenario!r}; give a Scenario, a preset's name ({', '.join(PRESETS)}) or a function of a "
             "generator."
@@ -48,6 +62,7 @@ def check_scenario(scenario: ScenarioLike) -> ScenarioLike:
 
 def draw_scenario(source: ScenarioLike, chain: Chain, rng: np.random.Generator) -> Scenario:
     """One scenario of a source. Raises UsageError where a function returns something else."""
+    source = check_scenario(source)
     if isinstance(source, Scenario):
         return source
     if isinstance(source, str):

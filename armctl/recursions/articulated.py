@@ -13,11 +13,14 @@ from armctl.typing import Array
 
 @lay.opaque
 @jax.jit
-def articulated(arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array) -> tuple[Array, lay.Inputs]:
+def articulated(
+    arm: Arm, q: Array, qd: Array, tau: Array, gravity: Array, armature: Array | None = None
+) -> tuple[Array, lay.Inputs]:
     """Three passes of the articulated-body algorithm -> qdd (..., n) and the factors that `solve` reuses."""
-    batch, dtype = batch_of(arm, gravity, q, qd, tau), q.dtype
+    extra = {} if armature is None else {"armature": lay.joint_major(armature)}
+    batch, dtype = batch_of(arm, gravity, q, qd, tau, *(() if armature is None else (armature,))), q.dtype
     frames = lay.joint_inputs(arm, q)
-    xs = {**frames, **inertial(arm), "qd": lay.joint_major(qd), "tau": lay.joint_major(tau)}
+    xs = {**frames, **inertial(arm), "qd": lay.joint_major(qd), "tau": lay.joint_major(tau), **extra}
     zero = lay.zeros(batch, dtype)
 
     def outward(w: lay.Vec, x: lay.Inputs) -> tuple[Any, Any]:
@@ -55,6 +58,8 @@ def _articulate(carry: tuple[Any, ...], x: lay.Inputs, one: Array) -> tuple[Any,
         U_n = lay.add(lay.scale(U_n, r), lay.scale(tuple(row[2] for row in H), f))
         U_f = lay.add(lay.scale(U_f, r), lay.scale(tuple(row[2] for row in M), f))
         D, load = r * D + f * M[2][2], r * load + f * force[2]
+    if "armature" in x:
+        D = D + x["armature"]
     u, Dinv = x["tau"] - load, 1 / D
     k_n, k_f = lay.scale(U_n, -Dinv), lay.scale(U_f, -Dinv)
     J, H, M = lay.madd(J, lay.outer(k_n, U_n)), lay.madd(H, lay.outer(k_n, U_f)), lay.madd(M, lay.outer(k_f, U_f))

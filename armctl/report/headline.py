@@ -21,6 +21,7 @@ def header(summary: Summary) -> str:
         f"<h1>Trajectory tracking on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
         f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an '
         f"interquartile mean over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p>"
+        f"<p>{escape(' '.join(summary.get('caveats', [])))}</p>"
         f'<div class="tags">{tags}</div>'
     )
 

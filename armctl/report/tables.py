@@ -93,14 +93,22 @@ def breakdown(summary: Summary, field: str, title: str) -> str:
     cells, names = summary[field], ranked(summary)
     if len(cells) < 2:
         return ""
-    rows = [[controller(summary, name), *(_entry(blocks, name) for blocks in cells.values())] for name in names]
+    other = summary.get("tested_elsewhere", {}) if field == "scenarios" else {}
+    rows = [
+        [
+            controller(summary, name),
+            *(_entry(blocks, name, "†" if value in other.get(name, []) else "") for value, blocks in cells.items()),
+        ]
+        for name in names
+    ]
     count = {value: next(iter(blocks.values()))["episodes"] for value, blocks in cells.items()}
     head = [title, *(f"{escape(str(value))}<br>{count[value]} episodes" for value in cells)]
-    return table(head, rows, names.index(summary["comparison"]["subject"]))
+    key = "<p>† Plants of a kind that the controller was not trained on.</p>" if other else ""
+    return table(head, rows, names.index(summary["comparison"]["subject"])) + key
 
 
-def _entry(blocks: Summary, name: str) -> str:
-    text = f"{number(blocks[name][POSITION]['iqm'])}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
+def _entry(blocks: Summary, name: str, mark: str) -> str:
+    text = f"{number(blocks[name][POSITION]['iqm'])}{mark}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
     best = min(blocks, key=lambda other: blocks[other][POSITION]["iqm"])
     return f'<b class="best">{text}</b>' if name == best else text
 
@@ -122,7 +130,7 @@ def iso(summary: Summary) -> str:
 def fairness(summary: Summary) -> str:
     """The table of what every controller was given."""
     info = summary.get("given", {})
-    fields = ("control", "preview", "tuning_budget", "objective", "information")
+    fields = ("control", "preview", "trained_on", "tuning_budget", "objective", "information")
     rows = [
         [controller(summary, name), *(escape(str(info[name].get(field) or "–")) for field in fields)]
         for name in ranked(summary)
@@ -130,9 +138,9 @@ def fairness(summary: Summary) -> str:
     ]
     return (
         table(
-            ["Controller", "Command", "Preview<br>steps", "Tuning budget", "Objective", "Information"],
+            ["Controller", "Command", "Preview<br>steps", "Trained on", "Tuning budget", "Objective", "Information"],
             rows,
-            wrap=(3, 4, 5),
+            wrap=(4, 5, 6),
         )
         if rows
         else ""

@@ -32,9 +32,6 @@ class Setting(NamedTuple):
     arm: Arm
     servo: ServoConfig
     preview: int
-    max_latency: int  # control steps
-    pulses: bool  # whether any plant is pushed
-    noisy: bool  # whether any plant's sensors are
     motor: str = "servo"  # or "bullet"
     names: tuple[str, ...] = ()  # of the references of the task, for messages
 
@@ -51,23 +48,16 @@ class Episodes(NamedTuple):
     alive: Array  # (B,) bool
 
 
-def make_setting(
-    arm: Arm, servo: ServoConfig, task: Task, preview: int, *, motor: str = "servo", names: tuple[str, ...] = ()
-) -> Setting:
-    """The setting of a task's episodes, with what its plants allow to leave out. arm: nominal; preview: steps ahead."""
-    plants = task.plants
-    facts = int(np.max(plants.latency)), bool(np.any(plants.wrench)), bool(np.any(plants.noise))
-    return Setting(arm, servo, preview, *facts, motor, names)
-
-
 def single(tree: Any) -> Any:
     """A pytree with its double-precision arrays in single precision."""
     return jax.tree.map(lambda x: x.astype(np.float32) if x.dtype == np.float64 else x, tree)
 
 
-def start(setting: Setting, q: Array, qd: Array, reference: Array, plant: Array, step: Array, carry: Any) -> Episodes:
+def start(
+    setting: Setting, task: Task, q: Array, qd: Array, reference: Array, plant: Array, step: Array, carry: Any
+) -> Episodes:
     """Fresh episodes. q, qd: (B, n) rad, rad/s; reference, plant, step: (B,) as in Episodes; carry: initial memory."""
-    state = reset(setting.arm, setting.servo, q, qd, setting.max_latency)
+    state = reset(setting.arm, setting.servo, q, qd, _of(task.plants, plant))
     width = 6 if setting.servo.control == "ee_twist" else q.shape[-1]
     command = jnp.zeros((*q.shape[:-1], width), q.dtype)
     return Episodes(state, carry, command, reference, plant, step, jnp.ones(step.shape, bool))
@@ -81,7 +71,7 @@ def drawn(setting: Setting, task: Task, key: Array, batch: int, horizon: int, ca
     latest = jnp.maximum(jnp.asarray(task.bank.length)[reference] - horizon - 1, 1)
     step = (jax.random.uniform(k_step, (batch,)) * latest).astype(jnp.int32)
     q, qd = (jnp.asarray(x)[reference, step] for x in (task.bank.samples.q, task.bank.samples.qd))
-    return start(setting, q, qd, reference, plant, step, carry)
+    return start(setting, task, q, qd, reference, plant, step, carry)
 
 
 def renewed(setting: Setting, task: Task, key: Array, episodes: Episodes, horizon: int, carry: Any) -> Episodes:
@@ -98,7 +88,12 @@ def chosen(mask: Array, a: Any, b: Any) -> Any:
 
 def plants_of(task: Task, episodes: Episodes) -> PlantParams:
     """The true plant of every episode, leading axis (B,)."""
-    return jax.tree.map(lambda x: jnp.asarray(x)[episodes.plant], task.plants)
+    return _of(task.plants, episodes.plant)
+
+
+def _of(plants: PlantParams, index: Array) -> PlantParams:
+    """Some of the plants, (B,) of (M,)."""
+    return jax.tree.map(lambda x: jnp.asarray(x)[index], plants)
 
 
 def hold(setting: Setting, plants: PlantParams, state: TwinState, command: Array) -> tuple[TwinState, TwinInfo]:
@@ -107,4 +102,4 @@ def hold(setting: Setting, plants: PlantParams, state: TwinState, command: Array
     Stops would be solved for in every step in which any arm of the batch is at a limit, and compiled into every user.
     """
     drive = motors.step if setting.motor == "bullet" else partial(step, stops=False)
-    return drive(setting.arm, setting.servo, plants, state, command, pulses=setting.pulses)
+    return drive(setting.arm, setting.servo, plants, state, command)

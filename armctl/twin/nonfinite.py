@@ -125,8 +125,9 @@ def refine(
         return replace(broken, physics_step=first)
 
     def after(count: int) -> Breakdown | None:
-        parts = _part(arm, config, plant, before, command, count, stops)
-        return first_break({name: x[None, None] for name, x in parts.items()})
+        state, info = _compiled(arm, config, plant, before, command, stops=stops, substeps=count)
+        parts = {"torque": info.torque, "qd": state.qd, "q": state.q}
+        return first_break({name: np.asarray(x)[None, None] for name, x in parts.items()})
 
     # what is not finite stays so: halving finds the physics step with the fewest compiled lengths
     counts = range(1, config.substeps + 1)
@@ -138,19 +139,7 @@ def refine(
     return replace(what, physics_step=first + k)
 
 
-def _part(
-    arm: Arm, config: ServoConfig, plant: PlantParams, before: TwinState, command: Array, count: int, stops: bool
-) -> dict[str, np.ndarray]:
-    """Torque in the last of the first physics steps of a control step, velocity and position after it."""
-    # the external push is timed by whole control steps, which are shorter here: its clock starts anew
-    pulse = plant.pulse - float(before.step) * config.control_dt
-    plant, before = plant._replace(pulse=pulse), before._replace(step=np.zeros_like(before.step))
-    short = replace(config, control_dt=count * config.physics_dt)
-    state, info = _compiled(arm, short, plant, before, command, stops=stops)
-    return {"torque": np.asarray(info.torque), "qd": np.asarray(state.qd), "q": np.asarray(state.q)}
-
-
-_compiled = jax.jit(twin.step, static_argnums=1, static_argnames="stops")
+_compiled = jax.jit(twin.step, static_argnums=1, static_argnames=("stops", "substeps"))
 
 
 def reports(broken: np.ndarray, names: tuple[str, ...], joints: int) -> np.ndarray:
@@ -164,8 +153,10 @@ def reports(broken: np.ndarray, names: tuple[str, ...], joints: int) -> np.ndarr
 
 def blame(plant: PlantParams) -> str:
     """A sentence on the first parameter of a plant that is not finite; empty if all are."""
-    for name, value in plant._asdict().items():
+    for path, value in jax.tree_util.tree_flatten_with_path(plant)[0]:
         bad = np.argwhere(~np.isfinite(np.asarray(value, float)))
         if len(bad):
-            return f"The plant's own {_entry(name, tuple(int(i) for i in bad[0]))} is not finite; correct the plant."
+            names = [str(getattr(part, "name", getattr(part, "key", ""))) for part in path]
+            what = _entry(" ".join(name for name in names if name != "effects"), tuple(int(i) for i in bad[0]))
+            return f"The plant's own {what} is not finite; correct the plant."
     return ""

@@ -26,27 +26,27 @@ from armctl.motion.sampling import random_configuration, random_reference
 from armctl.motion.windows import ReferenceBank, stack_references, still_goals, windows
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale
+from armctl.plant.effects.acting import Acting
 from armctl.plant.observe import Measurement, observation_vector
 from armctl.plant.scenario import PlantParams, Scenario, plant_params, stack_params
-from armctl.plant.servo import ServoConfig, check_motor
+from armctl.plant.servo import TOP_SPEED, ServoConfig, check_motor
 from armctl.plant.task import (
     ScenarioLike,
     action_space,
     check_preview,
     check_scenario,
+    check_settle,
     draw_scenario,
     observation_space,
 )
 from armctl.twin import nonfinite
-from armctl.twin.episodes import Episodes, Setting, Task, chosen, hold, make_setting, plants_of, single, start
+from armctl.twin.episodes import Episodes, Setting, Task, chosen, hold, plants_of, single, start
 from armctl.twin.step import measured
 from armctl.typing import Array
 from armctl.urdf import load_chain
 
 MOTION = ("qd", "q")
 """What is watched for entries that are not finite."""
-TOP_SPEED = 100.0
-"""Speed at which Bullet caps every joint, rad/s."""
 
 
 class TwinVectorEnv(gym.vector.VectorEnv):
@@ -71,6 +71,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         reference: Reference | str | Path | None = None,
         preview: int | None = None,
         duration: float = 4.0,
+        settle: float = 0.0,
         steps: int = 200,
         physics_dt: float = 0.002,
         control_dt: float = 0.01,
@@ -103,10 +104,13 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         rng = np.random.default_rng(seed)
         if task == "reach" and reference is not None:
             raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
+        if task == "reach" and settle:
+            raise UsageError("Reaching starts at rest and takes no settle; make a Track environment.")
+        self._lead = check_settle(settle, control_dt)
         if task == "reach":
             bank, *starts = _still(self.chain, rng, bank_size, steps)
         else:
-            bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference)
+            bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference, self._lead)
         plants = stack_params(_plants(self.chain, scenario, rng, bank_size))
         self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
         self._compile(preview, motor)
@@ -116,8 +120,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     def _compile(self, preview: int, motor: str) -> None:
         """The step function with what does not change built in, and episodes of the right shapes."""
         arm = Arm.from_chain(self.chain).astype(np.float32)
-        setting = make_setting(arm, self.config, self._goals.task, preview, motor=motor)
-        setup = Setup(setting, self.action_scale.astype(np.float32), self.reward)
+        setting = Setting(arm, self.config, preview, motor)
+        setup = Setup(setting, self.action_scale.astype(np.float32), self.reward, self._lead)
         self._step = jax.jit(partial(advance, setup))
         index = jnp.zeros(self.num_envs, jnp.int32)
         shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
@@ -191,11 +195,12 @@ def _moving(
     dt: float,
     duration: float,
     reference: Reference | str | Path | None,
+    lead: int,
 ) -> tuple[ReferenceBank, Array, Array]:
-    """Random references, or the one that is given, and starts on them (count, n)."""
+    """Random references, or the one that is given, after `lead` held samples, and starts on them (count, n)."""
     given = [] if reference is None else [as_reference(reference, chain, dt)]
     drawn = given or [random_reference(chain, rng, dt=dt, duration=duration) for _ in range(count)]
-    bank = stack_references(drawn)
+    bank = stack_references([one.after_hold(lead) if lead else one for one in drawn])
     return bank, bank.samples.q[:, 0], bank.samples.qd[:, 0]
 
 
@@ -232,12 +237,12 @@ class Setup:
     setting: Setting
     scale: np.ndarray  # (m,) physical value of a full action
     reward: str
+    lead: int  # control steps in which nothing counts
 
 
 def _fresh(setup: Setup, goals: Goals, reference: Array, plant: Array) -> Episodes:
-    return start(
-        setup.setting, goals.q[reference], goals.qd[reference], reference, plant, jnp.zeros_like(reference), ()
-    )
+    q, qd, zero = goals.q[reference], goals.qd[reference], jnp.zeros_like(reference)
+    return start(setup.setting, goals.task, q, qd, reference, plant, zero, ())
 
 
 def advance(
@@ -269,7 +274,7 @@ def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tupl
     q, qd = chosen(lost, (before.q, 0 * before.qd), (state.q, state.qd))
     outward = jnp.where(q < arm.lower, qd < 0, (q > arm.upper) & (qd > 0))
     beyond = jnp.max(jnp.maximum(arm.lower - q, q - arm.upper), axis=-1)
-    q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, jnp.clip(qd, -TOP_SPEED, TOP_SPEED))
+    q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, qd)
     motion = {
         "lost": lost,
         "broken": jnp.argmax(bad, axis=-1),
@@ -290,7 +295,7 @@ def _observe(setting: Setting, task: Task, episodes: Episodes) -> tuple[dict[str
     desired = task.bank.pose[episodes.reference, now]
     tip = seen = kinematics.forward_kinematics(setting.arm, episodes.state.q)
     m = Measurement(episodes.state.q, episodes.state.qd)
-    if setting.noisy:
+    if Acting(task.plants.effects).on_sensors:
         m = measured(plants_of(task, episodes), episodes.state)
         seen = kinematics.forward_kinematics(setting.arm, m.q)
     achieved = matrix_to_pose(tip)
@@ -309,6 +314,8 @@ def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion:
     position, angle = errors
     touching = jnp.any(collision.pair_distances(setup.setting.arm, episodes.state.q) <= 0, axis=-1)
     load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
+    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching)
+    settling = episodes.step < setup.lead
     return {
         "is_success": rewards.is_success(position, angle),
         "position_error": position,
@@ -316,5 +323,7 @@ def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion:
         "joint_limit_violation": beyond,
         "torque_saturation": motion["saturation"],
         "self_collision": touching,
-        "reward_terms": rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching),
+        "runaway": jnp.any(jnp.abs(episodes.state.qd) >= TOP_SPEED, axis=-1),
+        "settling": settling,
+        "reward_terms": {name: jnp.where(settling, 0.0, term) for name, term in terms.items()},
     }

@@ -10,7 +10,6 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.bodies import Bodies
-from armctl.urdf.friction import with_bearable_friction
 from armctl.urdf.limits import read_home, read_limits
 from armctl.urdf.parse import Tree, numbers, parse_urdf
 from armctl.urdf.shapes import read_shapes
@@ -75,7 +74,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         T_last_tip, tip_name, notes = T_last_tip @ _extra_tip(tree), tree.extras.get("tip", tip_link), []
     mass, com, inertia, inertia_notes = bodies.inertias()
     shapes, shape_notes = read_shapes(tree, bodies.body_of, bodies.T_body_link)
-    chain = Chain(
+    return Chain(
         name=tree.name,
         source=str(tree.path),
         base=joints[0].parent,
@@ -94,7 +93,6 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         shapes=shapes,
         notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *shape_notes),
     )
-    return with_bearable_friction(chain)
 
 
 def _extra_tip(tree: Tree) -> np.ndarray:

@@ -14,6 +14,7 @@ from armctl.chain import Chain
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import IDENTITY, Numbers, compose, inverse, quat_rotate, same_side
 from armctl.geometry import matrix_to_pose
+from armctl.plant.servo import TOP_SPEED
 from armctl.urdf import write_urdf
 
 
@@ -68,10 +69,10 @@ class ArmBody:
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
         # of each joint: position, velocity, reaction forces and motor torque
         self.joint_states = partial(p.getJointStates, self.id, self.joints, self.client)
+        self._still = [0.0] * chain.n
         self._torque_control = partial(p.setJointMotorControlArray, self.id, self.joints, p.TORQUE_CONTROL)
         for link in range(-1, chain.n):
-            # Bullet would also clamp joint velocities to 100 rad/s without a word
-            off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": 1e9}
+            off = {"linearDamping": 0, "angularDamping": 0, "jointDamping": 0, "maxJointVelocity": TOP_SPEED}
             if self._shape is None:  # links without shapes are still boxes of this size to the broadphase
                 off["collisionMargin"] = 0
             p.changeDynamics(self.id, link, **off, **client)
@@ -119,10 +120,13 @@ class ArmBody:
 
     def mass_and_gravity(self, q: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Joint-space inertia (n, n) kg m^2 and gravity torque (n,) N m of this body at q (n,) rad."""
-        q, still = np.asarray(q, dtype=float).tolist(), [0.0] * len(self.joints)
-        client = {"physicsClientId": self.client}
-        M = p.calculateMassMatrix(self.id, q, **client)
-        return np.array(M), np.array(p.calculateInverseDynamics(self.id, q, still, still, **client))
+        q, still = np.asarray(q, dtype=float).tolist(), self._still
+        g = p.calculateInverseDynamics(self.id, q, still, still, physicsClientId=self.client)
+        return self.mass_matrix(q), np.array(g)
+
+    def mass_matrix(self, q: Numbers) -> np.ndarray:
+        """Joint-space inertia (n, n) kg m^2 of this body at q (n) rad."""
+        return np.array(p.calculateMassMatrix(self.id, list(q), physicsClientId=self.client))
 
     def inverse_dynamics(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
         """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""

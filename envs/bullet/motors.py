@@ -1,6 +1,6 @@
 """PyBullet's own joint motors: velocity constraints solved inside its step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import hypot
 from operator import mul
@@ -10,6 +10,7 @@ import numpy as np
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import Numbers
+from armctl.plant.effects.acting import Acting
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import AT_LIMIT, ServoConfig
 
@@ -19,8 +20,9 @@ class BulletMotors:
 
     Unless a motor reaches its effort limit, each physics step sets the joint velocity exactly: to the command in
     velocity control, to position_gain (target - q) in position control; the targets it is given are near enough for
-    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. Joint
-    friction is invisible to such a motor and is not simulated; an external wrench lasts whole control steps.
+    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. What
+    acts on torques (friction, ripple, lag, effects from outside) is invisible to such a motor and is not simulated; a
+    push lasts whole control steps.
     """
 
     def __init__(self, body: ArmBody, config: ServoConfig) -> None:
@@ -32,13 +34,17 @@ class BulletMotors:
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
     def reset(self, params: PlantParams) -> None:
-        """Prepare after a load of the body; of the true plant, motors feel the actuator strength."""
+        """Prepare after a load of the body; of what acts on torques, motors feel the torque constant and pushes."""
         self._reported, self.saturation, self.load = tuple(self._still), 0.0, 0.0
-        if self._prepared == self._body.loads:
-            return
+        self._effects = Acting(params.effects) if params.effects else None
+        self._limit = self._body.chain.effort * (1 + params.effects.get("actuator_strength", 0.0))
+        if self._prepared != self._body.loads:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Take hold of the joints of a body that has been loaded."""
         self._prepared = self._body.loads
         # Bullet turns a force into an impulse with the length of the whole call, also when it takes substeps.
-        self._limit = self._body.chain.effort * params.strength
         self._shares = (self._count / self._limit / len(self._limit) ** 0.5).tolist()
         forces = (self._limit / self._count).tolist()
         # The direct solver reaches the commanded velocity exactly. Over 8 s of random commands, 50 sweeps of the
@@ -52,15 +58,19 @@ class BulletMotors:
         self._settings = forces, [self._gain] * len(forces), [1.0] * len(forces), body.client
 
     def step(
-        self, goal: Numbers, q: Sequence[float], qd: Sequence[float], push: Callable[[int], None] | None = None
+        self, goal: Numbers, q: Sequence[float], qd: Sequence[float], time: float
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in rad/s or rad, from q, qd (n) -> q, qd at its end.
 
-        push: called with 0 before the step.
+        time: at which it begins, s since the reset.
         """
         body = self._body
-        if push is not None:
-            push(0)
+        if self._prepared != body.loads:  # the payload was exchanged
+            self._prepare()
+        if self._effects is not None:
+            wrench = self._effects.wrench(np.asarray(time), body.physics_dt)
+            if wrench is not None and wrench.any():
+                body.apply_wrench(wrench[:3].tolist(), wrench[3:].tolist())
         if self._position:
             self._drive(goal, self._still, *self._settings)
         else:

@@ -10,9 +10,12 @@ from armctl.envs.bullet.follower import Follower
 from armctl.envs.bullet.motors import BulletMotors
 from armctl.envs.bullet.pose import Numbers
 from armctl.envs.bullet.servo import ServoDrive
-from armctl.plant.observe import Measurement, measure
-from armctl.plant.scenario import NOMINAL, Scenario, plant_params, true_chain
-from armctl.plant.servo import ServoConfig, check_motor, neutral_command, pulse_active
+from armctl.plant.effects import latency
+from armctl.plant.effects.acting import Acting
+from armctl.plant.effects.payload import over
+from armctl.plant.observe import Measurement
+from armctl.plant.scenario import NOMINAL, Scenario, after_switch, plant_params, true_chain
+from armctl.plant.servo import ServoConfig, check_motor, neutral_command
 
 
 class Plant:
@@ -43,32 +46,44 @@ class Plant:
 
     def reset(self, scenario: Scenario, q: Numbers, qd: Numbers) -> None:
         """Start an episode of `scenario` at joint state q, qd (n,)."""
-        if scenario != self.scenario:
+        if scenario != self.scenario or self._switched:
             self._adopt(scenario)
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
         self.body.reset(q, qd)
         self.drive.reset(self.params)
         self.steps = 0
         self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
-        self._pending: deque[Numbers] = deque()
-        if scenario.latency:
-            neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
-            self._pending.extend([neutral] * scenario.latency)
         self._follower.reset(self.position)
+        if self._latency is not None:
+            neutral = neutral_command(self.config.control, self.model.mass_and_gravity(self.q)[1])
+            depth = len(self._latency.longest) + 1
+            self._line: deque[Numbers] = deque([neutral] * depth, maxlen=depth)
 
     def _adopt(self, scenario: Scenario) -> None:
         self.scenario, self.params = scenario, plant_params(self.chain, scenario)
-        self.noisy = bool(self.params.noise.any())
-        self._push = self._apply_wrench if self.params.wrench.any() else None
+        effects = self.params.effects
+        self._acting = Acting(effects)
+        self.noisy = self._acting.on_sensors
+        self._latency, self._switch = effects.get("latency"), effects.get("payload_switch")
+        self._switched = False
 
     def step(self, command: Numbers) -> None:
         """Hold a command for one control step: n numbers in N m, rad/s or rad of target change, or 6 in m/s, rad/s."""
-        if self._pending:
-            self._pending.append(command)
-            command = self._pending.popleft()
+        time = self.steps * self.config.control_dt
+        if self._latency is not None:
+            self._line.appendleft(command)  # newest first
+            command = self._line[int(latency.age(self._latency, self.params.seed, np.asarray(self.steps, np.uint32)))]
+        if self._switch is not None and not self._switched and over(self._switch.time, time, self.config.control_dt):
+            self._exchange_payload()
         goal = self._follower.goal(command, self.position)
-        self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, self._push)
+        self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, time)
         self.steps += 1
+
+    def _exchange_payload(self) -> None:
+        """Go on with the next payload. PyBullet cannot move a link's centre of mass, so the arm is loaded anew."""
+        self._switched = True
+        self.body.load(true_chain(self.chain, after_switch(self.scenario)), self.params.gravity)
+        self.body.reset(self.position, self.velocity)
 
     @property
     def q(self) -> np.ndarray:
@@ -90,18 +105,12 @@ class Plant:
         """Share of joints and physics steps of the last control step at the effort limit."""
         return self.drive.saturation
 
-    def _apply_wrench(self, physics_step: int) -> None:
-        """Push the tip if the scenario's pulse covers this physics step of the control step."""
-        tick = self.steps * self.config.substeps + physics_step
-        if pulse_active(self.params.pulse, tick, self.config.physics_dt):
-            wrench = self.params.wrench.tolist()
-            self.body.apply_wrench(wrench[:3], wrench[3:])
-
     def measure(self) -> Measurement:
         """Joint state as the sensors report it: q (n,) rad, qd (n,) rad/s; the same until the next step."""
         if not self.noisy:
             return Measurement(self.q, self.qd)
-        return measure(self.q, self.qd, self.params.noise, self.params.seed, np.asarray(self.steps, np.uint32))
+        step = np.asarray(self.steps, np.uint32)
+        return self._acting.measured(Measurement(self.q, self.qd), self.params.seed, step)
 
     def close(self) -> None:
         """Disconnect both worlds."""

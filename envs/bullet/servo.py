@@ -1,15 +1,15 @@
-"""The shared servo law on one PyBullet arm, at the physics rate."""
+"""The shared servo law and the effects on torques on one PyBullet arm, at the physics rate."""
 
-from collections.abc import Callable, Sequence
-from math import tanh
+from collections.abc import Sequence
 
 import numpy as np
 
 from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.friction import friction_torque
 from armctl.envs.bullet.pose import Numbers
+from armctl.plant.effects.acting import Acting
 from armctl.plant.scenario import PlantParams
-from armctl.plant.servo import ServoConfig
-from armctl.rigid import FRICTION_VELOCITY
+from armctl.plant.servo import FRICTION_VELOCITY, ServoConfig, saturated
 from armctl.typing import Array
 
 
@@ -25,27 +25,29 @@ class ServoDrive:
 
     def __init__(self, body: ArmBody, model: ArmBody, config: ServoConfig) -> None:
         self._body, self._model, self._config = body, model, config
-        self._effort, self._velocity = model.chain.effort, model.chain.velocity
-        self._asked = np.zeros((config.substeps, model.chain.n))
+        chain = model.chain
+        self._effort, self._velocity = chain.effort, chain.velocity
+        self._limits = chain.effort.tolist()
+        self._own = (chain.damping, chain.friction) if chain.damping.any() or chain.friction.any() else None
+        self._asked = np.zeros((config.substeps, chain.n))
 
     def reset(self, params: PlantParams) -> None:
-        """Take over the true plant's actuators and friction."""
+        """Take over the true plant's effects, with its motors holding the nominal arm where the body is."""
         self.torque, self.saturation, self.load = np.zeros(len(self._effort)), 0.0, 0.0
-        self._strength = params.strength
-        joints = (self._effort, params.strength, params.viscous, params.coulomb)
-        self._joints = list(zip(*(x.tolist() for x in joints), strict=True))
-        self._smooth = not (params.viscous.any() or params.coulomb.any())
+        self._effects = Acting(params.effects)
+        self._ideal = not self._effects.on_torques
+        if not self._ideal:
+            hold = self._model.mass_and_gravity(self._body.state()[0])[1]
+            self._memory = self._effects.start(saturated(hold, self._effort))
 
-    def step(
-        self, goal: Numbers, q: Array, qd: Array, push: Callable[[int], None] | None = None
-    ) -> tuple[Sequence[float], Sequence[float]]:
+    def step(self, goal: Numbers, q: Array, qd: Array, time: float) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in N m, rad/s or rad, from q, qd (n) -> q, qd at its end.
 
-        push: called with the number of each physics step before it is taken.
+        time: at which it begins, s since the reset.
         """
         config, body, open_loop = self._config, self._body, self._config.control == "torque"
         tau = wanted = np.asarray(goal)
-        blind = open_loop and self._smooth  # the torque does not depend on the state
+        blind = open_loop and self._ideal  # the torque does not depend on the state
         if not blind:
             q, qd = np.array(q), np.array(qd)
         if not open_loop:
@@ -55,10 +57,14 @@ class ServoDrive:
             if not open_loop:
                 velocity = self._velocity_towards(wanted, q) if config.control == "position" else wanted
                 tau = M.dot(velocity - qd) + g
+                if self._own is not None:
+                    tau += self._own[0] * velocity + self._own[1] * np.tanh(velocity / FRICTION_VELOCITY)
             self._asked[i] = tau
-            body.set_torque(forces=self._joint_torque(tau.tolist(), qd))
-            if push is not None:
-                push(i)
+            if self._ideal:
+                torques = zip(tau.tolist(), self._limits, strict=True)
+                body.set_torque(forces=[e if t > e else -e if t < -e else t for t, e in torques])
+            else:
+                self._act(tau, q, qd, time + i * config.physics_dt)
             body.step()
             if not blind:
                 q, qd = body.state()
@@ -72,17 +78,23 @@ class ServoDrive:
         velocity = self._config.position_gain * (goal - q)
         return np.minimum(np.maximum(velocity, -self._velocity), self._velocity)
 
-    def _joint_torque(self, tau: list[float], qd: Array) -> list[float]:
-        """What moves the arm: torque after saturation, actuator strength and, where there is any, friction."""
-        joints = zip(tau, self._joints, strict=True)
-        applied = [s * (e if t > e else -e if t < -e else t) for t, (e, s, _, _) in joints]
-        if self._smooth:
-            return applied
-        friction = zip(applied, qd.tolist(), self._joints, strict=True)
-        return [a - v * w - c * tanh(w / FRICTION_VELOCITY) for a, w, (_, _, v, c) in friction]
+    def _act(self, tau: np.ndarray, q: np.ndarray, qd: np.ndarray, time: float) -> None:
+        """Give the body what the effects make of the torque asked for, for one physics step."""
+        effects, body, dt = self._effects, self._body, self._config.physics_dt
+        tau, self._memory = effects.torque(self._memory, saturated(tau, self._effort), q, qd, time, dt)
+        self._applied = tau
+        push = effects.wrench(np.asarray(time), dt)
+        external = 0.0
+        if push is not None and push.any():
+            body.apply_wrench(push[:3].tolist(), push[3:].tolist())
+            external = body.jacobian(q).T @ push
+        damping, dry = effects.damping(), effects.dry_friction(qd)
+        if damping is not None or dry is not None:
+            tau = tau + friction_torque(body, q, qd, tau + external, damping, dry)
+        body.set_torque(forces=tau.tolist())
 
     def _account(self) -> None:
         share = np.minimum(np.abs(self._asked) / self._effort, 1.0)
-        self.torque = self._strength * np.minimum(np.maximum(self._asked[-1], -self._effort), self._effort)
+        self.torque = saturated(self._asked[-1], self._effort) if self._ideal else self._applied
         self.saturation = float((share >= 1.0).sum()) / share.size
         self.load = float(np.vdot(share, share)) / share.size

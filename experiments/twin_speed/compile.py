@@ -48,12 +48,11 @@ class Args:
 def twin_step(arm: Arm, chain: Chain) -> Callable:
     """One control step of the twin under a held torque, as in training: (q, qd, tau) -> (q, qd)."""
     config, plant = ServoConfig(control="torque"), plant_params(chain, Scenario())
-    free = {"pulses": False, "stops": False}
 
     def step(q, qd, tau):
         queue, count = jnp.zeros((*q.shape[:-1], 0, arm.n), q.dtype), jnp.zeros(q.shape[:-1], jnp.uint32)
-        start = twin.TwinState(q, qd, q, queue, count, jnp.zeros_like(q), jnp.zeros_like(q))
-        state, _ = twin.step(arm, config, plant, start, tau, **free)
+        start = twin.TwinState(q, qd, q, queue, count, jnp.zeros_like(q), jnp.zeros_like(q), {})
+        state, _ = twin.step(arm, config, plant, start, tau, stops=False)
         return state.q, state.qd
 
     return step
@@ -61,13 +60,12 @@ def twin_step(arm: Arm, chain: Chain) -> Callable:
 
 def frax_step(peer: Peer, arm: Arm, chain: Chain) -> Callable:
     """The same control step with frax's forward dynamics."""
-    config, plant = ServoConfig(control="torque"), plant_params(chain, Scenario())
+    config = ServoConfig(control="torque")
     forward = peer.functions[FD]
 
     def physics(state, tau):
         q, qd = state
-        _, joint = servo.delivered_torque(tau, qd, arm.effort, plant.strength, plant.viscous, plant.coulomb)
-        qd = qd + config.physics_dt * forward(q, qd, joint)
+        qd = qd + config.physics_dt * forward(q, qd, servo.saturated(tau, arm.effort))
         return (q + config.physics_dt * qd, qd), None
 
     return lambda q, qd, tau: jax.lax.scan(lambda s, _: physics(s, tau), (q, qd), length=config.substeps)[0]

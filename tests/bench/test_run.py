@@ -271,3 +271,33 @@ def test_tuning_is_described_from_its_run_folder(tmp_path):
     store.write_json(tmp_path / "config.json", {"config": {}})
     with pytest.raises(UsageError, match="not a tuned controller"):
         describe_tuning(tmp_path)
+
+
+def test_settling_is_no_part_of_the_record(tmp_path):
+    """The record begins with the reference; under a load, not where the reference does but where the arm then is."""
+    load = {"1 kg": Scenario(payload_mass=1.0)}
+    found = {}
+    for settle in (0.0, 1.0):
+        config = replace(CONFIG, settle=settle)
+        out = tmp_path / str(settle)
+        summary = run.run_bench(config, {"mine": Follow(8.0)}, {"s": [reach("a", 0.0)]}, load, out, progress=False)
+        row = store.read_rows(out / "episodes.csv")[0]
+        with np.load(out / "tracks" / row["file"]) as tracks:
+            assert tracks["pose"].shape[1] == 61 + round(config.hold / config.control_dt)
+            found[settle] = np.linalg.norm(tracks["pose"][0, 0, :3] - tracks["reference"][0, 0, :3])
+        assert ("held for 1 s" in summary["caveats"][0]) == (settle == 1.0)
+    assert found[0.0] < 1e-9 < 1e-2 < found[1.0]  # on the reference, or where the load has drawn the arm by then
+    with pytest.raises(UsageError, match="settle is -1"):
+        run.run_bench(replace(CONFIG, settle=-1.0), {"mine": Follow(8.0)}, SUITES, load, tmp_path / "x", progress=False)
+
+
+def test_who_is_tested_elsewhere_is_said(tmp_path):
+    scenarios = {"payload": Scenario(payload_mass=0.5), "nominal": Scenario()}
+    records = {"trained": {"trained_on": "payload"}}
+    controllers = {"trained": Follow(8.0), "plain": Follow(5.0)}
+    summary = run.run_bench(CONFIG, controllers, SUITES, scenarios, tmp_path / "run", records=records, progress=False)
+    assert summary["tested_elsewhere"] == {"trained": ["nominal"]}
+    assert "trained was trained on payload: on nominal it is tested elsewhere." in summary["caveats"]
+    assert {row["trained_on"] for row in store.read_rows(tmp_path / "run" / "episodes.csv")} == {"payload", ""}
+    text = write_report(tmp_path / "run", animation=False).read_text()
+    assert text.count("†") == 2  # the cell and its key

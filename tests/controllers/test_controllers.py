@@ -176,7 +176,7 @@ def test_classical_controllers_track_the_nominal_arm_within_a_millimetre(name):
             state, memory = carry
             w = windows(bank, jnp.zeros(1, int), k[None], PREVIEW)
             memory, command = controller(memory, Measurement(state.q, state.qd), w)
-            state, _ = twin.step(controller.arm, config, params, state, command, pulses=False)
+            state, _ = twin.step(controller.arm, config, params, state, command)
             return (state, memory), state.q
 
         start = twin.reset(controller.arm, config, bank.samples.q[:, 0], bank.samples.qd[:, 0])

@@ -9,6 +9,7 @@ from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
 from armctl.geometry import quat_to_matrix
 from armctl.plant.scenario import Scenario, true_chain
+from armctl.plant.servo import TOP_SPEED
 from armctl.urdf import load_chain, robots
 
 DT = 0.002
@@ -40,6 +41,7 @@ def test_a_step_is_semi_implicit_euler(robot, scenario, rng):
         external = rigid.jacobian(chain, q).T @ wrench
         expected = qd + DT * np.linalg.solve(rigid.mass_matrix(chain, q), tau + external - bias)
         after, rate = body.state()
+        expected = np.clip(expected, -TOP_SPEED, TOP_SPEED)
         np.testing.assert_allclose(rate, expected, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(after, q + DT * expected, rtol=1e-9, atol=1e-9)
     body.close()

@@ -11,6 +11,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from armctl.envs.bullet.client import p
+from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
 from armctl.plant.reward import REWARDS
 from armctl.plant.scenario import Scenario
@@ -182,3 +183,62 @@ def test_actions_of_every_kind_of_number_are_the_same_action():
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
     env.close()
+
+
+@pytest.mark.parametrize("backend", ["bullet", "twin"])
+def test_settling_comes_before_the_reference_and_counts_nothing(backend):
+    options = {"settle": 0.2, "duration": 0.5, "reference": None, "scenario": Scenario(payload_mass=1.0)}
+    env = make_vec("armctl/Planar3Track-v0", 1, backend=backend, **options)
+    observation, info = env.reset(seed=0)
+    first = observation["desired_goal"].copy()
+    for k in range(1, 71):
+        observation, reward, _, truncated, info = env.step(np.zeros((1, 3), np.float32))
+        assert info["settling"][0] == (k < 20)
+        assert (reward[0] == 0) == (k < 20)
+        if k <= 20:
+            np.testing.assert_allclose(observation["desired_goal"], first, atol=1e-6)
+        assert truncated[0] == (k == 70)
+    env.close()
+
+
+def test_a_runaway_is_said():
+    env = gym.make("armctl/PandaReach-v0", control="torque").unwrapped
+    env.reset(seed=0)
+    said = [env.step(np.array([0, 0, 0, 0, 0, 0, 1.0]))[4]["runaway"] for _ in range(60)]
+    assert not said[0]
+    assert any(said)
+    env.close()
+
+
+def test_a_scenario_survives_the_json_of_its_spec():
+    from gymnasium.envs.registration import EnvSpec
+
+    scenario = Scenario(payload_mass=2.0, coulomb=(0.1,) * 7, payload_switch=1.0)
+    env = gym.make("armctl/PandaReach-v0", scenario=scenario)
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    again.reset(seed=0)
+    assert again.unwrapped.scenario == scenario
+    env.close()
+    again.close()
+
+
+def test_a_payload_that_is_dropped_is_gone_and_comes_back_with_the_episode():
+    from armctl.envs.bullet.plant import Plant
+    from armctl.plant.servo import ServoConfig
+    from armctl.urdf import load_chain
+
+    chain = load_chain("planar3")
+    scenario = Scenario(payload_mass=1.0, payload_switch=0.05)
+    plant = Plant(chain, ServoConfig(control="torque"))
+    ends = []
+    for _ in range(2):
+        plant.reset(scenario, chain.home, np.zeros(3))
+        heavy = plant.body.mass_and_gravity(chain.home)[1]
+        for _ in range(10):
+            plant.step([0.0] * 3)
+        light = plant.body.mass_and_gravity(chain.home)[1]
+        np.testing.assert_allclose(light, plant.model.mass_and_gravity(chain.home)[1], atol=1e-9)
+        assert np.abs(heavy - light).max() > 1
+        ends.append(plant.q)
+    np.testing.assert_array_equal(*ends)
+    plant.close()

@@ -5,9 +5,11 @@ import pytest
 
 from armctl import rigid
 from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.friction import friction_torque
 from armctl.envs.bullet.plant import Plant
 from armctl.errors import UsageError
 from armctl.plant import servo
+from armctl.plant.effects.acting import Acting
 from armctl.plant.scenario import Scenario, plant_params, true_chain
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
@@ -21,6 +23,7 @@ def literal_rollout(config, scenario, commands):
     par, chain = plant_params(CHAIN, scenario), CHAIN
     body = ArmBody(true_chain(chain, scenario), gravity=par.gravity)
     q, qd = body.state()
+    acting = Acting(par.effects)
     target = q
     for command in commands:
         if config.control == "position":
@@ -29,8 +32,10 @@ def literal_rollout(config, scenario, commands):
             command = servo.joint_velocity_from_twist(rigid.jacobian(chain, q), command, chain.velocity)
         M, g = rigid.mass_and_gravity(chain, q)
         for _ in range(config.substeps):
-            tau = servo.commanded_torque(config, command, q, qd, M, g, chain.velocity)
-            _, joint = servo.delivered_torque(tau, qd, chain.effort, par.strength, par.viscous, par.coulomb)
+            tau = servo.commanded_torque(config, command, q, qd, M, g, chain.velocity, chain.damping, chain.friction)
+            joint, _ = acting.torque({}, servo.saturated(tau, chain.effort), q, qd, 0.0, config.physics_dt)
+            F, D = acting.dry_friction(qd), acting.damping()
+            joint = joint + (0.0 if F is None else friction_torque(body, q, qd, joint, D, F))
             body.set_torque(forces=joint.tolist())
             body.step()
             q, qd = body.state()

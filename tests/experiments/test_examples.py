@@ -115,3 +115,12 @@ def test_twins_and_processes_are_alike(example):
     assert count.tolist() == [16, 2]
     assert (rate > 10).all()
     assert ((least > 0) & (least <= middle) & (middle <= most) & (most < 100)).all()
+
+
+def test_an_effect_of_ones_own_acts_alike_in_plant_and_twin(example):
+    said = example(9, *PLANAR)
+    (bullet, by_differences), (angle, gradient) = numbers(r"# rad changing by # rad per N m/rad", said)
+    (free,) = numbers(r"\(# rad without springs\)", said)
+    assert abs(bullet) < 0.9 * abs(free)
+    assert angle == bullet
+    assert gradient == pytest.approx(by_differences, rel=1e-3)

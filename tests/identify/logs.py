@@ -9,7 +9,8 @@ from armctl import dynamics, twin
 from armctl.arm import Arm
 from armctl.identify.excitation import excitation
 from armctl.identify.log import RolloutLog
-from armctl.plant.observe import measure
+from armctl.plant.effects.acting import Acting
+from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
@@ -28,10 +29,10 @@ def _rollout(config, params, motion):
         q, qd, qdd = wanted
         pull = qdd + 300 * (q - state.q) + 25 * (qd - state.qd)
         command = qd if config.control == "velocity" else dynamics.inverse_dynamics(arm, state.q, state.qd, pull)
-        state, _ = twin.step(arm, config, params, state, command, pulses=False, stops=False)
+        state, _ = twin.step(arm, config, params, state, command, stops=False)
         return state, (command, state.q, state.qd)
 
-    start = twin.reset(arm, config, motion[0][0], max_latency=2)
+    start = twin.reset(arm, config, motion[0][0], params=params)
     return jax.lax.scan(step, start, tuple(x[:-1] for x in motion))[1]
 
 
@@ -43,5 +44,6 @@ def twin_log(scenario: Scenario = LOADED, control: str = "torque") -> RolloutLog
         u, q, qd = (np.asarray(x) for x in _rollout(config, plant_params(CHAIN, scenario), motion))
     q, qd = np.concatenate([motion[0][:1], q]), np.concatenate([np.zeros((1, CHAIN.n)), qd])
     params, steps = plant_params(CHAIN, scenario), np.arange(len(q), dtype=np.uint32)
-    seen = measure(q, qd, params.noise, np.broadcast_to(params.seed, steps.shape), steps)
+    seeds = np.broadcast_to(params.seed, steps.shape)
+    seen = Acting(params.effects).measured(Measurement(q, qd), seeds, steps)
     return RolloutLog(seen.q, seen.qd, u, 0.01, control=control, joint_names=CHAIN.joint_names, truth=scenario)

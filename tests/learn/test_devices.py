@@ -24,7 +24,7 @@ from tests.learn.runs import CHAIN, CONFIG, SMALL, references
 
 arm = load_arm("planar3")
 task = tune.make_task(CHAIN, references(), CONFIG)
-setting = tune.training_setting(arm, "torque", task, CONFIG)
+setting = tune.training_setting(arm, "torque", CONFIG)
 
 def train(devices):
     controller, rows = controllers.make("computed_torque", arm), []

@@ -24,7 +24,7 @@ FEW = replace(CONFIG, train=TrainConfig(updates=6, batch=8, horizon=6, chunk=3, 
 
 def made(task):
     """The setting of a task whose references have names."""
-    return tune.training_setting(ARM, "torque", task, FEW)._replace(names=tuple(f"motion-{i}" for i in range(6)))
+    return tune.training_setting(ARM, "torque", FEW)._replace(names=tuple(f"motion-{i}" for i in range(6)))
 
 
 @pytest.fixture(scope="module")

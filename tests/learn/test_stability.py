@@ -23,7 +23,7 @@ def loop():
     """Controller, setting, task and episodes of a closed loop, and its compiled Jacobian."""
     task = tune.make_task(CHAIN, references(), CONFIG)
     controller = controllers.make("computed_torque", ARM)
-    setting = tune.training_setting(ARM, "torque", task, CONFIG)
+    setting = tune.training_setting(ARM, "torque", CONFIG)
     episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
     return controller, setting, task, episodes, stability.make_jacobian(controller, setting, task, SMALL)
 

@@ -25,7 +25,7 @@ def window():
         task = jax.tree.map(np.asarray, tune.make_task(CHAIN, references(), CONFIG))
         task = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, task)
         controller = controllers.make("computed_torque", ARM)
-        setting = tune.training_setting(ARM, controller.control, task, CONFIG)
+        setting = tune.training_setting(ARM, controller.control, CONFIG)
         episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
         graph, params, rest = nnx.split(controller, nnx.Param, ...)
         params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)

@@ -10,10 +10,15 @@ from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
 from armctl.motion.windows import stack_references, windows
 from armctl.plant import servo
-from armctl.plant.observe import Measurement, counter_normal, measure, observation_vector
+from armctl.plant.effects.noise import Noise
+from armctl.plant.effects.push import Push, PushParams
+from armctl.plant.effects.strength import Strength
+from armctl.plant.observe import Measurement, counter_normal, observation_vector
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 from tests.robots import random_motion
+
+NO_FRICTION = (0.0, 0.0)
 
 # --- servo settings -------------------------------------------------------------------------------------------------
 
@@ -34,7 +39,7 @@ def test_velocity_error_contracts_at_the_same_rate_everywhere(robot):
     q, qd, _, _ = random_motion(chain, 4)
     M, g = rigid.mass_and_gravity(chain, q)
     wanted = 0.5 * chain.velocity
-    tau = servo.commanded_torque(config, wanted, q, qd, M, g, chain.velocity)
+    tau = servo.commanded_torque(config, wanted, q, qd, M, g, chain.velocity, *NO_FRICTION)
     qdd = np.linalg.solve(M, (tau - g)[..., None])[..., 0]
     after = wanted - (qd + config.physics_dt * qdd)
     np.testing.assert_allclose(after, (1 - config.velocity_gain * config.physics_dt) * (wanted - qd), atol=1e-9)
@@ -46,17 +51,17 @@ def test_position_law_is_a_clipped_velocity_towards_the_target():
     M, g = rigid.mass_and_gravity(chain, q)
     target = q + np.linspace(-2, 2, 7)
     wanted = np.clip(config.position_gain * (target - q), -chain.velocity, chain.velocity)
-    position = servo.commanded_torque(config, target, q, qd, M, g, chain.velocity)
-    velocity = servo.commanded_torque(ServoConfig(), wanted, q, qd, M, g, chain.velocity)
+    position = servo.commanded_torque(config, target, q, qd, M, g, chain.velocity, *NO_FRICTION)
+    velocity = servo.commanded_torque(ServoConfig(), wanted, q, qd, M, g, chain.velocity, *NO_FRICTION)
     np.testing.assert_allclose(position, velocity, atol=1e-10)
 
 
-def test_motors_saturate_before_they_weaken_and_friction_opposes_motion():
-    effort, strength = np.array([10.0, 10.0]), np.array([0.9, 1.0])
-    qd = np.array([2.0, -2.0])
-    applied, joint = servo.delivered_torque(np.array([50.0, -5.0]), qd, effort, strength, 0.5, 1.0)
-    np.testing.assert_allclose(applied, [9.0, -5.0])
-    np.testing.assert_allclose(applied - joint, 0.5 * qd + np.sign(qd), atol=1e-9)
+def test_motors_saturate_before_they_weaken():
+    effort = np.array([10.0, 10.0])
+    asked = servo.saturated(np.array([50.0, -5.0]), effort)
+    error = np.array([-0.1, 0.0])
+    given, _ = Strength.torque(error, None, asked, 0 * asked, 0 * asked, 0.0, 0.002)
+    np.testing.assert_allclose(given, [9.0, -5.0])
 
 
 def test_twist_commands_move_the_tip_and_respect_velocity_limits():
@@ -71,8 +76,8 @@ def test_twist_commands_move_the_tip_and_respect_velocity_limits():
 
 
 def test_pulses_cover_whole_physics_steps():
-    pulse = np.array([0.1, 0.25])
-    active = [bool(servo.pulse_active(pulse, k, 0.002)) for k in range(200)]
+    p = PushParams(np.ones(6), np.array([0.1, 0.25]))
+    active = [bool(Push.wrench(p, np.asarray(0.002 * k), 0.002).any()) for k in range(200)]
     assert [active.index(True), sum(active)] == [50, 75]
 
 
@@ -119,10 +124,11 @@ def test_noise_is_the_same_on_numpy_and_jax_and_in_any_order():
 def test_measurements_add_the_stated_noise():
     q, count = np.zeros((3000, 4)), 3000
     noise = np.tile([1e-3, 1e-2], (count, 1))
-    seen = measure(q, q, noise, np.zeros(count, np.uint32), np.arange(count, dtype=np.uint32))
+    draw = np.zeros(count, np.uint32), np.arange(count, dtype=np.uint32)
+    seen = Noise.measured(noise, Measurement(q, q), *draw)
     assert seen.q.std() == pytest.approx(1e-3, rel=0.05)
     assert seen.qd.std() == pytest.approx(1e-2, rel=0.05)
-    clean = measure(q + 1, q, 0 * noise, np.zeros(count, np.uint32), np.arange(count, dtype=np.uint32))
+    clean = Noise.measured(0 * noise, Measurement(q + 1, q), *draw)
     np.testing.assert_array_equal(clean.q, q + 1)
 
 

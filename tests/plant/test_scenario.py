@@ -1,21 +1,18 @@
 """Laws of scenarios: what the true plant is, and what cannot be one."""
 
+import json
+from dataclasses import asdict, dataclass
+
 import numpy as np
 import pybullet
 import pytest
 
 from armctl.envs.bullet.body import ArmBody, load_text
 from armctl.errors import UsageError
-from armctl.plant.scenario import (
-    PAYLOAD_RADIUS,
-    PRESETS,
-    Scenario,
-    plant_params,
-    rated_payload,
-    sample_scenario,
-    stack_params,
-    true_chain,
-)
+from armctl.plant.effects.payload import RADIUS
+from armctl.plant.presets import PRESETS, rated_payload, sample_scenario
+from armctl.plant.scenario import Scenario, as_scenario, plant_params, stack_params, true_chain
+from armctl.plant.sweep import load_scenarios
 from armctl.rigid import about_origin
 from armctl.urdf import load_chain, write_urdf
 from tests.robots import ROBOTS, random_motion, worst
@@ -66,11 +63,8 @@ def test_the_nominal_plant_is_the_arm():
     chain = load_chain("gen3")
     params = plant_params(chain, Scenario())
     np.testing.assert_array_equal(params.mass, chain.mass)
-    np.testing.assert_array_equal(params.viscous, chain.damping)
-    np.testing.assert_array_equal(params.coulomb, chain.friction)
     np.testing.assert_array_equal(params.gravity, [0, 0, -9.81])
-    assert not params.wrench.any()
-    assert not params.noise.any()
+    assert not params.effects
 
 
 def test_payload_is_a_sphere_welded_to_the_tip():
@@ -78,7 +72,7 @@ def test_payload_is_a_sphere_welded_to_the_tip():
     chain, mass, com = load_chain("panda"), 1.7, (0.03, -0.02, 0.08)
     scenario = Scenario(payload_mass=mass, payload_com=com, inertia_scale=1.2)
     lumped = true_chain(chain, scenario)
-    moment = 0.4 * mass * PAYLOAD_RADIUS**2
+    moment = 0.4 * mass * RADIUS**2
     centre = chain.T_last_tip[:3, :3] @ com + chain.T_last_tip[:3, 3]
     scaled = write_urdf(chain, mass=1.2 * chain.mass, inertia=1.2 * chain.inertia)
     last = scaled.rsplit('<child link="', 1)[1].split('"', 1)[0]
@@ -125,10 +119,11 @@ def test_stacked_plants_are_the_plants():
     chain = load_chain("planar3")
     one = [plant_params(chain, Scenario(payload_mass=m, latency=k)) for m, k in ((0.0, 0), (1.0, 2))]
     stacked = stack_params(one)
-    for name, leaf in stacked._asdict().items():
+    for name in ("mass", "first_moment", "inertia", "gravity", "seed"):
         for k in range(2):
-            np.testing.assert_array_equal(leaf[k], getattr(one[k], name))
-    assert stacked.latency.dtype == np.int32
+            np.testing.assert_array_equal(getattr(stacked, name)[k], getattr(one[k], name))
+    np.testing.assert_array_equal(stacked.effects["latency"].least, [0, 2])
+    assert stacked.effects["latency"].least.dtype == np.int32
     assert stacked.seed.dtype == np.uint32
 
 
@@ -141,6 +136,70 @@ def test_presets_are_drawn_from_the_generator_alone(preset, robot):
     assert (draw(1) == draw(2)) == (preset == "nominal")
     assert 0 <= draw(3).payload_mass <= rated_payload(chain)
     plant_params(chain, draw(4))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"wrench": (1.0,) * 6}, "wrench_duration is 0"),
+        ({"next_payload_mass": 1.0}, "payload_switch"),
+        ({"viscous": 1e5}, "largest that can be simulated is 10000"),
+        ({"inertia_scale": 1e-3}, "at least 0.01"),
+        ({"stiction": 0.5}, "at least 1"),
+        ({"latency_jitter": 0.5}, "whole number"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(fields, said):
+    with pytest.raises(UsageError, match=said):
+        Scenario(**fields)
+
+
+def test_a_subclass_with_fields_of_its_own_is_refused():
+    @dataclass(frozen=True)
+    class Sticky(Scenario):
+        glue: float = 1.0
+
+    with pytest.raises(UsageError, match=r"Sticky\.glue.*Effect"):
+        Sticky()
+
+
+def test_a_dictionary_is_a_scenario_and_survives_json():
+    scenario = Scenario(payload_mass=1.0, coulomb=(0.1, 0.2, 0.3), payload_switch=0.5, next_payload_mass=2.0)
+    assert as_scenario(json.loads(json.dumps(asdict(scenario)))) == scenario
+    with pytest.raises(UsageError, match="no field 'mass'"):
+        as_scenario({"mass": 1.0})
+
+
+def test_a_grid_is_every_combination():
+    found = Scenario.grid(Scenario(latency=1), payload_mass=[0.0, 2], coulomb=[0.0, (0.1, 0.2, 0.3)])
+    assert list(found)[:2] == ["payload_mass=0, coulomb=0", "payload_mass=0, coulomb=(0.1, 0.2, 0.3)"]
+    assert len(found) == 4
+    assert found["payload_mass=2, coulomb=0"] == Scenario(latency=1, payload_mass=2)
+    with pytest.raises(UsageError, match=r"payload_mass is 1\.0"):
+        Scenario.grid(payload_mass=1.0)
+
+
+def test_scenarios_are_read_from_a_file(tmp_path):
+    path = tmp_path / "sweep.toml"
+    path.write_text("[base]\nlatency = 1\n[grid]\nviscous = [0.0, 0.5]\n[scenario.heavy]\npayload_mass = 3.0\n")
+    found = load_scenarios(path)
+    assert list(found) == ["viscous=0", "viscous=0.5", "heavy"]
+    assert found["heavy"] == Scenario(latency=1, payload_mass=3.0)
+    for text, said in (("[base]\nx = 1", "no field 'x'"), ("[grids]", "grids"), ("", "no scenario"), ("[", "not TOML")):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=said):
+            load_scenarios(path)
+    with pytest.raises(UsageError, match="no file"):
+        load_scenarios(tmp_path / "none.toml")
+
+
+def test_the_individual_arm_keeps_its_ripple():
+    chain = load_chain("panda")
+    one, other = (sample_scenario("ripple", chain, np.random.default_rng(seed)) for seed in (1, 2))
+    assert one.ripple != other.ripple
+    assert (one.ripple_harmonic, one.ripple_phase) == (other.ripple_harmonic, other.ripple_phase)
+    assert one.ripple_phase != sample_scenario("ripple", load_chain("iiwa14"), np.random.default_rng(1)).ripple_phase
+    assert max(np.array(one.ripple) / chain.effort) <= 0.01
 
 
 def test_unknown_preset_lists_the_known():

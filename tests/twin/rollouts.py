@@ -38,7 +38,7 @@ def runner(control, compiled):
             state, info = twin.step(arm, config, params, state, command)
             return state, {"q": state.q, "qd": state.qd, "limit": info.limit, "saturation": info.saturation}
 
-        return jax.lax.scan(step, twin.reset(arm, config, q, max_latency=2), commands)[1]
+        return jax.lax.scan(step, twin.reset(arm, config, q, params=params), commands)[1]
 
     return compiled(run)
 

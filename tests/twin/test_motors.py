@@ -33,7 +33,7 @@ def runner(control):
             state, info = motors.step(arm, config, params, state, command)
             return state, {"q": state.q, "qd": state.qd, "saturation": info.saturation, "torque": info.torque}
 
-        return jax.lax.scan(step, twin.reset(arm, config, q, max_latency=2), commands)[1]
+        return jax.lax.scan(step, twin.reset(arm, config, q, params=params), commands)[1]
 
     return quick_jit(run)
 

@@ -120,7 +120,7 @@ def test_batch_equals_loop_and_scenarios_batch(x64):
         def step(state, command):
             return twin.step(arm, config, params, state, jnp.broadcast_to(command, q.shape))[0], None
 
-        return jax.lax.scan(step, twin.reset(arm, config, q, max_latency=2), commands)[0].q
+        return jax.lax.scan(step, twin.reset(arm, config, q, params=params), commands)[0].q
 
     batch = together(params, jnp.tile(chain.home, (3, 1)))
     padded = np.concatenate([commands, np.zeros((94, 3))])  # the length for which the runner is compiled already

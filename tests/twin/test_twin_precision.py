@@ -54,7 +54,7 @@ def tracking(n):
             q_ref, qd_ref, qdd_ref = reference
             wanted = qdd_ref + 100 * (q_ref - state.q) + 20 * (qd_ref - state.qd)
             tau = dynamics.inverse_dynamics(arm, state.q, state.qd, wanted)
-            state, _ = twin.step(arm, config, params, state, jnp.clip(tau, -arm.effort, arm.effort), pulses=False)
+            state, _ = twin.step(arm, config, params, state, jnp.clip(tau, -arm.effort, arm.effort))
             return state, state.q
 
         return jax.lax.scan(step, twin.reset(arm, config, q), references)[1]
