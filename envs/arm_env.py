@@ -19,6 +19,7 @@ from armctl.errors import UsageError
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale, check_action
 from armctl.plant.observe import Measurement
+from armctl.plant.scenario import later
 from armctl.plant.servo import TOP_SPEED, ServoConfig
 from armctl.plant.task import (
     ScenarioLike,
@@ -97,7 +98,7 @@ class ArmEnv(gym.Env):
         q, qd = self._start(options)
         if options:
             raise UsageError(f"Unknown reset option {next(iter(options))!r}; known: {', '.join(self.options)}.")
-        self.plant.reset(self.scenario, q, qd)
+        self.plant.reset(later(self.scenario, self._lead * self.dt) if self._lead else self.scenario, q, qd)
         self._self_collision.reset()
         self._last_action, self._over = [0.0] * len(self._scale), ""
         observation, errors = self._observe()

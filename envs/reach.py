@@ -55,9 +55,10 @@ class ReachEnv(ArmEnv):
     `reward_terms`.
 
     ## Arguments
-    `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario, preset name, or function of a
-    NumPy generator), `physics_dt`, `control_dt` (s), `motor` ("servo": shared torque law; "bullet": PyBullet's own
-    constraint motors, fast and kinematic), `render_mode`. `reset(options={"scenario": ...})` overrules one episode.
+    `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario or dictionary of its fields,
+    preset name, or function of a NumPy generator), `physics_dt`, `control_dt` (s), `motor` ("servo": shared torque law,
+    which feeds the arm's own friction forward; "bullet": PyBullet's own constraint motors, fast and kinematic),
+    `render_mode`. `reset(options={"scenario": ...})` overrules one episode.
 
     ## Version history
     * v0: first version.

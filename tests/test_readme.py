@@ -18,8 +18,9 @@ from armctl import cli
 from armctl.bench.metrics import Episode, episode_metrics
 from armctl.commands.robots import describe
 from armctl.controllers import base, known
+from armctl.plant.presets import PRESETS
 from armctl.plant.reward import WEIGHTS
-from armctl.plant.scenario import PRESETS, Scenario
+from armctl.plant.scenario import Scenario
 from armctl.registration import ROBOTS, env_ids
 from tests import house
 
@@ -98,12 +99,12 @@ def test_snippets_on_what_is_your_own(run, monkeypatch):
         note(learner, {"update": config.updates})
 
     monkeypatch.setattr("armctl.learn.tune.train", trained)  # tests/learn has trained enough
-    reference, controller, bench, scenario = blocks("docs/own.md")
+    reference, controller, bench, scenario, effect = blocks("docs/own.md")
     assert len(controller.split("\n\n\n")[1].splitlines()) <= 25
     for long, short in SMALL.items():
         assert long in reference + bench
         reference, bench = reference.replace(long, short), bench.replace(long, short)
-    printed = run(reference, controller, bench, scenario)
+    printed = run(reference, controller, bench, scenario, effect)
     for expected in (r"True \w+ 0\.\d\d of", r"spring [\d.]+ mm", r"textbook [\d.]+ mm", "report.html", "latency=2"):
         assert re.search(expected, printed), printed
 

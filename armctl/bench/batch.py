@@ -16,6 +16,7 @@ from armctl.envs.bullet.plant import Plant
 from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
 from armctl.plant.observe import Measurement, Window
+from armctl.plant.scenario import later
 from armctl.plant.servo import TOP_SPEED, ServoConfig
 
 LIMIT_TOLERANCE = 1e-6  # rad
@@ -101,7 +102,7 @@ class _Log:
         self.saturated = np.zeros(samples - 1, bool)
         # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
         self.range = chain.velocity if plant.config.control == "velocity" else np.full(self.n, np.inf)
-        plant.reset(task.scenario, reference.q[0], reference.qd[0])
+        plant.reset(later(task.scenario, config.settle), reference.q[0], reference.qd[0])
         self._observe(0)
 
     def active(self, k: int) -> bool:

@@ -106,7 +106,10 @@ def fingerprint(tasks: list[Task], controllers: Mapping[str, Any]) -> dict[str, 
     import jax
 
     return {
-        "episodes": [[*task.key, task.seed, zlib.crc32(task.reference.q.tobytes())] for task in tasks],
+        "episodes": [
+            [*task.key, task.seed, zlib.crc32(task.reference.q.tobytes()), zlib.crc32(repr(task.scenario).encode())]
+            for task in tasks
+        ],
         "controllers": {
             name: zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(jax, controller)))
             for name, controller in controllers.items()

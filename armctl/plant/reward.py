@@ -89,11 +89,18 @@ def compute_reward(
     """Reward of reaching `achieved` when `desired` was wanted, poses (..., 7); info: one dict or one per pose.
 
     Terms that do not depend on the goal are taken from info["reward_terms"]; where it is absent they count as zero.
+    Nothing counts while info["settling"].
     """
     goal = sum(goal_terms(kind, *goal_errors(achieved, desired)).values())
     if isinstance(info, dict):
-        return goal + _motion_part(info)
-    return goal + np.array([_motion_part(one) for one in info])
+        return _counted(info) * (goal + _motion_part(info))
+    info = list(info)
+    return np.array([_counted(one) for one in info]) * (goal + np.array([_motion_part(one) for one in info]))
+
+
+def _counted(info: dict[str, Any]) -> float:
+    """0 while an arm settles before its reference starts, else 1."""
+    return 0.0 if info.get("settling") else 1.0
 
 
 def _motion_part(info: dict[str, Any]) -> float:

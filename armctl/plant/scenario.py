@@ -72,9 +72,11 @@ def _checked(name: str, given: Any, low: float, high: float) -> Any:
     except ValueError:  # lists of unequal length
         value = np.array(np.nan)
     value = value.astype(float) if value.dtype.kind in "biuf" else np.array(np.nan)
-    if not np.isfinite(value).all() or (name in SIZES and value.shape != (SIZES[name],)):
-        size = f" of {SIZES[name]}" if name in SIZES else ""
-        raise UsageError(f"Scenario.{name} is {given}; give finite numbers{size}.")
+    shape: tuple[int, ...] = (SIZES[name],) if name in SIZES else ()
+    if not np.isfinite(value).all() or (name not in JOINTS and value.shape != shape):
+        wanted = f"{SIZES[name]} finite numbers" if name in SIZES else "a finite number"
+        wanted += " or a tuple of them" if name in JOINTS else ""
+        raise UsageError(f"Scenario.{name} is {given}; give {wanted}.")
     if name in WHOLE and value != np.round(value):
         raise UsageError(f"Scenario.{name} is {given}; give a whole number.")
     if (value < low).any():
@@ -247,6 +249,13 @@ def after_switch(scenario: Scenario) -> Scenario:
     """The scenario with the next payload in place of the first."""
     mass, com = scenario.next_payload_mass, scenario.next_payload_com
     return replace(scenario, payload_mass=mass, payload_com=com)
+
+
+def later(scenario: Scenario, seconds: float) -> Scenario:
+    """The scenario with what happens at some time put off, as where a reference starts after a hold."""
+    switch = scenario.payload_switch
+    start = scenario.wrench_start + seconds if any(scenario.wrench) else scenario.wrench_start
+    return replace(scenario, wrench_start=start, payload_switch=None if switch is None else switch + seconds)
 
 
 def effects_of(scenario: Scenario, chain: Chain) -> tuple[Effect, ...]:

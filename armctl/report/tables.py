@@ -8,16 +8,17 @@ from armctl.report.looks import looks
 from armctl.report.theme import number, table, with_interval
 
 Summary = dict[str, Any]
+ELSEWHERE = "<p>† Tested on plants of another kind than it was trained on.</p>"
 POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
 
 
 def headline(summary: Summary) -> str:
     """The table of all controllers, most accurate first."""
     blocks = summary["controllers"]
-    names = ranked(summary)
+    names, elsewhere = ranked(summary), summary.get("tested_elsewhere", {})
     rows = [
         [
-            controller(summary, name),
+            controller(summary, name) + ("†" if name in elsewhere else ""),
             with_interval(blocks[name][POSITION]),
             with_interval(blocks[name][ORIENTATION]),
             number(blocks[name]["steady_position_rmse_mm"]["iqm"]),
@@ -40,7 +41,8 @@ def headline(summary: Summary) -> str:
         "Limit<br>violations",
         "Failed",
     ]
-    return table(head, rows, names.index(summary["comparison"]["subject"]))
+    key = ELSEWHERE if elsewhere else ""
+    return table(head, rows, names.index(summary["comparison"]["subject"])) + key
 
 
 def behaviour(summary: Summary) -> str:
@@ -103,7 +105,7 @@ def breakdown(summary: Summary, field: str, title: str) -> str:
     ]
     count = {value: next(iter(blocks.values()))["episodes"] for value, blocks in cells.items()}
     head = [title, *(f"{escape(str(value))}<br>{count[value]} episodes" for value in cells)]
-    key = "<p>† Plants of a kind that the controller was not trained on.</p>" if other else ""
+    key = ELSEWHERE if other else ""
     return table(head, rows, names.index(summary["comparison"]["subject"])) + key
 
 

@@ -2,7 +2,7 @@
 
 While no motor reaches its effort limit, every physics step ends with the joint velocities that were asked for, whatever
 the arm carries; otherwise they follow from the bounded impulses (constraints.py). As in PyBullet, such motors know
-nothing of what acts on torques in the servo (joint friction, ripple, lag, effects from outside), and joint limits are
+nothing of what acts on torques in the servo (joint friction, ripple, lag), and joint limits are
 kept by clipping the velocities, not by stops.
 """
 

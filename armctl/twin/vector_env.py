@@ -28,7 +28,7 @@ from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale
 from armctl.plant.effects.acting import Acting
 from armctl.plant.observe import Measurement, observation_vector
-from armctl.plant.scenario import PlantParams, Scenario, plant_params, stack_params
+from armctl.plant.scenario import PlantParams, Scenario, later, plant_params, stack_params
 from armctl.plant.servo import TOP_SPEED, ServoConfig, check_motor
 from armctl.plant.task import (
     ScenarioLike,
@@ -111,7 +111,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
             bank, *starts = _still(self.chain, rng, bank_size, steps)
         else:
             bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference, self._lead)
-        plants = stack_params(_plants(self.chain, scenario, rng, bank_size))
+        plants = stack_params(_plants(self.chain, scenario, rng, bank_size, self._lead * control_dt))
         self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
         self._compile(preview, motor)
         self._over = np.ones(num_envs, bool)
@@ -204,9 +204,12 @@ def _moving(
     return bank, bank.samples.q[:, 0], bank.samples.qd[:, 0]
 
 
-def _plants(chain: Chain, scenario: ScenarioLike, rng: np.random.Generator, count: int) -> list[PlantParams]:
+def _plants(
+    chain: Chain, scenario: ScenarioLike, rng: np.random.Generator, count: int, lead: float
+) -> list[PlantParams]:
+    """True plants, with what happens to them put off by `lead` seconds."""
     fixed = isinstance(check_scenario(scenario), Scenario) or scenario == "nominal"
-    return [plant_params(chain, draw_scenario(scenario, chain, rng)) for _ in range(1 if fixed else count)]
+    return [plant_params(chain, later(draw_scenario(scenario, chain, rng), lead)) for _ in range(1 if fixed else count)]
 
 
 def _double(x: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ class BulletMotors:
 
     Unless a motor reaches its effort limit, each physics step sets the joint velocity exactly: to the command in
     velocity control, to position_gain (target - q) in position control; the targets it is given are near enough for
-    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. What
-    acts on torques (friction, ripple, lag, effects from outside) is invisible to such a motor and is not simulated; a
-    push lasts whole control steps.
+    the velocity limit to hold (see Follower). Velocities are clipped so that no joint runs past its limits. What acts
+    on torques (friction, ripple, lag) is invisible to such a motor and is not simulated; a push lasts whole control
+    steps.
     """
 
     def __init__(self, body: ArmBody, config: ServoConfig) -> None:
