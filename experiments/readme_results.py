@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from readme_twin import interval, source, table, twin_audit_block, twin_speed_block
+from readme_twin import (
+    effect_cost_block,
+    effects_block,
+    interval,
+    scenarios_block,
+    source,
+    table,
+    twin_audit_block,
+    twin_speed_block,
+)
 
 from armctl import store
 from armctl.errors import UsageError
@@ -30,6 +39,12 @@ class Args:
     """Folder of env_speed.py."""
     twin_audit: Path = Path("runs/twin_audit")
     """Folder of twin_audit.py."""
+    effects: Path = Path("runs/twin_audit")
+    """The same, for what it says of effects."""
+    effect_cost: Path = Path("runs/effect_cost")
+    """Folder of effect_cost.py."""
+    scenarios: Path = Path("runs/scenarios")
+    """Folder of scenarios.py."""
     twin_speed: Path = Path("runs/twin_speed")
     """Folder of twin_speed."""
     ablation: Path = Path("runs/ablation")
@@ -58,7 +73,7 @@ def demo_block(summary: dict[str, Any]) -> str:
     generator, seconds = summary["generator"], summary["wall_seconds"]
     certified = summary["certified_references"]
     facts = [
-        f"Interquartile mean over episodes with 95 % bootstrap interval. Twin and PyBullet differ by at most "
+        f"Interquartile mean over episodes with 95 % bootstrap interval. {' '.join(summary.get('caveats', []))} Twin and PyBullet differ by at most "
         f"{summary['twin_parity']['max_joint_error_rad']:.1e} rad. Generated goals: "
         f"{100 * generator['validity_before']:.0f} % valid before guidance inside the flow, "
         f"{100 * generator['validity_after']:.0f} % after (64 proposals each). Of the {certified['total']} candidate "
@@ -151,6 +166,9 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo_block,
     "env_speed": env_speed_block,
     "twin_audit": twin_audit_block,
+    "effects": effects_block,
+    "effect_cost": effect_cost_block,
+    "scenarios": scenarios_block,
     "twin_speed": twin_speed_block,
     "ablation": ablation_block,
     "identify": identify_block,

@@ -1,6 +1,8 @@
 """The audit of `armctl doctor --twin` on every shipped arm and on arms that PyBullet's own data package ships.
 
-python experiments/twin_audit.py     # prints a table, writes runs/twin_audit/summary.json and growth.png
+And of every effect by itself, and all of them together, on every shipped arm.
+
+python experiments/twin_audit.py     # prints two tables, writes runs/twin_audit/summary.json and growth.png
 """
 
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import tyro
 
 from armctl import store
+from armctl.audit.effects import audit_effects
 from armctl.audit.verdict import audit_twin
 from armctl.commands.console import say, table
 from armctl.urdf import load_chain, robots
@@ -69,6 +72,20 @@ def row(name: str, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def worst_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The worst figures of every effect over the arms."""
+    return [
+        {
+            "effect": effect,
+            "torque_rad": max(row["torque_error_rad"] for row in rows if row["effect"] == effect),
+            "velocity_rad": max(row["velocity_error_rad"] for row in rows if row["effect"] == effect),
+            "cosine": min(row["cosine"] for row in rows if row["effect"] == effect),
+            "ok": all(row["ok"] for row in rows if row["effect"] == effect),
+        }
+        for effect in dict.fromkeys(row["effect"] for row in rows)
+    ]
+
+
 def draw(audits: dict[str, dict[str, Any]], path: Path) -> None:
     """Growth of a perturbation over time under held torques, one line per arm."""
     import matplotlib
@@ -104,12 +121,20 @@ def main(args: Args) -> None:
         for sentence in (*found["notes"], *found["pybullet_reads_differently"]):
             print(f"{name}: {sentence}")
     args.out.mkdir(parents=True, exist_ok=True)
+    effects = [found for name in robots() for found in audit_effects(load_chain(name), say)]
+    print(table(worst_of_each(effects)))
     for found in audits.values():
         found["source"] = Path(found["source"]).name
-    summary = {"rows": rows, "audits": audits, "machine": store.machine(), "versions": store.versions()}
+    summary = {
+        "rows": rows,
+        "audits": audits,
+        "effects": effects,
+        "machine": store.machine(),
+        "versions": store.versions(),
+    }
     store.write_json(args.out / "summary.json", summary)
     draw(audits, args.out / "growth.png")
-    sys.exit(0 if all(found["ok"] for found in audits.values()) else 1)
+    sys.exit(0 if all(found["ok"] for found in (*audits.values(), *effects)) else 1)
 
 
 if __name__ == "__main__":

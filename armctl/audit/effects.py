@@ -15,7 +15,7 @@ from armctl.plant.servo import ServoConfig
 
 STEPS = 100
 """Control steps of the rollouts, 1 s."""
-WINDOW = 12
+WINDOW = 8
 """Control steps of the audited gradient."""
 ERROR_LIMIT, COSINE_LIMIT = 1e-7, 0.9999
 

@@ -57,5 +57,5 @@ class Switch(Effect, name="payload_switch"):
 
 
 def over(time_of_change: Array, time: Array, control_dt: float) -> Array:
-    """Whether the load has changed in the control step that begins at `time`, s; rounding does not count."""
-    return time >= time_of_change - 1e-6 * control_dt
+    """Whether the load has changed in the control step that begins at `time`, s, give or take a thousandth of one."""
+    return time >= time_of_change - 1e-3 * control_dt
