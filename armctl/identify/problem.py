@@ -14,6 +14,9 @@ FIRST_NOISE = (1e-4, 1e-3)
 """Noise assumed at first, rad and rad/s; the residuals soon replace it."""
 NOISE_FLOOR = 1e-9
 """Least noise, rad and rad/s: below it, rounding would be weighed as information."""
+CAUTION = (0.1, 10.0, 1e9)
+"""Damping of the steps of initial states that are tried besides none: where a joint just sticks, or just does not, the
+better state is not where the derivative says."""
 NEAR = 1e-2
 """A fit has converged when the next step promises to lower the cost by this: a tenth of a standard deviation."""
 
@@ -81,8 +84,9 @@ def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Proje
             return replace(now, converged=True), linear
         step = reduced.step(damping)
         ahead = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
-        if ahead.cost > now.cost:  # where a joint just sticks, or just does not, a better state is not where it seemed
-            ahead = problem.better_states(ahead, problem.point(ahead.theta, now.x0, now.sigma))
+        for caution in CAUTION:
+            state = now.x0 + linear.states_step(step, caution)
+            ahead = problem.better_states(ahead, problem.point(ahead.theta, state, now.sigma))
         if ahead.cost > now.cost:
             damping, worse = damping * worse, 2 * worse
             continue

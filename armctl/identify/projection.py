@@ -20,10 +20,14 @@ class Projected:
     full_r: np.ndarray  # (W, N) before the projection
     full_B: np.ndarray  # (W, N, p)
 
-    def states_step(self, step: np.ndarray) -> np.ndarray:
-        """Change of the states (W, d) that goes best with a change of the parameters (p,)."""
+    def states_step(self, step: np.ndarray, damping: float = 0.0) -> np.ndarray:
+        """Change of the states (W, d) that goes best with a change of the parameters (p,); damping as in Reduced."""
         rest = self.full_r + self.full_B @ step
-        return -np.linalg.solve(self.R, np.einsum("wnd,wn->wd", self.Q, rest)[..., None])[..., 0]
+        slope = np.einsum("wdi,wd->wi", self.R, np.einsum("wnd,wn->wd", self.Q, rest))
+        curvature = self.R.swapaxes(1, 2) @ self.R
+        scale = np.einsum("wdd->wd", curvature)
+        damped = curvature + damping * scale[:, None] * np.eye(scale.shape[1])
+        return -np.linalg.solve(damped, slope[..., None])[..., 0]
 
     def leverage(self, prior_std: np.ndarray) -> np.ndarray:
         """Share (W, N) of each residual's variance that the fit of states and parameters has taken away."""

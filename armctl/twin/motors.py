@@ -65,8 +65,7 @@ def step(
 
 def _effort(arm: Arm, params: PlantParams) -> Array:
     """Largest torque of the motors, (..., n) N m: of what acts on torques they know the torque constant alone."""
-    error = params.effects.get("actuator_strength")
-    return arm.effort if error is None else arm.effort * (1 + error)
+    return arm.effort * Acting(params.effects).torque_constant
 
 
 def _physics(

@@ -11,7 +11,6 @@ from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import Numbers
 from armctl.plant.effects.acting import Acting
-from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import AT_LIMIT, ServoConfig
 
 
@@ -33,11 +32,11 @@ class BulletMotors:
         self._busy = 0.99 / chain.n
         self._lower, self._upper = chain.lower / self._dt, chain.upper / self._dt
 
-    def reset(self, params: PlantParams) -> None:
+    def reset(self, effects: Acting) -> None:
         """Prepare after a load of the body; of what acts on torques, motors feel the torque constant and pushes."""
         self._reported, self.saturation, self.load = tuple(self._still), 0.0, 0.0
-        self._effects = Acting(params.effects) if params.effects else None
-        self._limit = self._body.chain.effort * (1 + params.effects.get("actuator_strength", 0.0))
+        self._effects = effects if effects.on_torques else None
+        self._limit = self._body.chain.effort * effects.torque_constant
         if self._prepared != self._body.loads:
             self._prepare()
 

@@ -50,7 +50,7 @@ class Plant:
             self._adopt(scenario)
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
         self.body.reset(q, qd)
-        self.drive.reset(self.params)
+        self.drive.reset(self._acting)
         self.steps = 0
         self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
         self._follower.reset(self.position)

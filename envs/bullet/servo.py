@@ -8,7 +8,6 @@ from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.friction import friction_torque
 from armctl.envs.bullet.pose import Numbers
 from armctl.plant.effects.acting import Acting
-from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import FRICTION_VELOCITY, ServoConfig, saturated
 from armctl.typing import Array
 
@@ -31,14 +30,13 @@ class ServoDrive:
         self._own = (chain.damping, chain.friction) if chain.damping.any() or chain.friction.any() else None
         self._asked = np.zeros((config.substeps, chain.n))
 
-    def reset(self, params: PlantParams) -> None:
+    def reset(self, effects: Acting) -> None:
         """Take over the true plant's effects, with its motors holding the nominal arm where the body is."""
         self.torque, self.saturation, self.load = np.zeros(len(self._effort)), 0.0, 0.0
-        self._effects = Acting(params.effects)
-        self._ideal = not self._effects.on_torques
+        self._effects, self._ideal = effects, not effects.on_torques
         if not self._ideal:
             hold = self._model.mass_and_gravity(self._body.state()[0])[1]
-            self._memory = self._effects.start(saturated(hold, self._effort))
+            self._memory = effects.start(saturated(hold, self._effort))
 
     def step(self, goal: Numbers, q: Array, qd: Array, time: float) -> tuple[Sequence[float], Sequence[float]]:
         """Run one control step towards `goal`, n numbers in N m, rad/s or rad, from q, qd (n) -> q, qd at its end.

@@ -1,7 +1,6 @@
 """An effect of your own, written once for PyBullet and for the twin: springs that pull the joints to their home.
 
-A constant torque turns the first joint for 0.3 s. Plant and twin agree where it ends, and on how much that depends on
-the springs' stiffness: the twin by jax.grad, PyBullet by differences.
+A torque turns the first joint for 0.3 s. Plant and twin agree where it ends, and how that depends on the stiffness.
 
     python experiments/examples/09_your_own_effect.py
 """
@@ -50,12 +49,12 @@ def main(robot: str = "panda", stiffness: float = 20.0) -> None:
         end, _ = jax.lax.scan(lambda s, _: twin.step(arm, env.config, plant, s, push), start, length=30)
         return end.q[0] - arm.home[0]
 
-    h, slope = 1e-4 * stiffness, "{:.6f} rad, changing by {:.4e} rad per N m/rad".format
+    h, said = 1e-4 * stiffness, "{:.6f} rad, changing by {:.4e} rad per N m/rad".format
     by_differences = (in_pybullet(stiffness + h) - in_pybullet(stiffness - h)) / (2 * h)
-    print("PyBullet:", slope(in_pybullet(stiffness), by_differences), f"({in_pybullet(0.0):.6f} rad without springs)")
+    print("PyBullet:", said(in_pybullet(stiffness), by_differences), f"({in_pybullet(0.0):.6f} rad without springs)")
     with jax.enable_x64(True):
         nominal = armctl.load_arm(robot), armctl.plant_params(chain, armctl.Scenario())
-        print("twin:    ", slope(*jax.value_and_grad(in_twin)(stiffness, *nominal)))
+        print("twin:    ", said(*jax.value_and_grad(in_twin)(stiffness, *nominal)))
 
 
 tyro.cli(main)

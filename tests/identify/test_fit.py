@@ -77,8 +77,7 @@ def test_sensitivities_are_finite_differences():
 
 def test_noise_is_found_and_deviations_are_within_what_is_stated():
     result = found(NOISY)
-    # where a joint just sticks, the state in which a window begins is found less well, and counted as noise
-    np.testing.assert_allclose(result.noise[:3], NOISY.position_noise, rtol=0.5)
+    np.testing.assert_allclose(result.noise[:3], NOISY.position_noise, rtol=0.25)
     np.testing.assert_allclose(result.noise[3:], NOISY.velocity_noise, rtol=0.25)
     deviation, std = deviations(result, NOISY)
     assert (np.abs(deviation) < 4 * std).all()

@@ -44,6 +44,8 @@ class Acting:
         self._start, self._torque, self._wrench = those("start"), those("torque"), those("wrench")
         self._dry, self._measured = those("dry_friction"), those("measured")
         self._damping = _total([cls.damping(p) for cls, p in those("damping")])
+        # motors that set velocities know of all that acts on torques the torque constant alone, as a bound
+        self.torque_constant: Array = 1.0 + effects.get("actuator_strength", 0.0)
         self.remembering = {cls.name for cls, _ in self._start}
         self.on_sensors = bool(self._measured)
         self.on_torques = bool(self._torque or self._wrench or self._dry or self._damping is not None)
