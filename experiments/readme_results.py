@@ -73,7 +73,8 @@ def demo_block(summary: dict[str, Any]) -> str:
     generator, seconds = summary["generator"], summary["wall_seconds"]
     certified = summary["certified_references"]
     facts = [
-        f"Interquartile mean over episodes with 95 % bootstrap interval. {' '.join(summary.get('caveats', []))} Twin and PyBullet differ by at most "
+        f"Interquartile mean over episodes with 95 % bootstrap interval. "
+        f"{' '.join(summary.get('caveats', []))} Twin and PyBullet differ by at most "
         f"{summary['twin_parity']['max_joint_error_rad']:.1e} rad. Generated goals: "
         f"{100 * generator['validity_before']:.0f} % valid before guidance inside the flow, "
         f"{100 * generator['validity_after']:.0f} % after (64 proposals each). Of the {certified['total']} candidate "
