@@ -78,11 +78,11 @@ def named(entries: list[str]) -> list[str]:
 
 def load_scenarios(given: str) -> list[str] | dict[str, "Scenario"]:
     """Presets by name, or the scenarios of a TOML file. Raises UsageError for unknown names and unusable files."""
+    from armctl.plant import sweep
     from armctl.plant.presets import check_preset
-    from armctl.plant.sweep import load_scenarios
 
     if given.endswith(".toml"):
-        return load_scenarios(given)
+        return sweep.load_scenarios(given)
     return [check_preset(name) for name in words(given, "--scenarios")]
 
 

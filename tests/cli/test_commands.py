@@ -8,6 +8,9 @@ import pytest
 
 import armctl.envs  # noqa: F401  (registers the environments)
 from armctl import cli, store
+from armctl.commands.bench import load_scenarios
+from armctl.plant.presets import PRESETS
+from armctl.plant.scenario import Scenario
 from tests.cli.cases import SMALL, content, refused
 
 
@@ -51,6 +54,21 @@ def test_robots_and_doctor(capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["ok"]
     assert {"pybullet", "jax", "cache folder", "twin parity"} <= {row["check"] for row in result["checks"]}
+
+
+def test_doctor_prints_what_presets_draw(capsys):
+    assert cli.main(["doctor", "--scenarios", "--robot", "ur5e", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["presets"]) == list(PRESETS)
+    assert found["presets"]["latency"]["fields"]["latency"] == "{0, 1, 2, 3}"
+    assert found["sizes"]["payload range"] == pytest.approx(6.9, abs=0.05)
+
+
+def test_scenarios_of_a_bench_are_presets_or_a_file(tmp_path):
+    path = tmp_path / "sweep.toml"
+    path.write_text("[grid]\npayload_mass = [0.0, 1.0]\n")
+    assert load_scenarios("nominal,combined") == ["nominal", "combined"]
+    assert load_scenarios(str(path)) == Scenario.grid(payload_mass=[0.0, 1.0])
 
 
 def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
