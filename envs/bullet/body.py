@@ -62,7 +62,7 @@ class ArmBody:
         # Sweeps of the solver until joint stops are met to rounding error: with Bullet's default of 50 they give way by
         # 1e-3 rad when several act at once, and its direct solver forgets how lower and upper stops act on one another.
         # Where no stop acts this costs nothing.
-        p.setPhysicsEngineParameter(numSolverIterations=1000, solverResidualThreshold=1e-30, **client)
+        p.setPhysicsEngineParameter(numSolverIterations=10000, solverResidualThreshold=1e-30, **client)
         p.setGravity(*gravity, **client)
         text = write_urdf(_with(chain, self._shape, self._stops))
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
