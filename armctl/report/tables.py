@@ -8,7 +8,7 @@ from armctl.report.looks import looks
 from armctl.report.theme import number, table, with_interval
 
 Summary = dict[str, Any]
-ELSEWHERE = "<p class=\"note\">† Tested on plants of another kind than it was trained on.</p>"
+ELSEWHERE = '<p class="note">† Tested on plants of another kind than it was trained on.</p>'
 POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
 
 

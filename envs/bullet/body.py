@@ -66,6 +66,7 @@ class ArmBody:
         p.setGravity(*gravity, **client)
         text = write_urdf(_with(chain, self._shape, self._stops))
         self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
+        self._gravity, self._analysed = gravity, self._can_be_analysed()
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
         # of each joint: position, velocity, reaction forces and motor torque
         self.joint_states = partial(p.getJointStates, self.id, self.joints, self.client)
@@ -118,23 +119,44 @@ class ArmBody:
         position, quat = compose(state[0], state[1], offset, turn)
         return position, same_side(quat, near)
 
+    def _can_be_analysed(self) -> bool:
+        """Whether PyBullet computes inertia and torques of this body.
+
+        It refuses where a heavy link's tensor, turned into the link's axes, is no longer symmetric to the last bit,
+        but moves such a body rightly.
+        """
+        with quiet():
+            try:
+                p.calculateMassMatrix(self.id, self.chain.home.tolist(), physicsClientId=self.client)
+            except SystemError:
+                return False
+        return True
+
     def mass_and_gravity(self, q: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Joint-space inertia (n, n) kg m^2 and gravity torque (n,) N m of this body at q (n,) rad."""
+        if not self._analysed:
+            return rigid.mass_and_gravity(self.chain, np.asarray(q, dtype=float), tuple(self._gravity))
         q, still = np.asarray(q, dtype=float).tolist(), self._still
         g = p.calculateInverseDynamics(self.id, q, still, still, physicsClientId=self.client)
         return self.mass_matrix(q), np.array(g)
 
     def mass_matrix(self, q: Numbers) -> np.ndarray:
         """Joint-space inertia (n, n) kg m^2 of this body at q (n) rad."""
+        if not self._analysed:
+            return rigid.mass_matrix(self.chain, np.asarray(q))
         return np.array(p.calculateMassMatrix(self.id, list(q), physicsClientId=self.client))
 
     def inverse_dynamics(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
         """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""
+        if not self._analysed:
+            return rigid.inverse_dynamics(self.chain, q, qd, qdd, self._gravity)
         state = [x.tolist() for x in (q, qd, qdd)]
         return np.array(p.calculateInverseDynamics(self.id, *state, physicsClientId=self.client))
 
     def jacobian(self, q: np.ndarray) -> np.ndarray:
         """Geometric Jacobian (6, n) at the tip at q (n,) rad, rows linear then angular, world frame."""
+        if not self._analysed:
+            return rigid.jacobian(self.chain, q)
         still, link = [0.0] * len(self.joints), self.joints[-1]
         # whatever its manual says, PyBullet takes the point from the joint, along the principal axes of inertia
         x, y, z, w = p.getDynamicsInfo(self.id, link, physicsClientId=self.client)[4]
