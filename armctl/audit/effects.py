@@ -17,6 +17,8 @@ STEPS = 100
 """Control steps of the rollouts, 1 s."""
 WINDOW = 8
 """Control steps of the audited gradient."""
+STEP = 1e-7
+"""Of the differences, of full scale: a joint may begin to slip within a hundred thousandth."""
 ERROR_LIMIT, COSINE_LIMIT = 1e-7, 0.9999
 
 
@@ -54,7 +56,7 @@ def audit_effects(chain: Chain, say: Callable[[str], object] = lambda text: None
             config, swing = ServoConfig(control=control), make_swing(chain)
             episode = record(chain, config, scenario, policy(chain, config, swing), STEPS, q0=swing.q0)
             row[f"{control}_error_rad"] = float(np.abs(replay(chain, episode)[0] - episode.q).max())
-        found = gradient_parity(chain, ServoConfig(control="torque"), WINDOW, scenario=scenario)
+        found = gradient_parity(chain, ServoConfig(control="torque"), WINDOW, scenario=scenario, step=STEP)
         row |= {"cosine": found["cosine"], "difference_error": found["difference_error"]}
         within = max(row["torque_error_rad"], row["velocity_error_rad"]) <= ERROR_LIMIT
         rows.append({**row, "ok": bool(within and found["cosine"] >= COSINE_LIMIT)})

@@ -38,19 +38,21 @@ def gradient_parity(
     steps: int = 20,
     tick: Callable[[], object] = lambda: None,
     scenario: Scenario | None = None,
+    step: float = 1e-5,
 ) -> dict[str, float]:
     """Gradient of a tracking loss over a window of commands: jax.grad of the twin against differences of PyBullet.
 
     The gradient is with respect to every command, each as a fraction of its full scale. PyBullet's is by central
     differences at two step sizes and Richardson extrapolation. steps: control steps of the window; tick: called after
-    every pair of PyBullet rollouts; scenario: the true plant, nominal when None -> cosine, relative_error, and
+    every pair of PyBullet rollouts; scenario: the true plant, nominal when None; step: the smaller step size, to be
+    smaller still where dry friction makes kinks that differences must not straddle -> cosine, relative_error, and
     difference_error: the same of the two step sizes, which says how far the differences themselves can be trusted.
     """
     swing, scale = make_swing(chain), action_scale(chain, config)
     episode = record(chain, config, scenario or Scenario(), policy(chain, config, swing), steps, q0=swing.q0)
     goal = rigid.forward_kinematics(chain, swing.q0 + OFFSET)
     exact = _twin_gradient(chain, episode, goal) * scale
-    wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2e-5, 1e-5))
+    wide, narrow = (_plant_gradient(chain, episode, goal, scale, h, tick) for h in (2 * step, step))
     finite = (4 * narrow - wide) / 3
     size = np.linalg.norm(finite)
     return {
