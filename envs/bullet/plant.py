@@ -72,12 +72,19 @@ class Plant:
         time = self.steps * self.config.control_dt
         if self._latency is not None:
             self._line.appendleft(command)  # newest first
-            command = self._line[int(latency.age(self._latency, self.params.seed, np.asarray(self.steps, np.uint32)))]
+            command = self._line[self._age()]
         if self._switch is not None and not self._switched and over(self._switch.time, time, self.config.control_dt):
             self._exchange_payload()
         goal = self._follower.goal(command, self.position)
         self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, time)
         self.steps += 1
+
+    def _age(self) -> int:
+        """How many control steps ago the command was given that acts now."""
+        assert self._latency is not None
+        if not self._latency.jitter:  # a draw costs as much as a physics step
+            return int(self._latency.least)
+        return int(latency.age(self._latency, self.params.seed, np.asarray(self.steps, np.uint32)))
 
     def _exchange_payload(self) -> None:
         """Go on with the next payload. PyBullet cannot move a link's centre of mass, so the arm is loaded anew."""
