@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
@@ -85,6 +86,27 @@ def replay(chain: Chain, episode: Episode, dtype: DTypeLike = np.float64) -> tup
         params = jax.tree.map(lambda x: x.astype(dtype) if x.dtype.kind == "f" else x, params)
         q, qd = jax.jit(run)(arm, params, episode.q0.astype(dtype), episode.commands.astype(dtype))
     return np.asarray(q), np.asarray(qd)
+
+
+def replay_batch(
+    chain: Chain, config: ServoConfig, plants: PlantParams, q0: np.ndarray, commands: np.ndarray
+) -> np.ndarray:
+    """Joint positions of twins with servo motors under commands, in float64 and compiled together.
+
+    plants: (S, ...); q0: (S, n) rad, from rest; commands: (S, K, m) -> (S, K, n) rad after every control step.
+    """
+    with jax.enable_x64(True):
+        q = _positions(Arm.from_chain(chain), config, plants, q0, commands.swapaxes(0, 1))
+    return np.asarray(q).swapaxes(0, 1)
+
+
+@partial(jax.jit, static_argnums=1)
+def _positions(arm: Arm, config: ServoConfig, plants: PlantParams, q0: Array, commands: Array) -> Array:
+    def step(state: TwinState, command: Array) -> tuple[TwinState, Array]:
+        state, _ = twin.step(arm, config, plants, state, command)
+        return state, state.q
+
+    return jax.lax.scan(step, twin.reset(arm, config, q0, params=plants), commands)[1]
 
 
 def torque_parity(chain: Chain, scenario: Scenario | None = None, steps: int = 100, seed: int = 0) -> dict[str, float]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from armctl import twin
-from armctl.arm import Arm
+from armctl.audit.rollouts import replay_batch
 from armctl.chain import Chain
 from armctl.envs.bullet.plant import Plant
 from armctl.plant.action import action_scale
@@ -14,15 +13,12 @@ from armctl.plant.scenario import (
     RANGES,
     SIZES,
     WHOLE,
-    PlantParams,
     Scenario,
     as_scenario,
     plant_params,
     stack_params,
 )
 from armctl.plant.servo import TOP_SPEED, ServoConfig
-from armctl.twin.step import TwinState
-from armctl.typing import Array
 
 DECADES = 6
 """How many powers of ten below its largest value a field is drawn from."""
@@ -89,10 +85,7 @@ def agreement(
     full = as_scenario({name: _some(name) for name in RANGES})
     params = [plant_params(chain, scenario) for scenario in (*scenarios, full)]
     plants = jax.tree.map(lambda x: x[:-1], stack_params(params))  # of one structure, whatever the scenarios are
-    with jax.enable_x64(True):
-        args = Arm.from_chain(chain), config, plants
-        said = np.asarray(_in_twin(*args, q0, commands))
-        nudged = np.asarray(_in_twin(*args, q0 + NUDGE, commands))
+    said, nudged = (replay_batch(chain, config, plants, start, commands) for start in (q0, q0 + NUDGE))
     speed = np.abs(qd).max(axis=(1, 2))
     bounded = np.isfinite(q).all(axis=(1, 2)) & (speed <= TOP_SPEED)
     return Agreement(bounded, speed, np.abs(said - q).max(axis=(1, 2)), np.abs(nudged - said).max(axis=(1, 2)))
@@ -120,15 +113,3 @@ def _in_pybullet(
         plant.close()
     q, qd = (np.array(x).reshape(*commands.shape[:2], -1) for x in zip(*states, strict=True))
     return q, qd
-
-
-def _roll(arm: Arm, config: ServoConfig, plants: PlantParams, q0: Array, commands: Array) -> Array:
-    def step(state: TwinState, command: Array) -> tuple[TwinState, Array]:
-        state, _ = twin.step(arm, config, plants, state, command)
-        return state, state.q
-
-    return jax.lax.scan(step, twin.reset(arm, config, q0, params=plants), commands.swapaxes(0, 1))[1].swapaxes(0, 1)
-
-
-_in_twin = jax.jit(_roll, static_argnums=1)
-"""Joint positions after every control step, (S, K, n)."""

@@ -94,6 +94,7 @@ def _problem(chain: Chain, logs: list[RolloutLog], config: FitConfig, items: Par
         windows=shooting.cut(chain, logs, config.window, delay),
         mean=parameters.vector(items, np.array([item.start for item in items])),
         prior_std=np.array([item.prior_std for item in items]),
+        rubs="friction" in config.groups or bool(chain.damping.any() or chain.friction.any()),
     )
 
 

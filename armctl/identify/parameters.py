@@ -95,8 +95,11 @@ def slopes(items: Parameters, theta: np.ndarray) -> np.ndarray:
     return np.array([expit(x / item.scale) if item.scale else 1.0 for item, x in zip(items, theta, strict=True)])
 
 
-def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
-    """The true plant with physical values (p,), differentiable; groups that are not identified are nominal."""
+def plant(arm: Arm, items: Parameters, values: Array, rubs: bool = True) -> PlantParams:
+    """The true plant with physical values (p,), differentiable; groups that are not identified are nominal.
+
+    rubs: whether there is friction, identified or the arm's own; where there is none it need not be solved for.
+    """
     groups, n, rest = {item.group for item in items}, arm.n, jnp.asarray(values)
     mass: Array = jnp.zeros(())
     centre: Array = jnp.zeros(3)
@@ -109,13 +112,14 @@ def plant(arm: Arm, items: Parameters, values: Array) -> PlantParams:
     factor: Array = rest[:n] if "inertia" in groups else jnp.ones(n, rest.dtype)
     c = arm.R_last_tip @ centre + arm.p_last_tip
     sphere: Array = (0.4 * RADIUS**2 + c @ c) * jnp.eye(3) - jnp.outer(c, c)
+    dry = DryFrictionParams(coulomb, np.zeros(n), np.ones(n))
     return PlantParams(
         mass=(factor * arm.mass).at[-1].add(mass),
         first_moment=(factor[:, None] * arm.first_moment).at[-1].add(mass * c),
         inertia=(factor[:, None, None] * arm.inertia).at[-1].add(mass * sphere),
         gravity=np.array(GRAVITY),
         seed=np.zeros((), np.uint32),
-        effects={"viscous": viscous, "dry_friction": DryFrictionParams(coulomb, np.zeros(n), np.ones(n))},
+        effects={"viscous": viscous, "dry_friction": dry} if rubs else {},
     )
 
 

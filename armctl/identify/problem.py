@@ -45,10 +45,12 @@ class Problem:
     windows: shooting.Windows
     mean: np.ndarray  # (p,)
     prior_std: np.ndarray  # (p,)
+    rubs: bool = True  # whether there is friction, identified or the arm's own
 
     def point(self, theta: np.ndarray, x0: np.ndarray, sigma: np.ndarray) -> Point:
         """Predict every window; the cost is infinite where the twin diverges."""
-        x = np.asarray(shooting.predict(self.arm, self.servo, self.items, theta, x0, self.windows.command))
+        command, rubs = self.windows.command, self.rubs
+        x = np.asarray(shooting.predict(self.arm, self.servo, self.items, theta, x0, command, rubs=rubs))
         residual = x - self.windows.x
         with np.errstate(over="ignore", invalid="ignore"):
             cost = np.sum((residual / sigma) ** 2) + np.sum(((theta - self.mean) / self.prior_std) ** 2)
@@ -68,7 +70,8 @@ class Problem:
 
     def linearised(self, point: Point) -> Projected:
         """The problem around a point, weighted by its noise, states eliminated."""
-        A, B = shooting.sensitivities(self.arm, self.servo, self.items, point.theta, point.x, self.windows.command)
+        given = self.arm, self.servo, self.items, point.theta, point.x, self.windows.command
+        A, B = shooting.sensitivities(*given, rubs=self.rubs)
         flat = (len(point.x), point.x[0].size, -1)
         A, B = ((np.asarray(y) / point.sigma[:, None]).reshape(flat) for y in (A, B))
         return project((point.residual / point.sigma).reshape(flat[:2]), A, B)

@@ -52,29 +52,36 @@ def cut(chain: Chain, logs: list[RolloutLog], length: int, latency: int) -> Wind
     return windows
 
 
-def _step(arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x: Array, command: Array) -> Array:
+def _step(
+    arm: Arm, config: ServoConfig, items: Parameters, rubs: bool, theta: Array, x: Array, command: Array
+) -> Array:
     """One control step of the twin: x (2n,), command (m,) -> (2n,)."""
     q, qd = jnp.split(x, 2, axis=-1)
-    params = parameters.plant(arm, items, parameters.physical(items, theta))
+    params = parameters.plant(arm, items, parameters.physical(items, theta), rubs)
     state = twin.reset(arm, config, q, qd, params)
     after, _ = twin.step(arm, config, params, state, command, stops=False)
     return jnp.concatenate([after.q, after.qd], axis=-1)
 
 
-@partial(jax.jit, static_argnames=("config", "items"))
-def predict(arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x0: Array, command: Array) -> Array:
-    """What the twin says of every window. theta: (p,); x0: (W, 2n); command: (W, L, m) -> (W, L, 2n)."""
+@partial(jax.jit, static_argnames=("config", "items", "rubs"))
+def predict(
+    arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x0: Array, command: Array, rubs: bool = True
+) -> Array:
+    """What the twin says of every window. theta: (p,); x0: (W, 2n); command: (W, L, m) -> (W, L, 2n).
+
+    rubs: as in parameters.plant.
+    """
 
     def advance(x: Array, u: Array) -> tuple[Array, Array]:
-        return _step(arm, config, items, theta, x, u), x
+        return _step(arm, config, items, rubs, theta, x, u), x
 
     _, x = jax.lax.scan(advance, x0, command.swapaxes(0, 1))
     return x.swapaxes(0, 1)
 
 
-@partial(jax.jit, static_argnames=("config", "items"))
+@partial(jax.jit, static_argnames=("config", "items", "rubs"))
 def sensitivities(
-    arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x: Array, command: Array
+    arm: Arm, config: ServoConfig, items: Parameters, theta: Array, x: Array, command: Array, rubs: bool = True
 ) -> tuple[Array, Array]:
     """Derivatives of `predict` along its own trajectory.
 
@@ -82,7 +89,7 @@ def sensitivities(
     by theta (W, L, 2n, p).
     """
     W, L, d = x.shape
-    one_step = jax.jacrev(partial(_step, arm, config, items), argnums=(0, 1))
+    one_step = jax.jacrev(partial(_step, arm, config, items, rubs), argnums=(0, 1))
     flat = x[:, :-1].reshape(-1, d), command[:, :-1].reshape(W * (L - 1), -1)
     by_theta, by_x = jax.vmap(one_step, in_axes=(None, 0, 0))(theta, *flat)
     A, B = (y.reshape(W, L - 1, d, -1).swapaxes(0, 1) for y in (by_x, by_theta))

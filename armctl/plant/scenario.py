@@ -15,7 +15,7 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.plant.effects.acting import BUILT_IN
 from armctl.plant.effects.dry_friction import DryFriction
-from armctl.plant.effects.effect import Effect, PerJoint, find, per_joint
+from armctl.plant.effects.effect import Effect, PerJoint, make, per_joint
 from armctl.plant.effects.encoder import Encoder
 from armctl.plant.effects.lag import Lag
 from armctl.plant.effects.latency import Latency
@@ -85,7 +85,9 @@ def _checked(name: str, given: Any, low: float, high: float) -> Any:
         raise UsageError(f"Scenario.{name} is {given}; the largest that can be simulated is {high:g}.")
     if name in WHOLE:
         return int(value)
-    return tuple(value.tolist()) if value.ndim else given
+    if value.ndim:
+        return tuple(value.tolist())
+    return given if isinstance(given, int | float) else float(value)  # a NumPy number would not survive JSON
 
 
 def _from_outside(given: Any) -> tuple[Effect, ...]:
@@ -93,8 +95,7 @@ def _from_outside(given: Any) -> tuple[Effect, ...]:
     found: list[Effect] = []
     for item in given:
         if isinstance(item, Mapping):
-            numbers = {name: tuple(x) if isinstance(x, list) else x for name, x in item.items() if name != "effect"}
-            item = find(item.get("effect", ""))(**numbers)
+            item = make(item)
         if not isinstance(item, Effect):
             raise UsageError(f"Scenario.effects holds {item!r}; give instances of subclasses of armctl.Effect.")
         if type(item) in BUILT_IN:

@@ -18,12 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from armctl.plant.effects.dry_friction import PATIENCE, SWEEPS
 from armctl.typing import Array
-
-PATIENCE = 3
-"""Active-set iterations without progress after which impulses change sides one at a time."""
-SWEEPS = 100
-"""Most active-set iterations per joint; it stops when nothing changes, mostly after two or three in all."""
 
 
 def constrained_velocity(

@@ -9,9 +9,7 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 
 from armctl.envs.bullet.body import ArmBody
-
-PATIENCE, SWEEPS = 3, 100
-"""As in armctl/twin/constraints.py."""
+from armctl.plant.effects.dry_friction import PATIENCE, SWEEPS
 
 
 def friction_torque(

@@ -1,44 +1,31 @@
 """Plant and twin under every effect, and under scenarios from anywhere in their range."""
 
-import jax
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from armctl import twin
-from armctl.arm import Arm
 from armctl.audit.effects import STEPS, effect_scenarios
 from armctl.audit.exercise import make_swing, policy
 from armctl.audit.gradients import gradient_parity
-from armctl.audit.rollouts import record, replay
+from armctl.audit.rollouts import record, replay, replay_batch
 from armctl.audit.scenarios import agreement, random_scenario
 from armctl.plant.scenario import plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 
-def test_the_twin_of_every_effect_is_pybullet_for_one_second(x64):
+def test_the_twin_of_every_effect_is_pybullet_for_one_second():
     """All effects in one batch, so that they are compiled together."""
     chain = load_chain("planar3")
     config, swing = ServoConfig(control="torque"), make_swing(chain)
     scenarios = effect_scenarios(chain)
     found = [record(chain, config, s, policy(chain, config, swing), STEPS, q0=swing.q0) for s in scenarios.values()]
     plants = stack_params([plant_params(chain, scenario) for scenario in scenarios.values()])
-    commands, q0 = np.stack([one.commands for one in found], axis=1), np.stack([one.q0 for one in found])
-
-    @quick_jit
-    def roll(arm, plants, q0, commands):
-        def step(state, command):
-            state, _ = twin.step(arm, config, plants, state, command)
-            return state, state.q
-
-        return jax.lax.scan(step, twin.reset(arm, config, q0, params=plants), commands)[1]
-
-    said = np.asarray(roll(Arm.from_chain(chain), plants, q0, commands))
+    commands, q0 = (np.stack([getattr(one, name) for one in found]) for name in ("commands", "q0"))
+    said = replay_batch(chain, config, plants, q0, commands)
     for i, (effect, episode) in enumerate(zip(scenarios, found, strict=True)):
         assert np.abs(episode.q - swing.q0).max() > 0.05, effect
-        assert np.abs(said[:, i] - episode.q).max() < 1e-10, effect
+        assert np.abs(said[i] - episode.q).max() < 1e-10, effect
 
 
 def test_everything_at_once_on_seven_joints_in_velocity_control():

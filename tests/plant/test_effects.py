@@ -1,6 +1,7 @@
 """Laws of effects: what each does, that zeros are nothing, and that what is not there is not computed."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -168,3 +169,31 @@ def test_a_state_of_another_plant_is_refused():
     for scenario in (Scenario(latency=2), Scenario(actuator_lag=0.1)):
         with pytest.raises(UsageError, match="params=params"):
             twin.step(arm, config, plant_params(CHAIN, scenario), state, CHAIN.home)
+
+
+def test_what_is_wrong_with_an_effect_of_ones_own_is_said():
+    with pytest.raises(UsageError, match="Nameless has no name"):
+
+        class Nameless(Effect):
+            pass
+
+    with pytest.raises(UsageError, match=r"test_spring.*cannot be made.*stifness"):
+        Scenario(effects=({"effect": "test_spring", "stifness": 3.0},))
+
+    @dataclass(frozen=True)
+    class Forgetful(Effect, name="test_forgetful"):
+        def prepare(self, chain):
+            return np.zeros(chain.n)
+
+        @staticmethod
+        def torque(p, memory, tau, q, qd, time, dt):
+            return tau, tau
+
+    effects = Acting(plant_params(CHAIN, Scenario(effects=(Forgetful(),))).effects)
+    with pytest.raises(UsageError, match=r"test_forgetful.*define its start"):
+        effects.torque({}, CHAIN.home, CHAIN.home, CHAIN.home, np.asarray(0.0), 0.002)
+
+
+def test_a_scenario_of_numpy_numbers_survives_json():
+    scenario = Scenario(payload_mass=np.float32(0.5), latency=np.int64(2))
+    assert json.loads(json.dumps(asdict(scenario)))["payload_mass"] == 0.5

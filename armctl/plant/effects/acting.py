@@ -7,6 +7,7 @@ in the order of BUILT_IN, and after these the ones from outside by name.
 from collections.abc import Mapping
 from typing import Any
 
+from armctl.errors import UsageError
 from armctl.plant.effects.dry_friction import DryFriction
 from armctl.plant.effects.effect import Effect, acts, find
 from armctl.plant.effects.encoder import Encoder
@@ -61,8 +62,11 @@ class Acting:
         kept = dict(memory)
         for cls, p in self._torque:
             tau, new = cls.torque(p, memory.get(cls.name), tau, q, qd, time, dt)
-            if cls.name in kept:
-                kept[cls.name] = new
+            if new is None:
+                continue
+            if cls.name not in memory:
+                raise UsageError(f"The effect {cls.name!r} remembers something, but not from when: define its start().")
+            kept[cls.name] = new
         return tau, kept
 
     def damping(self) -> Array | None:

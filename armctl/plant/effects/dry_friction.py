@@ -9,6 +9,11 @@ from armctl.chain import Chain
 from armctl.plant.effects.effect import Effect, PerJoint, per_joint
 from armctl.typing import Array
 
+PATIENCE = 3
+"""Iterations without progress after which the active set of the impulses, in plant and twin, changes one at a time."""
+SWEEPS = 100
+"""Most iterations per joint; it stops when nothing changes, mostly after two or three in all."""
+
 
 class DryFrictionParams(NamedTuple):
     """(n,) each: N m while moving, N m more at rest, rad/s over which it falls."""

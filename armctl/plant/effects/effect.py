@@ -8,6 +8,7 @@ one of them lacks, so that arrays full of zeros must mean: nothing happens.
 """
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -37,8 +38,12 @@ class Effect:
     effect: str = field(default="", init=False, repr=False)
     """The name among the fields, so that an effect that was written to JSON can be found again."""
 
-    def __init_subclass__(cls, *, name: str, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if not name:
+            raise UsageError(
+                f"The effect {cls.__qualname__} has no name; write class {cls.__qualname__}(Effect, name=...)."
+            )
         other = _known.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise UsageError(f"There is an effect {name!r} already, {other.__module__}.{other.__qualname__}; rename.")
@@ -97,6 +102,19 @@ def find(name: str) -> type[Effect]:
             "defines it has been imported."
         )
     return _known[name]
+
+
+def make(fields: Mapping[str, Any]) -> Effect:
+    """An effect from its fields and its name, "effect", as it was written to JSON.
+
+    Raises UsageError for a name that is not known, and for fields that the effect does not take.
+    """
+    numbers = {key: tuple(x) if isinstance(x, list) else x for key, x in fields.items() if key != "effect"}
+    cls = find(fields.get("effect", ""))
+    try:
+        return cls(**numbers)
+    except TypeError as error:
+        raise UsageError(f"The effect {cls.name!r} cannot be made of {numbers}: {error}.") from None
 
 
 def acts(cls: type[Effect], function: str) -> bool:
