@@ -7,7 +7,7 @@ import numpy as np
 
 from armctl import rigid, twin
 from armctl.envs.bullet.plant import Plant
-from armctl.plant.scenario import Scenario, plant_params
+from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 from tests.quick import quick_jit
@@ -28,6 +28,12 @@ STRESS = Scenario(
 )
 
 
+def params_as_of_stress(chain, scenario):
+    """A scenario's plant with zeros, which do nothing, in place of what STRESS has besides: all share one program."""
+    both = stack_params([plant_params(chain, scenario), plant_params(chain, STRESS)])
+    return jax.tree.map(lambda x: x[0], both)
+
+
 @lru_cache
 def runner(control, compiled):
     """Compiled rollouts of one control mode, shared by all arms of as many joints and by all scenarios."""
@@ -46,7 +52,7 @@ def runner(control, compiled):
 def twin_rollout(robot, control, scenario, commands, dtype=np.float64):
     """What the twin does from home under commands (K, m): q, qd (K, n), limit, saturation (K,)."""
     chain = load_chain(robot)
-    params = plant_params(chain, scenario)
+    params = params_as_of_stress(chain, scenario)
     compiled = quick_jit if dtype == np.float64 else jax.jit  # in single precision, rounding is the law
     said = runner(control, compiled)(plain_arm(robot), params, chain.home.astype(dtype), commands.astype(dtype))
     return {name: np.asarray(x) for name, x in said.items()}

@@ -17,7 +17,7 @@ from armctl.twin import motors
 from armctl.urdf import load_chain
 from tests.quick import quick_jit
 from tests.robots import ROBOTS, plain_arm
-from tests.twin.rollouts import STRESS
+from tests.twin.rollouts import STRESS, params_as_of_stress
 
 WEAK = replace(STRESS, actuator_strength=0.35, payload_mass=2.0)
 STEPS = 60
@@ -48,7 +48,7 @@ def both(robot, control, scenario, commands):
         plant.step(command)
         rows.append({name: np.copy(getattr(plant, name)) for name in ("q", "qd", "saturation", "torque")})
     plant.close()
-    said = runner(control)(plain_arm(robot), plant_params(chain, scenario), chain.home, commands)
+    said = runner(control)(plain_arm(robot), params_as_of_stress(chain, scenario), chain.home, commands)
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}, jax.tree.map(np.asarray, said)
 
 
