@@ -87,7 +87,7 @@ def solve(problem: Problem, start: Point, iterations: int) -> tuple[Point, Proje
             return replace(now, converged=True), linear
         step = reduced.step(damping)
         ahead = problem.point(now.theta + step, now.x0 + linear.states_step(step), now.sigma)
-        for caution in CAUTION:
+        for caution in CAUTION if problem.rubs else ():
             state = now.x0 + linear.states_step(step, caution)
             ahead = problem.better_states(ahead, problem.point(ahead.theta, state, now.sigma))
         if ahead.cost > now.cost:
