@@ -129,7 +129,13 @@ _SWITCH: Draws = {
     "next_payload_com": Uniform((-0.05, -0.05, 0.0), (0.05, 0.05, 0.1)),
     "next_payload_mass": Uniform(0.0, 1.0, "payload range"),
 }
+_PUSH: Draws = {
+    "wrench": Uniform((-0.3,) * 3 + (-0.03,) * 3, (0.3,) * 3 + (0.03,) * 3, "payload weight"),
+    "wrench_start": Uniform(0.5, 2.0),
+    "wrench_duration": Uniform(0.05, 0.3),
+}
 _COMBINED: Draws = {**_STRESS, **_STRIBECK, **_RIPPLE, "latency": Whole(0, 3)}
+_OVERLOAD: Draws = {"payload_mass": Uniform(1.0, 1.5, "payload range")}
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,10 @@ class Preset:
 
     about: str
     draws: Draws
+
+
+def _delayed(draws: Draws, delay: int) -> Draws:
+    return {**draws, "latency": Fixed(delay)}
 
 
 PRESETS: dict[str, Preset] = {
@@ -163,9 +173,36 @@ PRESETS: dict[str, Preset] = {
             "latency_jitter": Whole(0, 1),
             "encoder_step": Fixed(4e-5),
             "encoder_offset": Uniform(-2e-4, 2e-4, joints=True),
-            "wrench": Uniform((-0.3,) * 3 + (-0.03,) * 3, (0.3,) * 3 + (0.03,) * 3, "payload weight"),
-            "wrench_start": Uniform(0.5, 2.0),
-            "wrench_duration": Uniform(0.05, 0.3),
+            **_PUSH,
+        },
+    ),
+    "noise": Preset(
+        "payload, with ten times the sensor noise",
+        {**_PAYLOAD, "position_noise": Fixed(1e-4), "velocity_noise": Fixed(1e-2)},
+    ),
+    "strength": Preset(
+        "payload, and torque constants that are up to 15 % smaller than modelled",
+        {**_PAYLOAD, "actuator_strength": Uniform(0.85, 1.0, joints=True)},
+    ),
+    "tilt": Preset("payload, on a base that is not level", {**_PAYLOAD, "gravity_tilt": Uniform(-0.1, 0.1)}),
+    "pushes": Preset("payload, and a push on the tip in mid-motion", {**_PAYLOAD, **_PUSH}),
+    "overload": Preset("a load beyond the payload range", {**_PAYLOAD, **_OVERLOAD}),
+    **{
+        f"latency_{delay}": Preset(f"payload, with a delay of {delay} control steps", _delayed(_PAYLOAD, delay))
+        for delay in range(6)
+    },
+    **{
+        f"combined_{delay}": Preset(f"combined, with a delay of {delay} control steps", _delayed(_COMBINED, delay))
+        for delay in range(4)
+    },
+    "extreme": Preset(
+        "combined, with an overload, twice the friction and longer delays",
+        {
+            **_COMBINED,
+            **_OVERLOAD,
+            "viscous": Uniform(0.0, 0.02, "effort limit", joints=True),
+            "coulomb": Uniform(0.0, 0.02, "effort limit", joints=True),
+            "latency": Whole(4, 6),
         },
     ),
 }

@@ -134,8 +134,19 @@ def test_presets_are_drawn_from_the_generator_alone(preset, robot):
     draw = lambda seed: sample_scenario(preset, chain, np.random.default_rng(seed))  # noqa: E731
     assert draw(1) == draw(1)
     assert (draw(1) == draw(2)) == (preset == "nominal")
-    assert 0 <= draw(3).payload_mass <= rated_payload(chain)
+    heaviest = 1.5 if preset in ("overload", "extreme") else 1.0
+    assert 0 <= draw(3).payload_mass <= heaviest * rated_payload(chain)
     plant_params(chain, draw(4))
+
+
+def test_a_preset_of_one_delay_is_its_family_with_that_delay():
+    chain, rng = load_chain("planar3"), np.random.default_rng
+    for family, delays in (("latency", 6), ("combined", 4)):
+        for delay in range(delays):
+            drawn = sample_scenario(f"{family}_{delay}", chain, rng(0))
+            assert drawn.latency == delay
+            assert list(PRESETS[f"{family}_{delay}"].draws) == list(PRESETS[family].draws)
+    assert sample_scenario("overload", chain, rng(0)).payload_mass > rated_payload(chain)
 
 
 @pytest.mark.parametrize(
