@@ -13,6 +13,8 @@ PALETTE = {
 }
 SERIES = (PALETTE["learned"][0], *PALETTE["classical"], *PALETTE["yours"], *PALETTE["learned"][1:])
 """For lines that are no controllers, in the order of use."""
+HEAT = ("#ffffff", "#fff3d1", "#fed98e", "#fe9929", "#cc4c02", "#7a2e04")
+"""From good to bad: lightness alone tells them apart."""
 INK, MUTED, GRID, REFERENCE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5"
 
 

@@ -146,6 +146,15 @@ def append_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
         file.write(text.getvalue().encode())
 
 
+def write_rows(path: str | Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows to a CSV file atomically; the first row names the columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
 def read_rows(path: str | Path) -> list[dict[str, str]]:
     """Read a CSV written by `append_rows` as text cells; a torn last line is ignored and a missing file is empty."""
     path = Path(path)

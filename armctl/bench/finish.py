@@ -7,6 +7,7 @@ import numpy as np
 
 from armctl import store
 from armctl.bench import iso9283
+from armctl.bench.grid import flat_rows, make_grid, markdown
 from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, summarise
 
@@ -14,13 +15,18 @@ Table = dict[str, list[Row]]
 
 
 def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Write and return `summary.json`: statistics, ISO figures, what was given, configuration, versions, times."""
+    """Write and return `summary.json`: statistics, ISO figures, what was given, configuration, versions, times.
+
+    Where there are several plants, the matrix controllers × plants also becomes `grid.csv` and `grid.md`.
+    """
     table = read_table(folder, list(given))
     families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
-    elsewhere = tested_elsewhere(given, list(dict.fromkeys(row["scenario"] for rows in table.values() for row in rows)))
+    plants = list(dict.fromkeys(plant for _, _, plant, *_ in store.read_json(folder / "plan.json")["episodes"]))
+    elsewhere = tested_elsewhere(given, plants)
     summary = {
         **summarise([row for rows in table.values() for row in rows], families),
+        "grid": make_grid(table, families, plants),
         "iso9283": _iso(folder, table),
         "given": given,
         "tested_elsewhere": elsewhere,
@@ -32,6 +38,9 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
         "wall_seconds": {"bench": seconds},
     }
     store.write_json(folder / "summary.json", summary)
+    if summary["grid"]:
+        store.write_text(folder / "grid.md", markdown(summary["grid"]))
+        store.write_rows(folder / "grid.csv", flat_rows(summary["grid"]))
     return store.read_json(folder / "summary.json")
 
 

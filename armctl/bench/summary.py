@@ -94,12 +94,18 @@ def compare(table: dict[str, list[Row]], families: Mapping[str, str]) -> dict[st
     }
 
 
+def paired_ratio(a: list[Row], b: list[Row], metric: str) -> dict[str, float]:
+    """How many times larger a metric is in b than in a, both on the same episodes in one order, with its interval."""
+    x, y = column(a, metric), column(b, metric)
+    ratio = stats.interval(np.log(np.maximum(y, 1e-12) / np.maximum(x, 1e-12)), strata(a))
+    return {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")}
+
+
 def _pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
     groups, x, y = strata(a), column(a, metric), column(b, metric)
-    ratio = stats.interval(np.log(np.maximum(y, 1e-12) / np.maximum(x, 1e-12)), groups)
     return {
         "difference": stats.paired_difference(x, y, groups),
-        "times_smaller": {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")},
+        "times_smaller": paired_ratio(a, b, metric),
         "probability_of_improvement": stats.probability_of_improvement(x, y, groups),
     }
 
@@ -126,12 +132,13 @@ def _controller(rows: list[Row]) -> dict[str, Any]:
 def _breakdown(table: dict[str, list[Row]], field: str) -> dict[str, Any]:
     values = list(dict.fromkeys(row[field] for rows in table.values() for row in rows))
     return {
-        value: {name: _headline([row for row in rows if row[field] == value]) for name, rows in table.items()}
+        value: {name: headline([row for row in rows if row[field] == value]) for name, rows in table.items()}
         for value in values
     }
 
 
-def _headline(rows: list[Row]) -> dict[str, Any]:
+def headline(rows: list[Row]) -> dict[str, Any]:
+    """Number of the episodes, and the headline metrics with their intervals."""
     return {"episodes": len(rows), **{name: stats.interval(column(rows, name), strata(rows)) for name in HEADLINE}}
 
 

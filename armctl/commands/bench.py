@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from armctl.controllers.base import Controller
     from armctl.plant.scenario import Scenario
 
+SCENARIOS = "nominal,payload"
+
 
 @dataclass(frozen=True)
 class BenchArguments(BenchConfig):
@@ -30,8 +32,12 @@ class BenchArguments(BenchConfig):
     `classical` is all classical ones."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
-    scenarios: str = "nominal,payload"
-    """Scenario presets, separated by commas, or a TOML file with a grid of scenarios."""
+    scenarios: str = SCENARIOS
+    """Scenario presets, separated by commas (`grid` is all plants of the grid), or a TOML file of scenarios."""
+    grid: bool = False
+    """The same as --scenarios grid."""
+    curves: bool = False
+    """Also run the controllers over payload, delay and friction (about five times the episodes of one plant)."""
     limit: Limit = None
     """Largest number of references per suite."""
     generator: Folder = None
@@ -53,8 +59,12 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     arguments = parse(BenchArguments, argv, prog)
     config, chain = part(arguments, BenchConfig), load_chain(arguments.robot)
     check_out(arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
-    scenarios = load_scenarios(arguments.scenarios)
-    from armctl.bench import run
+    if arguments.grid and arguments.scenarios != SCENARIOS:
+        raise UsageError(
+            f"--grid and --scenarios {arguments.scenarios} exclude each other; --scenarios grid,NAME takes both."
+        )
+    scenarios = load_scenarios("grid" if arguments.grid else arguments.scenarios)
+    from armctl.bench import curves, run
     from armctl.report.page import write_report
 
     controllers, records = load_controllers(named(words(arguments.controllers, "--controllers")), config)
@@ -63,6 +73,11 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
         config, controllers, suites, scenarios, arguments.out, records=records, overwrite=arguments.overwrite,
         resume=arguments.resume,
     )  # fmt: skip
+    if arguments.curves:
+        say("running the curves")
+        summary = curves.run_curves(
+            config, controllers, suites, arguments.out, records=records, resume=arguments.resume
+        )  # fmt: skip
     say("writing the report")
     report = write_report(arguments.out, animation=arguments.animation)
     show({**summary, "report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
@@ -77,13 +92,18 @@ def named(entries: list[str]) -> list[str]:
 
 
 def load_scenarios(given: str) -> list[str] | dict[str, "Scenario"]:
-    """Presets by name, or the scenarios of a TOML file. Raises UsageError for unknown names and unusable files."""
+    """Presets by name, those of the grid for `grid`, or the scenarios of a TOML file.
+
+    Raises UsageError for unknown names and unusable files.
+    """
+    from armctl.bench.grid import GRID
     from armctl.plant import sweep
     from armctl.plant.presets import check_preset
 
     if given.endswith(".toml"):
         return sweep.load_scenarios(given)
-    return [check_preset(name) for name in words(given, "--scenarios")]
+    entries = words(given, "--scenarios")
+    return list(dict.fromkeys(name for e in entries for name in (GRID if e == "grid" else [check_preset(e)])))
 
 
 def load_controllers(

@@ -66,9 +66,16 @@ def bar(total: int, what: str, unit: str) -> Any:
 
 
 def bench_table(summary: dict[str, Any]) -> str:
-    """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals."""
+    """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals.
+
+    Under it, where there are several plants, the controllers on each of them.
+    """
+    from armctl.bench.grid import key, text_rows
+
     blocks = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
     lines = [table([_bench_row(name, block) for name, block in blocks]), *summary.get("caveats", [])]
+    if summary.get("grid"):
+        lines += ["", table(text_rows(summary["grid"])), key(summary["grid"])]
     return "\n".join(lines)
 
 

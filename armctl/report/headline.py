@@ -6,16 +6,19 @@ from armctl.report.looks import looks
 from armctl.report.tables import ORIENTATION, POSITION, Summary
 from armctl.report.theme import number
 
+NAMED = 6  # suites or scenarios; more are counted
+
 
 def header(summary: Summary) -> str:
     """Title, one-sentence description and tags."""
     config, blocks = summary["config"], summary["controllers"]
     count = next(iter(blocks.values()))["episodes"]
     robot = str(config.get("robot", "arm"))
-    suites, scenarios = (
-        f"{word} {', '.join(summary[field])}" for field, word in (("suites", "suites"), ("scenarios", "scenarios"))
-    )
-    facts = [f"robot {robot}", suites, scenarios, f"{count} paired episodes", f"seed {config.get('seed')}"]
+    sets = [
+        f"{field} {', '.join(summary[field])}" if len(summary[field]) <= NAMED else f"{len(summary[field])} {field}"
+        for field in ("suites", "scenarios")
+    ]
+    facts = [f"robot {robot}", *sets, f"{count} paired episodes", f"seed {config.get('seed')}"]
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     return (
         f"<h1>Trajectory tracking on the {escape(robot.replace('_', ' ').capitalize())}</h1>"

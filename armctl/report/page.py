@@ -16,6 +16,7 @@ from armctl.report import tables as sections
 from armctl.report import weaknesses as limits
 from armctl.report.animation import Clip, animate
 from armctl.report.headline import cards, header
+from armctl.report.heat import heat_map
 from armctl.report.looks import looks
 from armctl.report.theme import figure, page, section
 from armctl.urdf import load_chain
@@ -24,6 +25,12 @@ PATHS = 3
 WATCHABLE = 2.5  # s
 NOTES = {
     "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
+    "Controllers on every plant": "Position RMSE in mm with its 95&nbsp;% interval, and orientation RMSE; the darker "
+    "the worse, on a logarithmic scale. Framed: the best on the plant, with the fewest failures and then the smallest "
+    "error. ×: how many times the oracle's error on the same episodes, where an oracle was run. ✗: failed episodes; "
+    "they count as 1000&nbsp;mm, and an interquartile mean does not see those of a quarter of the episodes.",
+    "Error over payload, delay and friction": "One property of the plant at a time; what else differs is that of the "
+    "preset payload at half the payload range.",
     "Paired comparison": "The highlighted controller minus the other one on the same episode; negative means better.",
     "Paths": "Deviations are magnified so that millimetres can be seen.",
     "ISO 9283": "Position part; the worst test pose and the worst path count. Poses are revisited within an episode, "
@@ -54,15 +61,16 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
 
 
 def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
-    key, split = plots.legend(looks(summary)), "Position RMSE mm, orientation deg"
+    key = plots.legend(looks(summary))
     blocks = {
         "All controllers": sections.headline(summary) + _forests(summary),
+        "Controllers on every plant": heat_map(summary),
+        "Error over payload, delay and friction": _curves(summary, key),
         "Paired comparison": sections.pairs(summary),
         "Error over time": key + _over_time(summary, tracks),
         "How often how accurate": key + _profiles(summary, table),
         "Paths": key + _paths(summary, table, tracks),
-        "By suite": sections.breakdown(summary, "suites", split),
-        "By scenario": sections.breakdown(summary, "scenarios", split),
+        "By suite": sections.breakdown(summary, "suites", "Position RMSE mm, orientation deg"),
         "ISO 9283": sections.iso(summary),
         "Timing, smoothness and cost": sections.behaviour(summary),
     }
@@ -94,6 +102,14 @@ def _forests(summary: dict[str, Any]) -> str:
         )
         + "</div>"
     )
+
+
+def _curves(summary: dict[str, Any], key: str) -> str:
+    caption = (
+        "Line: interquartile mean. Band: 95&nbsp;% bootstrap interval. ✗: some episodes failed; they count as 1000 mm."
+    )
+    figures = [figure(plots.curve(block, looks(summary)), caption) for block in summary.get("curves", {}).values()]
+    return f'{key}<div class="grid small">{"".join(figures)}</div>' if figures else ""
 
 
 def _profiles(summary: dict[str, Any], table: dict[str, list[Row]]) -> str:

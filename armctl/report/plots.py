@@ -14,6 +14,7 @@ from armctl.report.looks import Look, looks
 
 Table = dict[str, list[Row]]
 Looks = dict[str, Look]
+ENDS = ("low", "high")
 
 
 def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
@@ -88,6 +89,27 @@ def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabe
         axes.set_ylim(spread.min() / 2, spread.max() * 2.5)
         axes.set(xlabel="time, s", ylabel=ylabel, xlim=(0, None))
         return _svg(figure, f"time-{ylabel}")
+
+
+def curve(block: dict[str, Any], look: Looks) -> str:
+    """Draw a block of `curves`: interquartile mean and 95 % interval of every controller over its values, as SVG.
+
+    Points at which episodes failed are crosses.
+    """
+    metric, values = "position_rmse_mm", np.array(block["values"])
+    with figure_style():
+        figure, axes = _figure(3.9, 3.1)
+        for name, cells in block["cells"].items():
+            low, middle, high = (np.array([cell[metric][key] for cell in cells]) for key in ("low", "iqm", "high"))
+            failed = np.array([cell["failures"] > 0 for cell in cells])
+            colour, width = look[name].colour, look[name].width
+            axes.fill_between(values, low, high, color=colour, alpha=0.12, lw=0)
+            axes.plot(values, middle, color=colour, lw=width)
+            axes.plot(values[~failed], middle[~failed], "o", ms=4, color=colour, mec="none")
+            axes.plot(values[failed], middle[failed], "X", ms=8, color=colour, mec="white", mew=0.8, zorder=4)
+        _log_axis(axes, "y", [cell[metric][key] for cells in block["cells"].values() for cell in cells for key in ENDS])
+        axes.set(xlabel=block["label"], ylabel="position RMSE, mm")
+        return _svg(figure, f"curve-{block['label']}")
 
 
 def path(

@@ -91,26 +91,18 @@ def pairs(summary: Summary) -> str:
 
 
 def breakdown(summary: Summary, field: str, title: str) -> str:
-    """One table of the headline metrics per suite or scenario (`field`); nothing if there is only one."""
+    """One table of the headline metrics for every value of a field, as `suites`; nothing if there is only one."""
     cells, names = summary[field], ranked(summary)
     if len(cells) < 2:
         return ""
-    other = summary.get("tested_elsewhere", {}) if field == "scenarios" else {}
-    rows = [
-        [
-            controller(summary, name),
-            *(_entry(blocks, name, "†" if value in other.get(name, []) else "") for value, blocks in cells.items()),
-        ]
-        for name in names
-    ]
+    rows = [[controller(summary, name), *(_entry(blocks, name) for blocks in cells.values())] for name in names]
     count = {value: next(iter(blocks.values()))["episodes"] for value, blocks in cells.items()}
     head = [title, *(f"{escape(str(value))}<br>{count[value]} episodes" for value in cells)]
-    key = ELSEWHERE if other else ""
-    return table(head, rows, names.index(summary["comparison"]["subject"])) + key
+    return table(head, rows, names.index(summary["comparison"]["subject"]))
 
 
-def _entry(blocks: Summary, name: str, mark: str) -> str:
-    text = f"{number(blocks[name][POSITION]['iqm'])}{mark}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
+def _entry(blocks: Summary, name: str) -> str:
+    text = f"{number(blocks[name][POSITION]['iqm'])}<small>{number(blocks[name][ORIENTATION]['iqm'])}°</small>"
     best = min(blocks, key=lambda other: blocks[other][POSITION]["iqm"])
     return f'<b class="best">{text}</b>' if name == best else text
 

@@ -42,6 +42,20 @@ td small{color:var(--muted);font-size:12px;margin-left:5px}
 td.wrap,th.wrap{text-align:left;white-space:normal;min-width:210px}
 tr.subject td{background:#f3f9fd;font-weight:600}
 tr.subject td small{font-weight:400}
+.heat{table-layout:fixed;min-width:max-content}
+.heat th,.heat td{text-align:center}
+.heat th{white-space:normal;min-width:120px}
+.heat th:first-child,.heat td:first-child{text-align:left;position:sticky;left:0;background:#fff;z-index:1;
+ padding-left:0;width:104px;min-width:104px}
+.heat th small{margin-left:5px;font-weight:400}
+.heat td{border:1px solid #fff;padding:5px 8px;line-height:1.3}
+.heat td span{font-size:14.5px}
+.heat td.top span,.heat td.top b:first-child{font-weight:700}
+.heat td.top{box-shadow:inset 0 0 0 2px var(--accent)}
+.heat td:not(:first-child) small{display:block;color:inherit;font-size:11px;margin:0}
+.shades{display:flex;align-items:center;gap:2px;font-size:12px;color:var(--muted);margin:14px 0 0}
+.shades span{padding:2px 12px;border:1px solid var(--line)}
+.shades span:last-child{margin-right:8px}
 .best{color:var(--accent)}
 .dot{display:inline-block;width:10px;height:10px;border-radius:50%;margin-right:9px}
 .legend{display:flex;flex-wrap:wrap;gap:6px 20px;margin:14px 0 0;font-size:13.5px;color:var(--muted)}

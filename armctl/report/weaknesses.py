@@ -79,14 +79,16 @@ def _found(summary: dict[str, Any]) -> list[str]:
     label = {name: escape(look.label) for name, look in looks(summary).items()}
     sentences = [escape(str(text)) for text in summary.get("weaknesses", [])]
     for field in ("suites", "scenarios"):
+        better: dict[str, list[str]] = {}
         for value, cells in summary[field].items():
             first = min(cells, key=lambda name: cells[name][POSITION]["iqm"])
             if first != chosen:
-                sentences.append(
-                    f"On {field[:-1]} <b>{escape(str(value))}</b> {label[first]} is more accurate than "
-                    f"{label[chosen]} ({number(cells[first][POSITION]['iqm'])} against "
-                    f"{number(cells[chosen][POSITION]['iqm'])} mm)."
-                )
+                against = f"{number(cells[first][POSITION]['iqm'])} against {number(cells[chosen][POSITION]['iqm'])} mm"
+                better.setdefault(first, []).append(f"<b>{escape(str(value))}</b> ({against})")
+        sentences += [
+            f"{label[first]} is more accurate than {label[chosen]} on {field} {', '.join(where)}."
+            for first, where in better.items()
+        ]
     failed = {name: len(block["failures"]) for name, block in blocks.items() if block["failures"]}
     sentences += [
         f"{label[name]} failed in {count} of {blocks[name]['episodes']} episodes; they count as 1000 mm and 180°."
