@@ -27,6 +27,7 @@ from readme_twin import (
 
 from armctl import store
 from armctl.errors import UsageError
+from armctl.report.theme import number
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Args:
 
     demo: Path = Path("runs/demo")
     """Run folder of `make demo`."""
+    grid: Path = Path("runs/grid")
+    """Run folder of grid.py."""
     env_speed: Path = Path("runs/env_speed")
     """Folder of env_speed.py."""
     twin_audit: Path = Path("runs/twin_audit")
@@ -84,6 +87,32 @@ def demo_block(summary: dict[str, Any]) -> str:
         f"bench {seconds['bench']:.0f} s."
     ]
     return "\n\n".join([table(head, rows), *facts, source("make demo", summary)])
+
+
+def grid_block(summary: dict[str, Any]) -> str:
+    """Position error of every controller on every plant of the grid, with what failed."""
+    grid = summary["grid"]
+
+    def entry(name: str, plant: str) -> str:
+        cell = grid["cells"][name][plant]
+        if cell["failures"] == cell["episodes"]:
+            return "†all"
+        text = number(cell["position_rmse_mm"]["iqm"], 2)
+        best = f"**{text}**" if grid["plants"][plant]["best"] == name else text
+        return f"{best} †{cell['failures']}" if cell["failures"] else best
+
+    rows = [[f"`{name}`", *(entry(name, plant) for plant in grid["plants"])] for name in grid["cells"]]
+    head = ["position RMSE, mm", *(facts["title"] for facts in grid["plants"].values())]
+    counts = sorted({facts["episodes"] for facts in grid["plants"].values()})
+    trained = {name: facts["trained_on"] for name, facts in summary["given"].items() if facts["trained_on"]}
+    told = ", ".join(f"`{name}` on {preset}" for name, preset in trained.items())
+    facts = [
+        f"Interquartile mean over {' to '.join(map(str, counts))} episodes per plant. Bold: the best on the plant, "
+        "with the fewest failures and then the smallest error; an oracle is told the plant and is the limit. †: failed "
+        f"episodes, which count as 1000 mm. {summary['caveats'][0]}",
+        f"Tuned or trained: {told}; the others have their default gains." if told else "All have their default gains.",
+    ]
+    return "\n\n".join([table(head, rows), " ".join(facts), source("python experiments/grid.py", summary)])
 
 
 def times_panda_gym(row: dict[str, float]) -> str:
@@ -175,6 +204,8 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,
 }
+AWAITED: dict[str, Callable[[dict[str, Any]], str]] = {"grid": grid_block}
+"""Blocks that no page has yet: written where their marks are found."""
 
 
 def replace_block(pages: dict[Path, str], name: str, content: str) -> dict[Path, str]:
@@ -193,7 +224,8 @@ def replace_block(pages: dict[Path, str], name: str, content: str) -> dict[Path,
 def main(args: Args) -> None:
     """Rewrite every block whose run folder exists."""
     pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
-    for name, block in BLOCKS.items():
+    marked = {name: block for name, block in AWAITED.items() if f"<!-- results:{name} -->" in "".join(pages.values())}
+    for name, block in {**marked, **BLOCKS}.items():
         path = getattr(args, name) / "summary.json"
         if path.exists():
             pages = replace_block(pages, name, block(store.read_json(path)))

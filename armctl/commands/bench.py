@@ -37,7 +37,7 @@ class BenchArguments(BenchConfig):
     grid: bool = False
     """The same as --scenarios grid."""
     curves: bool = False
-    """Also run the controllers over payload, delay and friction (about five times the episodes of one plant)."""
+    """Also run six references of each suite over payload, delay and friction, and plot the errors."""
     limit: Limit = None
     """Largest number of references per suite."""
     generator: Folder = None

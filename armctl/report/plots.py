@@ -94,19 +94,21 @@ def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabe
 def curve(block: dict[str, Any], look: Looks) -> str:
     """Draw a block of `curves`: interquartile mean and 95 % interval of every controller over its values, as SVG.
 
-    Points at which episodes failed are crosses.
+    Points at which episodes failed are crosses, side by side where several controllers fail alike.
     """
     metric, values = "position_rmse_mm", np.array(block["values"])
+    count = len(block["cells"])
+    aside = min(0.022, 0.1 / count) * np.ptp(values) * (np.arange(count) - (count - 1) / 2)
     with figure_style():
         figure, axes = _figure(3.9, 3.1)
-        for name, cells in block["cells"].items():
+        for (name, cells), shift in zip(block["cells"].items(), aside, strict=True):
             low, middle, high = (np.array([cell[metric][key] for cell in cells]) for key in ("low", "iqm", "high"))
             failed = np.array([cell["failures"] > 0 for cell in cells])
             colour, width = look[name].colour, look[name].width
             axes.fill_between(values, low, high, color=colour, alpha=0.12, lw=0)
             axes.plot(values, middle, color=colour, lw=width)
             axes.plot(values[~failed], middle[~failed], "o", ms=4, color=colour, mec="none")
-            axes.plot(values[failed], middle[failed], "X", ms=8, color=colour, mec="white", mew=0.8, zorder=4)
+            axes.plot(values[failed] + shift, middle[failed], "X", ms=8, color=colour, mec="white", mew=0.8, zorder=4)
         _log_axis(axes, "y", [cell[metric][key] for cells in block["cells"].values() for cell in cells for key in ENDS])
         axes.set(xlabel=block["label"], ylabel="position RMSE, mm")
         return _svg(figure, f"curve-{block['label']}")

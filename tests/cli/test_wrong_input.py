@@ -34,6 +34,7 @@ from tests.cli.cases import BENCH, TUNE, content, motion, refused
         ([*BENCH, "--controllers", "diff_ik,diff_ik"], ["diff_ik,diff_ik"]),
         ([*BENCH, "--controllers", "diff_ik", "--suite", "shape"], ["shape", "iso9283"]),
         (["bench", "--robot", "planar3", "--scenarios", "storm"], ["storm", "payload"]),
+        (["bench", "--grid", "--scenarios", "nominal"], ["--scenarios nominal", "--scenarios grid,NAME"]),
         (["suite", "shape", "--robot", "planar3"], ["shape", "iso9283"]),
         (["suite", "generated", "--robot", "planar3"], ["generated", "armctl sample"]),
         (["sample", "--robot", "planar3", "--difficulty", "1.5"], ["1.5", "(0, 1]"]),
