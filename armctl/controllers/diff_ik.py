@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, gain
 from armctl.controllers.preview import ahead, lead_gain, lead_steps
-from armctl.controllers.tip_errors import damped_inverse, tip_state
+from armctl.controllers.tip_errors import damped_solve, tip_state
 from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
 from armctl.typing import Array
@@ -34,5 +34,5 @@ class DiffIK(Controller):
         future = ahead(w, lead_steps(self.lead, self.preview))
         twist = future.twist[..., 0, :] + K * tip.error
         posture = future.qd[..., 0, :] + jnp.exp(self.log_posture[...]) * (w.q[..., 0, :] - m.q)
-        qd = posture + matvec(damped_inverse(tip.J), twist - matvec(tip.J, posture))
+        qd = posture + damped_solve(tip.J, twist - matvec(tip.J, posture))
         return carry, jnp.clip(qd, -self.arm.velocity, self.arm.velocity)

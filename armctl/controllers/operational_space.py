@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from armctl.arm import Arm
 from armctl.controllers.base import Controller, Gain, gain
 from armctl.controllers.preview import ahead, held, lead_gain, lead_steps
-from armctl.controllers.tip_errors import TipState, damped_inverse, tip_state
+from armctl.controllers.tip_errors import TipState, damped_solve, tip_state
 from armctl.dynamics import inverse_dynamics
 from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
@@ -45,7 +45,7 @@ class OperationalSpace(Controller):
         posture += jnp.exp(self.log_posture_kd[...]) * (w.qd[..., 0, :] - m.qd)
         posture += held(future.qd, self.control_dt)
         acceleration = held(future.twist, self.control_dt) + feedback + extra - tip.Jdot_qd
-        qdd = posture + matvec(damped_inverse(tip.J), acceleration - matvec(tip.J, posture))
+        qdd = posture + damped_solve(tip.J, acceleration - matvec(tip.J, posture))
         return inverse_dynamics(self.arm, m.q, m.qd, qdd)
 
     def clip(self, tau: Array) -> Array:

@@ -10,6 +10,7 @@ from armctl.arm import Arm
 from armctl.geometry import chordal_error, matvec
 from armctl.kinematics import pose_and_jacobian
 from armctl.plant.observe import Measurement, Window
+from armctl.recursions.elimination import solve_batch_last
 from armctl.typing import Array, Scalar
 
 
@@ -36,8 +37,14 @@ def tip_state(arm: Arm, m: Measurement, w: Window) -> TipState:
     return TipState(J, matvec(dJ, m.qd), error, w.twist[..., 0, :] - matvec(J, m.qd), p)
 
 
-def damped_inverse(J: Float[Array, "*batch 6 n"], damping: Scalar = 0.1) -> Float[Array, "*batch n 6"]:
-    """Damped pseudo-inverse J' (J J' + damping^2 I)^-1. (..., 6, n) -> (..., n, 6) (Wampler 1986)."""
-    Jt = J.swapaxes(-1, -2)
-    A = J @ Jt + damping**2 * jnp.eye(J.shape[-2], dtype=J.dtype)
-    return Jt @ jnp.linalg.inv(A)
+def damped_solve(
+    J: Float[Array, "*batch 6 n"], v: Float[Array, "*batch 6"], damping: Scalar = 0.1
+) -> Float[Array, "*batch n"]:
+    """Damped least-squares solution of J x = v, x = J' (J J' + damping^2 I)^-1 v (Wampler 1986).
+
+    J: (..., 6, n); v: (..., 6); damping: in the unit of J -> (..., n).
+    """
+    rows, v = jnp.moveaxis(J, (-2, -1), (0, 1)), jnp.moveaxis(v, -1, 0)  # batch last, where the solver wants it
+    eye = jnp.eye(len(v), dtype=J.dtype).reshape(len(v), len(v), *[1] * (v.ndim - 1))
+    y = solve_batch_last(jnp.sum(rows[:, None] * rows[None], axis=2) + damping**2 * eye, v)
+    return jnp.moveaxis(jnp.sum(rows * y[:, None], axis=0), 0, -1)

@@ -8,8 +8,7 @@ joints to the velocities wanted of them:
 This is a linear complementarity problem with bounds. Bullet solves it by Dantzig's method or by sweeps, here a
 primal-dual active set finds the same solution. Dry friction is such a constraint too, that wants joints to stand still.
 
-The arrays are laid out batch last and the matrices solved by elimination: for so few joints a call of LAPACK per arm
-costs several times as much.
+The arrays are laid out batch last, as the elimination of recursions/elimination.py has them.
 """
 
 from typing import Any
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from armctl.plant.effects.dry_friction import PATIENCE, SWEEPS
+from armctl.recursions.elimination import solve_batch_last
 from armctl.typing import Array
 
 
@@ -81,7 +81,7 @@ def _with_bounds(problem: tuple[Array, ...], side: Array) -> tuple[Array, Array]
     rest = jnp.where(at_bound, bound - _times(M, change), 0.0)
     both = at_bound[:, None] & at_bound[None]
     eye = jnp.eye(len(M), dtype=M.dtype).reshape(*M.shape[:2], *[1] * (M.ndim - 2))
-    change = change + _solved(jnp.where(both, M, eye), rest)
+    change = change + solve_batch_last(jnp.where(both, M, eye), rest)
     qd = jnp.where(at_bound, free + change, wanted)
     return qd, jnp.where(at_bound, bound, _times(M, change))
 
@@ -89,33 +89,3 @@ def _with_bounds(problem: tuple[Array, ...], side: Array) -> tuple[Array, Array]
 def _times(M: Array, x: Array) -> Array:
     """(n, n, ...) times (n, ...)."""
     return jnp.sum(M * x[None], axis=1)
-
-
-@jax.custom_vjp
-def _solved(M: Array, b: Array) -> Array:
-    """M^-1 b for symmetric positive definite M, by Gauss and Jordan's elimination. M: (n, n, ...); b: (n, ...)."""
-    n = len(b)
-    table = jnp.concatenate([M, b[:, None]], axis=1)
-
-    def eliminate(table: Array, k: Array) -> tuple[Array, None]:
-        row = jax.lax.dynamic_index_in_dim(table, k, 0, keepdims=False)
-        column = jax.lax.dynamic_index_in_dim(table, k, 1, keepdims=False)
-        pivot = jax.lax.dynamic_index_in_dim(row, k, 0, keepdims=True)
-        own = (jnp.arange(n) == k).reshape(n, *[1] * (b.ndim - 1))
-        return table - ((column - own) / pivot)[:, None] * row[None], None
-
-    return jax.lax.scan(eliminate, table, jnp.arange(n))[0][:, n]
-
-
-def _solved_forward(M: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
-    x = _solved(M, b)
-    return x, (M, x)
-
-
-def _solved_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    M, x = residuals
-    multiplier = _solved(M, cotangent)
-    return -multiplier[:, None] * x[None], multiplier
-
-
-_solved.defvjp(_solved_forward, _solved_backward)

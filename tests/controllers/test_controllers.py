@@ -1,12 +1,9 @@
 """Laws of every controller: batches, limits, parameters, and tracking of what it has been told exactly."""
 
-from functools import lru_cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from armctl import dynamics, kinematics, twin
 from armctl.arm import load_arm
@@ -20,33 +17,10 @@ from armctl.plant.observe import Measurement, Window
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
+from tests.controllers.situations import PREVIEW, compiled, single, situation
 from tests.quick import quick_jit
 
-PREVIEW = 4
 every = pytest.mark.parametrize("name", known())
-
-
-@lru_cache
-def compiled(name, robot="planar3"):
-    """A controller, and the compiled function of (carry, measurement, window) that it is."""
-    controller = make(name, load_arm(robot), preview=PREVIEW)
-    graph, _ = nnx.split(controller)
-    call = quick_jit(lambda state, *args: nnx.merge(graph, state)(*args))
-    return controller, lambda *args: call(nnx.state(controller), *args)
-
-
-def single(tree):
-    return jax.tree.map(lambda x: np.asarray(x, np.float32), tree)
-
-
-@lru_cache
-def situation(robot="planar3", count=3):
-    """Measurements a little off random references, and the references' windows, (count, ...)."""
-    chain, rng = load_chain(robot), np.random.default_rng(0)
-    bank = stack_references([random_reference(chain, rng, dt=0.01, duration=0.3) for _ in range(count)])
-    w = windows(bank, np.arange(count), np.full(count, 10), PREVIEW)
-    q = w.q[:, 0] + 0.02 * rng.normal(size=w.q[:, 0].shape)
-    return Measurement(q, w.qd[:, 0] + 0.1 * rng.normal(size=q.shape)), w
 
 
 def limit(controller):
