@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from armctl import __version__
-from armctl.errors import NonFiniteError, UsageError
+from armctl.errors import NonFiniteError, UnstableError, UsageError
 
 Command = Callable[[Sequence[str], str], int]
 
@@ -79,7 +79,7 @@ def guarded(work: Callable[[], int], command: str = "") -> int:
         return _fail(f"'{error.filename}' cannot be used: {error.strerror}.", 2)
     except KeyboardInterrupt:
         return _fail(f"interrupted; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", INTERRUPTED)
-    except NonFiniteError as error:
+    except (NonFiniteError, UnstableError) as error:
         return _fail(str(error), 1)
 
 

@@ -48,8 +48,8 @@ class DemoConfig:
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
-    scenario: str = "payload"
-    """Preset of the true plants, in training and in the bench."""
+    scenario: str = "combined"
+    """Preset of the true plants in the bench."""
     corpus: int = 1500
     """Motions in the corpus."""
     episodes: int = 20
@@ -58,7 +58,7 @@ class DemoConfig:
     """Share of the arm's limits that generated motions use; as in the corpus when None."""
     seed: int = 0
     """Seed of everything."""
-    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=300, batch=64, horizon=32, spectrum=0))
+    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=300, batch=64, horizon=32, validation=0))
     """The one budget that every controller is tuned with."""
     flow: FlowConfig = field(default_factory=FlowConfig)
     """The generator."""

@@ -16,6 +16,7 @@ from armctl.recursions.articulated import articulated, solve
 from armctl.recursions.blocks import in_blocks
 from armctl.recursions.composite import composite
 from armctl.recursions.newton_euler import power_gradient, torques
+from armctl.recursions.regressor import Regressor, regressor
 from armctl.rigid import GRAVITY
 from armctl.typing import Array, Gravity, Joint
 
@@ -27,6 +28,16 @@ def inverse_dynamics(arm: Arm, q: Joint, qd: Joint, qdd: Joint, gravity: Gravity
     """
     q, qd, qdd = (lay.promote(arm, x) for x in (q, qd, qdd))
     return in_blocks(torques, arm, q, qd, qdd, jnp.asarray(gravity, q.dtype))
+
+
+def torque_regressor(arm: Arm, q: Joint, qd: Joint, qdd: Joint, gravity: Gravity = GRAVITY) -> Regressor:
+    """What the torque of a motion is made of: it is linear in inertial parameters (Atkeson, An, Hollerbach 1986).
+
+    q, qd, qdd: (..., n) rad, rad/s, rad/s^2; gravity: (..., 3) m/s^2 -> Regressor of links (..., n, n) N m, whose sum
+    over the last axis is inverse dynamics, of a load at the tip (..., n, 10) and of gravity's direction (..., n, 3).
+    """
+    q, qd, qdd = (lay.promote(arm, x) for x in (q, qd, qdd))
+    return regressor(arm, q, qd, qdd, jnp.asarray(gravity, q.dtype))
 
 
 def gravity(arm: Arm, q: Joint, gravity: Gravity = GRAVITY) -> Float[Array, "*batch n"]:

@@ -20,3 +20,10 @@ class NonFiniteError(RuntimeError):
     def __init__(self, message: str, learner: Any = None, breakdown: Any = None) -> None:
         super().__init__(message)
         self.learner, self.breakdown = learner, breakdown
+
+
+class UnstableError(RuntimeError):
+    """No parameters were found whose closed loop is stable on every plant that they are judged on.
+
+    The command line prints it as one sentence and leaves with exit status 1.
+    """

@@ -47,7 +47,7 @@ def main(args: Args) -> None:
     corpus = build_corpus(chain, 1500, args.seed)
     training = references(corpus, chain, "train", limit=TuneConfig.references)
     held_out = [r for r in references(corpus, chain, "test") if r.duration <= 5.0][: args.episodes]
-    train = TrainConfig(updates=args.updates, batch=64, horizon=32, seed=args.seed, spectrum=0)
+    train = TrainConfig(updates=args.updates, batch=64, horizon=32, seed=args.seed, validation=0)
     table = {}
     for preset in args.presets:
         trained = {}

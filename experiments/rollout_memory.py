@@ -61,8 +61,8 @@ def compiled(args: Args, task: Any, config: TuneConfig, horizon: int, segment: i
     setting = training_setting(arm, controller.control, config)
     one = jax.devices()[:1]
     learner = begin(controller, setting, task, train)
-    arguments = learner.params, learner.episodes, 1.0
-    return jax.jit(make_gradient(controller, setting, task, train, one)).lower(*arguments).compile(), arguments
+    arguments = learner.params, task, learner.episodes, 1.0
+    return jax.jit(make_gradient(controller, setting, train, one)).lower(*arguments).compile(), arguments
 
 
 def measure(args: Args, task: Any, config: TuneConfig, horizon: int) -> list[dict[str, float]]:

@@ -16,8 +16,9 @@ from armctl.envs.bullet.plant import Plant
 from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
 from armctl.plant.observe import Measurement, Window
-from armctl.plant.scenario import later
+from armctl.plant.scenario import later, plant_params, stack_params
 from armctl.plant.servo import TOP_SPEED, ServoConfig
+from armctl.twin.episodes import single
 
 LIMIT_TOLERANCE = 1e-6  # rad
 Policy = Callable[..., tuple[Any, Any]]
@@ -58,7 +59,7 @@ def run_batch(
     plants = [Plant(chain, servo) for _ in tasks]
     try:
         logs = [_Log(config, chain, task, plant) for task, plant in zip(tasks, plants, strict=True)]
-        seconds = _advance(config, controller, policy, tasks, logs, samples)
+        seconds = _advance(config, chain, controller, policy, tasks, logs, samples)
     finally:
         for plant in plants:
             plant.close()
@@ -66,11 +67,17 @@ def run_batch(
 
 
 def _advance(
-    config: BenchConfig, controller: Any, policy: Policy, tasks: list[Task], logs: list["_Log"], samples: int
+    config: BenchConfig,
+    chain: Chain,
+    controller: Any,
+    policy: Policy,
+    tasks: list[Task],
+    logs: list["_Log"],
+    samples: int,
 ) -> float:
     """Step until every episode is over; return the controller's time per action, s."""
     windows = _windows(config, tasks, samples + controller.preview)
-    carry, spent, calls = controller.init_carry((config.batch,)), 0.0, 0
+    carry, spent, calls = _told(config, controller, tasks, chain), 0.0, 0
     state = np.zeros((2, config.batch, logs[0].n), np.float32)
     for k in range(max(log.steps for log in logs)):
         for row, log in enumerate(logs):
@@ -86,6 +93,16 @@ def _advance(
             if log.active(k):
                 log.step(k, command[row])
     return spent / max(1, calls * config.batch)
+
+
+def _told(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain) -> Any:
+    """The controller's memory at the start, with the true plants in it where it is one that is told of them."""
+    carry = controller.init_carry((config.batch,))
+    if getattr(controller, "family", "") != "oracle":
+        return carry
+    scenarios = [later(task.scenario, config.settle) for task in tasks]
+    plants = [plant_params(chain, scenario) for scenario in scenarios + scenarios[:1] * (config.batch - len(tasks))]
+    return controller.told(carry, single(stack_params(plants)))
 
 
 class _Log:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from armctl import store
@@ -20,7 +19,7 @@ from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
-from armctl.plant.presets import sample_scenario
+from armctl.plant.presets import check_preset
 from armctl.urdf import load_chain
 
 
@@ -81,8 +80,8 @@ def run(arguments: TrainArguments) -> int:
 def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path) -> None:
     hosts.on_first(lambda: check_out(out, overwrite=arguments.overwrite, resume=arguments.resume))
     check_names(config, chain)
-    motions = training_references(config, chain, arguments.data)
-    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume}
+    motions, held_out = training_references(config, chain, arguments.data)
+    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume, "held_out": held_out}
     if not hosts.is_first():
         tune(config, motions, out, **options)
         return
@@ -93,18 +92,23 @@ def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path
 def check_names(config: TuneConfig, chain: Chain) -> None:
     """Raise UsageError for an unknown controller or scenario, before references are made for it."""
     registry.find(config.controller)
-    sample_scenario(config.scenario, chain, np.random.default_rng(0))
+    for name in config.scenario.split(","):
+        check_preset(name.strip())
 
 
-def training_references(config: TuneConfig, chain: Chain, data: Path | None) -> list[Reference]:
-    """References to train on: the user's own, or the training split of a corpus made for the arm."""
+def training_references(
+    config: TuneConfig, chain: Chain, data: Path | None
+) -> tuple[list[Reference], list[Reference] | None]:
+    """References to train on and to validate on: splits of a corpus made for the arm, or the user's own, for both."""
     if data is not None:
-        return load_suite_dir(data, chain, config.control_dt)[: config.references]
+        return load_suite_dir(data, chain, config.control_dt)[: config.references], None
     if config.references < 1:
         raise UsageError(f"references is {config.references}; training needs at least 1.")
     count = max(10, math.ceil(config.references / SPLIT_SHARES[0]) + 1)
     say(f"making {count} motions of {chain.name}")
-    return references(build_corpus(chain, count, config.seed), chain, "train", config.control_dt, config.references)
+    corpus = build_corpus(chain, count, config.seed)
+    train = references(corpus, chain, "train", config.control_dt, config.references)
+    return train, references(corpus, chain, "val", config.control_dt) or None
 
 
 def advance(progress: Any, row: dict[str, Any]) -> None:

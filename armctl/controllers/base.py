@@ -14,6 +14,7 @@ from flax import nnx
 from armctl.arm import Arm
 from armctl.errors import UsageError
 from armctl.plant.observe import Measurement, Window
+from armctl.plant.scenario import PlantParams
 from armctl.typing import Array
 
 FAMILIES = ("classical", "learned", "oracle", "yours")
@@ -64,9 +65,17 @@ class Controller(nnx.Module):
         """Memory at the start of an episode for a batch of the given shape."""
         return ()
 
+    def told(self, carry: Any, plants: PlantParams) -> Any:
+        """The memory after the true plants (...) were told; only an oracle listens."""
+        return carry
+
     def __call__(self, carry: Any, m: Measurement, w: Window) -> tuple[Any, Array]:
         """carry, m (..., n), w (..., P+1, ...) -> next carry, command (..., n) in the units of `control`."""
         raise TypeError(f"{type(self).__name__} does not say how to control.")
+
+    def model_loss(self, carry: Any) -> Array | float:
+        """How badly what it believes of the plant explains the newest measurement, (...) nats; 0 without a belief."""
+        return 0.0
 
 
 class Gain(nnx.Param[Any]):

@@ -31,19 +31,21 @@ class TrainConfig:
     segment: int = 0
     """Control steps between those that are kept for the backward pass, which rolls the rest again: bounds the memory of
     a long horizon. It divides horizon; 1 keeps least, 0 keeps everything and is fastest."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-2
     """Peak of Adam's rate for network weights (cosine to a fiftieth)."""
-    gain_rate: float = 0.03
+    gain_rate: float = 0.02
     """The same for gains, whose logarithms are tuned."""
     clip: float = 1.0
-    """Global norm at which gradients are clipped."""
+    """Norm at which gradients are clipped, that of all gains and that of all weights."""
     chunk: int = 25
     """Updates per compiled call, which is also how often progress is logged; updates are a multiple of it, or
     fewer."""
     patience: int = 50
     """Consecutive non-finite updates after which training stops with the last good parameters."""
-    spectrum: int = 8
-    """Episodes in which the closed loop's Jacobian is looked at after every chunk of updates; 0 saves some seconds."""
+    validation: int = 48
+    """Episodes by which parameters are chosen, on motions and plants of their own; 0: by the training loss."""
+    validate_every: int = 50
+    """Updates between two looks at them; a multiple of chunk."""
     seed: int = 0
     """Seed of the episodes."""
     objective: Objective = field(default_factory=Objective)
@@ -53,8 +55,10 @@ class TrainConfig:
         for name in ("updates", "batch", "horizon", "chunk"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
-        if self.spectrum < 0:
-            raise UsageError(f"spectrum is {self.spectrum}; give a number of episodes, or 0 for none.")
+        if self.validation < 0:
+            raise UsageError(f"validation is {self.validation}; give a number of episodes, or 0 for none.")
+        if self.validate_every < 1:
+            raise UsageError(f"validate_every is {self.validate_every}; give at least 1 update.")
         if self.updates % min(self.chunk, self.updates):
             raise UsageError(f"updates is {self.updates}, no multiple of chunk, {self.chunk}; choose one that is.")
         if self.segment < 0 or (self.segment and self.horizon % self.segment):
@@ -71,19 +75,19 @@ class Learner(NamedTuple):
     episodes: Episodes
     key: Any
     update: Any
-    best: Any  # parameters after the chunk of updates with the lowest score
-    score: Any  # that score, mm
+    best: Any  # the parameters that are to be preferred so far
+    score: Any  # mm, of the chunk of updates that ended with them; used where there is no validation
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     """Clipped Adam on a cosine rate; an update with non-finite gradients is skipped."""
 
     def adam(peak: float) -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(peak, config.updates, alpha=0.02), b1=0.7, b2=0.95)
+        rate = optax.cosine_decay_schedule(peak, config.updates, alpha=0.02)
+        return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(rate, b1=0.7, b2=0.95))
 
     kinds = {"gain": adam(config.gain_rate), "weight": adam(config.learning_rate)}
-    steps = optax.chain(optax.clip_by_global_norm(config.clip), optax.multi_transform(kinds, _kinds))
-    return optax.apply_if_finite(steps, max_consecutive_errors=2**31 - 1)
+    return optax.apply_if_finite(optax.multi_transform(kinds, _kinds), max_consecutive_errors=2**31 - 1)
 
 
 def _kinds(params: Any) -> Any:

@@ -28,6 +28,8 @@ class Objective:
     """Weight of joint positions beyond the limits less a margin of 0.05 rad, and of velocities beyond their limits."""
     posture: float = 0.1
     """Weight of the squared deviation from the reference posture, 1/rad^2."""
+    model: float = 0.05
+    """Weight of how badly a controller's own model explains what it measures, mm per nat."""
 
 
 def charbonnier(square: Float[Array, "*batch"], delta: Scalar) -> Float[Array, "*batch"]:

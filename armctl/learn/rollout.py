@@ -20,14 +20,20 @@ Step = Callable[[Episodes, None], tuple[Episodes, tuple[Array, tuple[Array, Arra
 
 def start(setting: Setting, task: Task, controller: Controller, key: Array, batch: int, horizon: int) -> Episodes:
     """Fresh episodes at random references, plants and phases, moving with the reference."""
-    return ep.drawn(setting, task, key, batch, horizon, controller.init_carry((batch,)))
+    return told(controller, task, ep.drawn(setting, task, key, batch, horizon, controller.init_carry((batch,))))
 
 
 def renew(
     setting: Setting, task: Task, controller: Controller, key: Array, episodes: Episodes, horizon: int
 ) -> Episodes:
     """Replace episodes that have diverged or whose reference ends within the next window."""
-    return ep.renewed(setting, task, key, episodes, horizon, controller.init_carry(episodes.step.shape))
+    fresh = controller.init_carry(episodes.step.shape)
+    return told(controller, task, ep.renewed(setting, task, key, episodes, horizon, fresh))
+
+
+def told(controller: Controller, task: Task, episodes: Episodes) -> Episodes:
+    """The episodes with their true plants in the controller's memory, if it is one that is told of them."""
+    return episodes._replace(carry=controller.told(episodes.carry, ep.plants_of(task, episodes)))
 
 
 def advance(
@@ -75,6 +81,7 @@ def stepper(
         target = (w.q[:, 1], w.p[:, 1], w.R[:, 1])
         previous = jnp.where((episodes.state.step == 0)[:, None], command, episodes.command)
         loss, errors = step_loss(objective, setting.arm, scale, delta, (state.q, state.qd), command, previous, target)
+        loss = loss + objective.model * controller.model_loss(carry)
         alive = episodes.alive & (errors[0] < 0.3**2) & jnp.all(jnp.isfinite(state.q), -1)
         after = episodes._replace(state=state, carry=carry, command=command, step=episodes.step + 1, alive=alive)
         return after, (jnp.where(alive, loss, 0.0), errors)

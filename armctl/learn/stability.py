@@ -43,24 +43,15 @@ def make_jacobian(
     return jax.jit(jacobian)
 
 
-def describe(jacobians: np.ndarray, horizon: int) -> dict[str, float]:
-    """What matters in Jacobians (E, 2n, 2n) over so many control steps, medians over the episodes.
+def rates(jacobians: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Contraction and amplification of every Jacobian (E, 2n, 2n) over so many control steps, (E,) each.
 
     contraction: modulus of the largest eigenvalue, per control step; below 1 disturbances die out. amplification: the
     largest singular value, by how much the worst disturbance has grown at the end (rad and rad/s). Not a number where
     a rollout did not stay finite.
     """
-    if not np.isfinite(jacobians).all():
-        return {"contraction": float("nan"), "amplification": float("nan")}
-    radius = np.abs(np.linalg.eigvals(jacobians)).max(axis=-1)
-    worst = np.linalg.norm(jacobians, 2, axis=(-2, -1))
-    return {"contraction": float(np.median(radius) ** (1 / horizon)), "amplification": float(np.median(worst))}
-
-
-def observer(
-    controller: Controller, setting: Setting, task: Task, config: TrainConfig
-) -> Callable[[Any], dict[str, float]]:
-    """Function of a controller's parameters: `describe` of its closed loop, in the same config.spectrum episodes."""
-    episodes = rollout.start(setting, task, controller, jax.random.key(config.seed), config.spectrum, config.horizon)
-    jacobian = make_jacobian(controller, setting, task, config)
-    return lambda params: describe(np.asarray(jacobian(params, episodes)), config.horizon)
+    finite = np.isfinite(jacobians).all(axis=(-2, -1))
+    sound = np.where(finite[:, None, None], jacobians, 0.0)
+    radius = np.abs(np.linalg.eigvals(sound)).max(axis=-1) ** (1 / horizon)
+    worst = np.linalg.norm(sound, 2, axis=(-2, -1))
+    return np.where(finite, radius, np.nan), np.where(finite, worst, np.nan)

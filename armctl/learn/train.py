@@ -12,35 +12,36 @@ from flax import nnx
 from jax.sharding import PartitionSpec
 
 from armctl.controllers.base import Controller
-from armctl.errors import NonFiniteError
+from armctl.errors import NonFiniteError, UnstableError
 from armctl.learn import devices as dv
-from armctl.learn import rollout, stability
+from armctl.learn import rollout
 from armctl.learn.diagnosis import explain, remedy
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
 from armctl.learn.losses import pose_score
+from armctl.learn.validation import better, make_validation
 from armctl.twin.episodes import Episodes, Setting, Task
 from armctl.typing import Array
 
 
 def make_gradient(
-    controller: Controller, setting: Setting, task: Task, config: TrainConfig, devices: Sequence[jax.Device] | None
+    controller: Controller, setting: Setting, config: TrainConfig, devices: Sequence[jax.Device] | None
 ) -> Callable[..., Any]:
-    """Function of (params, episodes, delta): one window -> mean loss, its gradient, episodes after, squared errors.
+    """Function of (params, task, episodes, delta): a window -> mean loss, its gradient, episodes after, squared errors.
 
     Every device rolls its own episodes, and the means over devices are taken once, at the end: left to itself XLA adds
     the gradient up over devices after every control step of the backward pass.
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
 
-    def loss_of(params: Any, episodes: Episodes, delta: Array) -> tuple[Array, tuple[Episodes, Any]]:
+    def loss_of(params: Any, task: Task, episodes: Episodes, delta: Array) -> tuple[Array, tuple[Episodes, Any]]:
         module = nnx.merge(graph, params, *rest)
         after, (loss, errors) = rollout.advance(
             setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
         )
         return jnp.mean(loss), (after, errors)
 
-    def here(params: Any, episodes: Episodes, delta: Array) -> tuple[Any, ...]:
-        (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, episodes, delta)
+    def here(params: Any, task: Task, episodes: Episodes, delta: Array) -> tuple[Any, ...]:
+        (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, task, episodes, delta)
         return *jax.lax.pmean((loss, grads), dv.AXIS), after, errors
 
     mesh = dv.shardings(config.batch, devices)[0].mesh
@@ -48,7 +49,7 @@ def make_gradient(
     return jax.shard_map(
         here,
         mesh=mesh,
-        in_specs=(whole, cut, whole),
+        in_specs=(whole, whole, cut, whole),
         out_specs=(whole, whole, cut, rows),
         check_vma=False,
     )
@@ -57,23 +58,22 @@ def make_gradient(
 def make_update(
     controller: Controller,
     setting: Setting,
-    task: Task,
     config: TrainConfig,
     devices: Sequence[jax.Device] | None = None,
     length: int | None = None,
-) -> Callable[[Learner], tuple[Learner, dict[str, Array]]]:
-    """Compiled function of a learner: one chunk of updates -> learner, metrics (chunk,) each.
+) -> Callable[[Learner, Task], tuple[Learner, dict[str, Array]]]:
+    """Compiled function of a learner and a task: one chunk of updates -> learner, metrics (chunk,) each.
 
     The learner lives on the devices as `placement` says. length: updates in the chunk, config.chunk when None.
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     optimise, where = optimiser(config), placement(config, devices)
-    gradient = make_gradient(controller, setting, task, config, devices)
+    gradient = make_gradient(controller, setting, config, devices)
 
-    def update(learner: Learner, _: None) -> tuple[Learner, dict[str, Array]]:
+    def update(learner: Learner, task: Task) -> tuple[Learner, dict[str, Array]]:
         module = nnx.merge(graph, learner.params, *rest)
         key, episodes, delta = next_window(module, setting, task, config, learner)
-        loss, grads, after, errors = gradient(learner.params, episodes, delta)
+        loss, grads, after, errors = gradient(learner.params, task, episodes, delta)
         changes, opt = optimise.update(grads, learner.optimiser, learner.params)
         params = optax.apply_updates(learner.params, changes)
         metrics = {
@@ -88,14 +88,12 @@ def make_update(
         moved = {"params": params, "optimiser": opt, "episodes": after, "key": key, "update": learner.update + 1}
         return learner._replace(**moved), metrics
 
-    def chunk(learner: Learner) -> tuple[Learner, dict[str, Array]]:
-        after, metrics = jax.lax.scan(update, learner, length=length or min(config.chunk, config.updates))
-        score = jnp.mean(metrics["score"])
-        better = score < learner.score
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), after.params, learner.best)
-        return after._replace(best=best, score=jnp.where(better, score, learner.score)), metrics
+    def chunk(learner: Learner, task: Task) -> tuple[Learner, dict[str, Array]]:
+        count = length or min(config.chunk, config.updates)
+        return jax.lax.scan(lambda learner, _: update(learner, task), learner, length=count)
 
-    return jax.jit(chunk, in_shardings=(where,), out_shardings=(where, where.update))
+    # the task is an argument, so that one program serves all data of one size
+    return jax.jit(chunk, in_shardings=(where, where.update), out_shardings=(where, where.update))
 
 
 def train(
@@ -106,38 +104,77 @@ def train(
     learner: Learner | None = None,
     on_chunk: Callable[[Learner, dict[str, float]], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
+    held_out: Task | None = None,
 ) -> Learner:
     """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
 
-    The best are those after the chunk of updates with the lowest score, a pose error of fixed width: gains tuned up to
-    the edge of stability make the last ones no better than others.
+    The best are those that do best on `held_out`, episodes of other motions and plants, and whose loop contracts there
+    (learn/validation.py); without it those after the chunk of updates with the lowest training error. What training
+    starts from is among the candidates.
 
     learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
     every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None.
-    Raises NonFiniteError after `patience` non-finite updates in a row; the controller then holds the best parameters
-    until then.
+    Raises NonFiniteError after `patience` non-finite updates in a row, and UnstableError where no parameters were found
+    whose loop contracts on every plant; the controller then holds the best parameters until then.
     """
     learner = begin(controller, setting, task, config) if learner is None else learner
+    judge = _Judge(controller, setting, held_out, config, learner)
     learner = place(learner, config, devices)
     nnx.update(controller, dv.local(learner.best))
-    step = make_update(controller, setting, task, config, devices)
-    observe = stability.observer(controller, setting, task, config) if config.spectrum else lambda params: {}
+    step = make_update(controller, setting, config, devices)
+    everywhere = dv.place(task, placement(config, devices).update)
     while int(learner.update) < config.updates:
         started, before = time.perf_counter(), learner
-        learner, metrics = step(learner)
+        learner, metrics = step(learner, everywhere)
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])
-        row |= observe(dv.local(learner.params))
-        row = {"update": int(learner.update), **row, "seconds": time.perf_counter() - started}
+        learner, seen = judge(learner, row)
+        row = {"update": int(learner.update), **row, **seen, "seconds": time.perf_counter() - started}
         nnx.update(controller, dv.local(learner.best))
         if on_chunk is not None:
             on_chunk(learner, row)
         if row["non_finite"] >= config.patience:
             sound = max(0, len(metrics["non_finite"]) - int(row["non_finite"]))
             if sound:
-                before, _ = make_update(controller, setting, task, config, devices, sound)(before)
+                before, _ = make_update(controller, setting, config, devices, sound)(before, everywhere)
             raise _broken(controller, setting, task, config, devices, before, learner)
+    judge.refuse_unstable(controller)
     return learner
+
+
+class _Judge:
+    """Which of the parameters that training comes by are the best."""
+
+    def __init__(
+        self, controller: Controller, setting: Setting, held_out: Task | None, config: TrainConfig, learner: Learner
+    ) -> None:
+        self.config = config
+        self.validate = None if held_out is None else make_validation(controller, setting, held_out, config)
+        self.best = self.validate(learner.best) if self.validate else None
+
+    def __call__(self, learner: Learner, row: dict[str, float]) -> tuple[Learner, dict[str, float]]:
+        """The learner with the best parameters so far, and what validation adds to the row of metrics."""
+        if self.validate is None:
+            if row["score"] < float(learner.score):
+                learner = learner._replace(best=learner.params, score=jnp.full_like(learner.score, row["score"]))
+            return learner, {}
+        assert self.best is not None
+        over = int(learner.update) >= self.config.updates
+        if int(learner.update) % self.config.validate_every < self.config.chunk or over:
+            found = self.validate(dv.local(learner.params))
+            if better(found, self.best):
+                self.best, learner = found, learner._replace(best=learner.params)
+        return learner, self.best.row()
+
+    def refuse_unstable(self, controller: Controller) -> None:
+        """Raise UnstableError where even the best parameters are none that may be used."""
+        if self.best is not None and not self.best.sound:
+            raise UnstableError(
+                f"No gains of {type(controller).__name__} were found whose loop contracts on every validation plant: "
+                f"the best has {self.best.diverged} diverged episodes and contraction "
+                f"{self.best.contraction:.3f} per control step, unstable on {len(self.best.unstable)} of "
+                f"{self.config.validation} plants; tune it on a narrower scenario, or for more updates."
+            )
 
 
 def _broken(

@@ -17,7 +17,7 @@ from armctl.chain import Chain
 from armctl.controllers.base import Controller
 from armctl.controllers.registry import make
 from armctl.controllers.saved import save
-from armctl.errors import NonFiniteError, UsageError
+from armctl.errors import NonFiniteError, UnstableError, UsageError
 from armctl.learn import devices as dv
 from armctl.learn import hosts
 from armctl.learn.learner import Learner, TrainConfig, begin, placement
@@ -25,11 +25,13 @@ from armctl.learn.train import train
 from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
 from armctl.plant.presets import sample_scenario
-from armctl.plant.scenario import plant_params, stack_params
+from armctl.plant.scenario import PlantParams, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin.episodes import Setting, Task, single
 from armctl.urdf import load_chain
 
+HELD_OUT = 424242
+"""Seed of the plants of validation."""
 Progress = Callable[[dict[str, float]], None]
 
 
@@ -41,8 +43,8 @@ class TuneConfig:
     """Name of an arm in the assets, or path of a URDF."""
     controller: str = "tracker"
     """Controller by name."""
-    scenario: str = "payload"
-    """Preset from which the true plants are drawn; the controller is not told."""
+    scenario: str = "combined,latency,nominal"
+    """Presets from which the true plants are drawn in turn, separated by commas; the controller is not told."""
     references: int = 300
     """References in the training set."""
     plants: int = 256
@@ -73,17 +75,37 @@ class TuneConfig:
 
 
 def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> Task:
-    """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario preset, float32."""
-    rng = np.random.default_rng(config.seed)
+    """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario presets, float32."""
     samples = min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
     if samples < config.train.horizon + 2:
         raise UsageError(
             f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control "
             f"steps; lower train.horizon, raise seconds ({config.seconds:g}) or give longer references."
         )
-    plants = [plant_params(chain, sample_scenario(config.scenario, chain, rng)) for _ in range(config.plants)]
-    task = Task(stack_references(references, samples), stack_params(plants))
-    return single(task)
+    plants = draw_plants(chain, config.scenario, config.plants, np.random.default_rng(config.seed))
+    return single(Task(stack_references(references, samples), plants))
+
+
+def make_held_out(chain: Chain, references: list[Reference], config: TuneConfig) -> Task | None:
+    """Episodes to choose parameters by: other plants of the same presets, whatever seed is trained with.
+
+    As many as config.train.validation, the references in turn; None for 0.
+    """
+    count = config.train.validation
+    if not count:
+        return None
+    rng = np.random.default_rng(HELD_OUT)
+    samples = min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
+    rows = [references[i % len(references)] for i in range(count)]
+    return single(Task(stack_references(rows, samples), draw_plants(chain, config.scenario, count, rng)))
+
+
+def draw_plants(chain: Chain, scenario: str, count: int, rng: np.random.Generator) -> PlantParams:
+    """So many plants, drawn from presets (separated by commas) in turn."""
+    presets = [name.strip() for name in scenario.split(",")]
+    return stack_params(
+        [plant_params(chain, sample_scenario(presets[i % len(presets)], chain, rng)) for i in range(count)]
+    )
 
 
 def training_setting(arm: Arm, control: str, config: TuneConfig) -> Setting:
@@ -101,21 +123,25 @@ def tune(
     resume: bool = False,
     progress: Progress | None = None,
     devices: Sequence[jax.Device] | None = None,
+    held_out: list[Reference] | None = None,
 ) -> Controller:
     """Tune a controller on references of config.robot, write the run folder `out`, and return the controller.
 
-    references: sampled every config.control_dt s; progress: called with a row of metrics after every chunk of updates;
-    devices: among which the episodes are divided, all of jax.devices() when None. Of several processes (hosts.connect)
-    only the first reads and writes the folder.
+    references: sampled every config.control_dt s; held_out: others, by which parameters are chosen, each fifth of the
+    references when None (which then is not trained on); progress: called with a row of metrics after every chunk of
+    updates; devices: among which the episodes are divided, all of jax.devices() when None. Of several processes
+    (hosts.connect) only the first reads and writes the folder.
     The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
-    Raises UsageError for a folder that exists, or bad settings, and NonFiniteError when training breaks down;
-    params.npz then holds the last good parameters.
+    Raises UsageError for a folder that exists, or bad settings, NonFiniteError when training breaks down, and
+    UnstableError where no parameters were found whose loop contracts on every plant of validation; params.npz then
+    holds the best there were.
     """
     placement(config.train, devices)  # refuses a batch that the devices do not divide before work starts
     chain = load_chain(config.robot)
     arm = Arm.from_chain(chain)
     controller = make(config.controller, arm, config.control_dt, config.preview, config.seed)
-    task = make_task(chain, references, config)
+    references, held_out = _split(references, held_out, config)
+    task, held = make_task(chain, references, config), make_held_out(chain, held_out, config)
     setting = training_setting(arm, controller.control, config)._replace(names=tuple(r.name for r in references))
     described = {name: getattr(controller, name) for name in ("title", "family", "information")}
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references), **described)
@@ -128,9 +154,9 @@ def tune(
     started, last = time.perf_counter(), hosts.on_first(lambda: _last_row(out)) or {}
     status = "interrupted"
     try:
-        train(controller, setting, task, config.train, learner, _recorder(out, last, progress), devices)
+        train(controller, setting, task, config.train, learner, _recorder(out, last, progress), devices, held)
         status = "finished"
-    except NonFiniteError as error:
+    except (NonFiniteError, UnstableError) as error:
         status = str(error)
         raise
     finally:
@@ -140,6 +166,17 @@ def tune(
             store.write_json(out / "summary.json", summary)
     hosts.on_first(lambda: store.finish_run(out))
     return controller
+
+
+def _split(
+    references: list[Reference], held_out: list[Reference] | None, config: TuneConfig
+) -> tuple[list[Reference], list[Reference]]:
+    """References to train on and to validate on; of fewer than five all serve for both, on different plants."""
+    if held_out is not None or not config.train.validation:
+        return references, held_out or []
+    if len(references) < 5:
+        return references, references
+    return [r for i, r in enumerate(references) if i % 5], references[::5]
 
 
 def _recorder(

@@ -44,7 +44,7 @@ def show(row: dict) -> None:
 args = tyro.cli(Args)
 chain = armctl.load_chain(args.robot)
 corpus = build_corpus(chain, 100)
-train = TrainConfig(updates=args.updates, batch=32, horizon=16, chunk=min(20, args.updates), spectrum=0)
+train = TrainConfig(updates=args.updates, batch=32, horizon=16, chunk=min(20, args.updates), validation=0)
 tuned, records = {}, {}
 for name in args.controllers:
     print(f"{name}: {args.updates} updates under the preset 'payload'")

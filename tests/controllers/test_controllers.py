@@ -80,7 +80,7 @@ def test_parameters_of_another_controller_or_arm_are_refused():
         dict(list(arrays.items())[1:]),
         arrays | {"out/kernel": np.zeros((128, 7))},
     ):
-        with pytest.raises(UsageError, match="StructuredTracker for planar3"):
+        with pytest.raises(UsageError, match="Tracker for planar3"):
             saved.with_parameters(tracker, wrong)
 
 
@@ -111,7 +111,7 @@ def at_rest_on_target(arm, q):
     return Measurement(q, 0 * q), Window(ahead(q), still, still, ahead(T[:3, 3]), ahead(T[:3, :3]), none, none)
 
 
-@pytest.mark.parametrize("name", ["computed_torque", "operational_space_integral", "tracker"])
+@pytest.mark.parametrize("name", ["computed_torque", "operational_space_integral", "filter_bank"])
 def test_at_rest_on_the_target_the_command_is_the_feed_forward(name, x64):
     """Nothing is wrong, so nothing is corrected: what is left is gravity, however large the gains and weights."""
     controller, call = compiled(name)

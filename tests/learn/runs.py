@@ -13,7 +13,7 @@ from armctl.motion.sampling import random_reference
 from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
-SMALL = TrainConfig(updates=12, batch=8, horizon=10, chunk=6, gain_rate=0.2, spectrum=0)
+SMALL = TrainConfig(updates=12, batch=8, horizon=10, chunk=6, gain_rate=0.2, validation=0)
 CONFIG = tune.TuneConfig(robot="planar3", controller="computed_torque", plants=8, seconds=0.5, train=SMALL)
 
 

@@ -19,7 +19,9 @@ from tests.learn.runs import CHAIN, CONFIG, references
 ARM = load_arm("planar3")
 
 
-FEW = replace(CONFIG, train=TrainConfig(updates=6, batch=8, horizon=6, chunk=3, gain_rate=0.1, spectrum=0, patience=2))
+FEW = replace(
+    CONFIG, train=TrainConfig(updates=6, batch=8, horizon=6, chunk=3, gain_rate=0.1, validation=0, patience=2)
+)
 
 
 def made(task):

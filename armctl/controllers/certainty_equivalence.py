@@ -1,0 +1,124 @@
+"""Certainty-equivalent control: inverse dynamics of the plant that is believed, as if it were the true one.
+
+Each control step the state is predicted to when the command to be given will act; the torque then is what the
+reference's motion needs there, and what the feedback asks for besides. Who says what is to be believed, a filter or an
+oracle, is another matter.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from armctl.arm import Arm
+from armctl.controllers.base import Controller
+from armctl.controllers.believed_plant import Plant, inertia, rigid_torque
+from armctl.controllers.delay_bank import under_way
+from armctl.controllers.feedback import Feedback, Target, mixed, targets
+from armctl.dynamics import gravity, mass_matrix, torque_regressor
+from armctl.geometry import matvec
+from armctl.plant.observe import Measurement, Window
+from armctl.recursions.cholesky import inverse
+from armctl.recursions.regressor import Regressor
+from armctl.rigid import GRAVITY
+from armctl.typing import Array
+
+
+class Seen(NamedTuple):
+    """One control step as the controller sees it; motions are taken apart into what torques are linear in."""
+
+    m: Measurement  # (..., n) now
+    before: Measurement  # (..., n) one control step earlier
+    commands: Array  # (..., H, n) N m given so far, newest first
+    target: Target  # (..., P, n)
+    past: Regressor  # (...) of the last control step
+    coming: Regressor  # (..., D + 1) of the coming ones, as the reference wants them
+    M: Array  # (..., n, n) kg m^2 of the nominal arm
+    tilt: Array  # (..., 3) m/s^2 by which gravity differs from the level's in past and coming
+
+
+class CertaintyEquivalence(Controller):
+    """Prediction over the delay, inverse dynamics of the believed plant, feedback in joint accelerations."""
+
+    LONGEST = 3
+    """Longest delay that is acted upon, control steps."""
+    least_preview = LONGEST + 1
+
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+        super().__init__(arm, control_dt, preview, seed)
+        self.feedback = Feedback(arm.n, self.LONGEST, control_dt)
+
+    def see(
+        self, before: Measurement, commands: Array, m: Measurement, w: Window, first: Array, tilt: Array
+    ) -> Seen:
+        """What is known of this step.
+
+        before: (..., n); commands: (..., H, n); first: (...) bool, no step before it; tilt: (..., 3) m/s^2 as far as it
+        is known, so that the load's weight is tilted too. Commands under way begin as if the nominal arm stood still.
+        """
+        now = Measurement(*(jax.lax.stop_gradient(x) for x in m))
+        hold = gravity(self.arm, now.q)[..., None, :]
+        before = Measurement(*(jnp.where(first[..., None], x, old) for x, old in zip(m, before, strict=True)))
+        commands = jnp.where(first[..., None, None], hold, commands)
+        target = targets(w, self.control_dt)
+        past, coming = self._motions(before, m, target, tilt)
+        return Seen(m, before, commands, target, past, coming, mass_matrix(self.arm, now.q), tilt)
+
+    def middles(self, seen: Seen) -> tuple[Array, Array]:
+        """The reference in the middle of every coming control step: q, qd (..., D + 1, n)."""
+        half = 0.5 * self.control_dt
+        q, qd, qdd = (x[..., : self.LONGEST + 1, :] for x in seen.target)
+        return q + half * qd, qd + half * qdd
+
+    def torque(self, seen: Seen, plant: Plant, joint: Array, delays: Array, sure: Array, caution: Array) -> Array:
+        """Command (..., n) N m, not yet limited.
+
+        joint: (..., D + 1, n) N m that friction and all else that is no rigid body's take over the coming control
+        steps, at the reference's velocity: friction that follows a measured one chatters. delays: (..., D + 1)
+        probabilities; sure, caution: (...) in [0, 1], see Feedback.
+        """
+        M = inertia(plant, seen.M, jax.tree.map(lambda x: x[..., 0, :, :], seen.coming))
+        believed = along(plant._replace(tilt=plant.tilt - seen.tilt), seen.m.q.ndim - 1)
+        needed = rigid_torque(believed, seen.coming) + joint
+        error = self._predict(plant, delays, M, needed, seen)
+        acceleration = self.feedback(delays, error, sure, caution)
+        return (mixed(delays, needed) + matvec(M, acceleration)) / plant.strength
+
+    def _motions(
+        self, before: Measurement, m: Measurement, target: Target, tilt: Array
+    ) -> tuple[Regressor, Regressor]:
+        """The last step's motion taken apart, and the coming ones.
+
+        Those begin where the arm is, not where it should be. The motions are data: no gradient is taken of what they
+        teach, only of what is made of it.
+        """
+        half, count = 0.5 * self.control_dt, self.LONGEST + 1
+        want = Target(*(x[..., :count, :] for x in target))
+        off_q, off_qd = m.q - target.q[..., 0, :], m.qd - target.qd[..., 0, :]
+        q = [0.5 * (before.q + m.q)[..., None, :], want.q + half * want.qd + off_q[..., None, :]]
+        qd = [0.5 * (before.qd + m.qd)[..., None, :], want.qd + half * want.qdd + off_qd[..., None, :]]
+        qdd = [((m.qd - before.qd) / self.control_dt)[..., None, :], want.qdd]
+        motion = (jax.lax.stop_gradient(jnp.concatenate(x, axis=-2)) for x in (q, qd, qdd))
+        level = jnp.asarray(GRAVITY, tilt.dtype)
+        parts = torque_regressor(self.arm, *motion, gravity=level + tilt[..., None, :])
+        return jax.tree.map(lambda x: x[..., 0, :, :], parts), jax.tree.map(lambda x: x[..., 1:, :, :], parts)
+
+    def _predict(self, plant: Plant, delays: Array, M: Array, needed: Array, seen: Seen) -> Measurement:
+        """How far from the reference the arm will be when the command to be given begins to act.
+
+        What acts until then is under way; what it lacks of the torque that the reference needs makes the error grow.
+        """
+        ahead, dt = under_way(delays, seen.commands), self.control_dt
+        lacking = plant.strength[..., None, :] * ahead.command - needed[..., : self.LONGEST, :]
+        drift = jnp.einsum("...ij,...dj->...di", inverse(M), lacking)
+        q = seen.m.q - seen.target.q[..., 0, :]
+        qd = seen.m.qd - self.feedback.velocity(seen.target)[..., 0, :]
+        for i in range(self.LONGEST):
+            part = dt * ahead.share[..., i, None]
+            q, qd = q + part * (qd + 0.5 * dt * drift[..., i, :]), qd + part * drift[..., i, :]
+        return Measurement(q, qd)
+
+
+def along(plant: Plant, axis: int) -> Plant:
+    """The plant with an axis of coming control steps at a place."""
+    return jax.tree.map(lambda x: jnp.expand_dims(x, axis), plant)

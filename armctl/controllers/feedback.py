@@ -1,0 +1,67 @@
+"""Feedback in joint accelerations, with gains that depend on what is believed: the delay, and whether to trust oneself.
+
+Where the tip's error is small, the error of the joints is it in other coordinates: with equal gains both decay alike,
+and no Jacobian is needed.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+
+from armctl.controllers.base import Gain, gain
+from armctl.plant.observe import Measurement, Window
+from armctl.typing import Array
+
+
+class Target(NamedTuple):
+    """The reference over one control step, (..., n) each."""
+
+    q: Array  # rad
+    qd: Array  # rad/s
+    qdd: Array  # rad/s^2, mean over the step
+
+
+def targets(w: Window, control_dt: float) -> Target:
+    """The reference over every control step of the window, (..., P, n)."""
+    return Target(w.q[..., :-1, :], w.qd[..., :-1, :], (w.qd[..., 1:, :] - w.qd[..., :-1, :]) / control_dt)
+
+
+def mixed(weights: Array, rows: Array) -> Array:
+    """The mean of rows (..., D, n) by weights (..., D) -> (..., n)."""
+    return jnp.einsum("...d,...dn->...n", weights, rows[..., : weights.shape[-1], :])
+
+
+class Feedback(nnx.Module):
+    """qdd = kd (qd_ref - qd) + kp (q_ref - q), with a row of gains per delay and cautious ones besides."""
+
+    def __init__(self, n: int, longest: int, control_dt: float) -> None:
+        """n: joints; longest: delay, control steps."""
+        rate = 0.5 / control_dt / (1 + 0.7 * jnp.arange(longest + 1, dtype=jnp.float32))
+        shape = (2, longest + 1, n)  # in doubt, and sure
+        self.log_kd = Gain(jnp.log(jnp.broadcast_to(rate[:, None], shape)))
+        self.log_kp = Gain(jnp.log(jnp.broadcast_to(rate[:, None] ** 2 / 3, shape)))
+        self.log_early = gain(0.1)
+        self.control_dt = control_dt
+
+    def velocity(self, target: Target) -> Array:
+        """Joint velocity with which the arm stays on the reference, like target.qd.
+
+        Physics steps add velocity before position: over a step of constant acceleration the arm gets a little further
+        than a reference of the same velocity.
+        """
+        return target.qd - jnp.exp(self.log_early[...]) * self.control_dt * target.qdd
+
+    def __call__(self, delays: Array, error: Measurement, sure: Array, caution: Array) -> Array:
+        """Acceleration to add (..., n) rad/s^2.
+
+        delays: (..., D + 1) probabilities; error: (..., n) rad and rad/s from the reference; sure, caution: (...) in
+        [0, 1].
+        """
+        weights = jnp.stack([1 - sure, sure], axis=-1)[..., None] * delays[..., None, :]
+        kp, kd = (jnp.exp(jnp.einsum("...sd,sdn->...n", weights, x[...])) for x in (self.log_kp, self.log_kd))
+        calm = caution[..., None]
+        slow = 0.05 / self.control_dt  # stable with any delay up to some ten steps
+        kd = kd * (1 - calm) + jnp.minimum(kd, slow) * calm
+        kp = kp * (1 - calm) + jnp.minimum(kp, slow**2 / 4) * calm
+        return -kp * error.q - kd * error.qd

@@ -1,0 +1,201 @@
+"""Adaptive control by a bank of parameter filters, one hypothesis per delay; the tracker without its network.
+
+Each control step the last one's motion is explained by the command that acted, under every delay. What then is believed
+of plant and delay is acted upon as if it were true (certainty_equivalence.py).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from armctl.arm import Arm
+from armctl.controllers.base import gain
+from armctl.controllers.believed_plant import Plant, inertia
+from armctl.controllers.certainty_equivalence import CertaintyEquivalence, Seen, along
+from armctl.controllers.delay_bank import DelayBank, misfit
+from armctl.controllers.feedback import mixed
+from armctl.controllers.parameter_filter import ParameterFilter
+from armctl.geometry import matvec
+from armctl.plant.observe import Measurement, Window
+from armctl.recursions.cholesky import inverse_cholesky
+from armctl.typing import Array
+
+AVERAGED = 0.95
+"""Forgetting of the averages by which the controller knows that it is out of its depth, per control step."""
+
+SLOWLY = 0.03
+"""Share of the newest mean in the slow one, per control step."""
+
+
+class Belief(NamedTuple):
+    """Memory: what was measured and commanded last, and what follows from all that was."""
+
+    q: Array  # (..., n) rad, previous measurement
+    qd: Array  # (..., n) rad/s
+    commands: Array  # (..., H, n) N m, newest first
+    mean: Array  # (..., H, m) of the parameters under every delay, as deviations from the prior
+    covariance: Array  # (..., m, m)
+    slow: Array  # (..., m) mean of the likely delays, averaged over the last tenths of a second
+    evidence: Array  # (..., H) nats
+    surprise: Array  # (...) mean square of the innovations, 1 where the model holds
+    sure: Array  # (...) how much of the parameters is known, 0 to 1
+    saturation: Array  # (...) share of commands at their bounds
+    loss: Array  # (...) minus the log-likelihood of the newest measurement per joint, nats
+    step: Array  # (...) control steps so far
+
+
+class Estimates(NamedTuple):
+    """What a belief says, with standard deviations."""
+
+    payload_mass: Array  # (...) kg
+    payload_mass_deviation: Array  # (...) kg
+    viscous: Array  # (..., n) N m s/rad
+    viscous_deviation: Array  # (..., n)
+    dry: Array  # (..., n) N m
+    dry_deviation: Array  # (..., n)
+    delay_probability: Array  # (..., H) of 0, 1, ... control steps
+    caution: Array  # (...) how far out of its depth the controller is, 0 to 1; above 0.5 it is flagged
+
+
+class FilterBank(CertaintyEquivalence):
+    """Filters on physical parameters, one for every delay, and control by what they believe."""
+
+    name = "filter_bank"
+    title = "Filter bank"
+    family = "classical"
+    information = "nominal model, measured joint state, reference window, own past commands"
+    KNOWN = 6
+    """Longest delay that is recognised, control steps."""
+    FEATURES = 0
+    """Learned torques per joint."""
+
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+        super().__init__(arm, control_dt, preview, seed)
+        self.filter = ParameterFilter(arm, self.FEATURES, control_dt)
+        self.bank = DelayBank(self.LONGEST, self.KNOWN)
+        self.log_alarm = gain(8.0)
+
+    def init_carry(self, batch: tuple[int, ...] = ()) -> Belief:
+        """Nothing measured, the prior believed, every delay as likely as the others."""
+        n, hypotheses = self.arm.n, self.KNOWN + 1
+        mean, P = self.filter.start(batch)
+        mean = jnp.broadcast_to(mean[..., None, :], (*batch, hypotheses, self.filter.size))
+        zero, none, one = jnp.zeros((*batch, n)), jnp.zeros(batch), jnp.ones(batch)
+        commands, evidence = jnp.zeros((*batch, hypotheses, n)), jnp.zeros((*batch, hypotheses))
+        return Belief(zero, zero, commands, mean, P, mean[..., 0, :], evidence, one, none, none, none, none)
+
+    def __call__(self, carry: Belief, m: Measurement, w: Window) -> tuple[Belief, Array]:
+        """Learn, then act upon what is believed."""
+        before = jax.lax.stop_gradient(self.filter.plant(mixed(self.posterior(carry.evidence), carry.mean)))
+        seen = self.see(Measurement(carry.q, carry.qd), carry.commands, m, w, carry.step == 0, before.tilt)
+        belief = self._learn(carry, seen)
+        # data as well: the derivative of a choice between delays is wild and teaches nothing
+        posterior = jax.lax.stop_gradient(self.posterior(belief.evidence))
+        delays, _ = self.bank.acted_upon(posterior)
+        plant = self.filter.plant(mixed(posterior, belief.mean))
+        joint = self.joint_torques(along(plant, m.q.ndim - 1), *self.middles(seen))
+        asked = self.torque(seen, plant, joint, delays, belief.sure, self.caution(belief))
+        command = jnp.clip(asked, -self.arm.effort, self.arm.effort)
+        full = jnp.mean(jnp.abs(jax.lax.stop_gradient(asked)) >= self.arm.effort, axis=-1, dtype=command.dtype)
+        commands = jnp.concatenate([command[..., None, :], seen.commands[..., :-1, :]], axis=-2)
+        saturation = AVERAGED * belief.saturation + (1 - AVERAGED) * full
+        return belief._replace(q=m.q, qd=m.qd, commands=commands, saturation=saturation, step=carry.step + 1), command
+
+    def learned(self, q: Array, qd: Array) -> Array:
+        """Features (..., n, K) of the torques that are learned; none here."""
+        return jnp.zeros((*q.shape, 0), q.dtype)
+
+    def posterior(self, evidence: Array) -> Array:
+        """Probability of every delay (..., H)."""
+        return self.bank.posterior(evidence)
+
+    def joint_torques(self, plant: Plant, q: Array, qd: Array) -> Array:
+        """Viscous and dry friction and what was learned, at some joint states (..., n), N m."""
+        rubbing = plant.viscous * qd + plant.dry * self.filter.direction(qd)
+        return rubbing + jnp.sum(plant.learned * self.learned(q, qd), axis=-1)
+
+    def caution(self, belief: Belief) -> Array:
+        """How far out of its depth it is, in [0, 1].
+
+        Because the delay is longer than it can act upon, motors are at their bounds, or motion cannot be explained.
+        """
+        _, beyond = self.bank.acted_upon(self.posterior(belief.evidence))
+        strange = jax.nn.sigmoid(4 * (jnp.log(belief.surprise + 1e-6) - self.log_alarm[...]))
+        full = jax.nn.sigmoid(20 * (belief.saturation - 0.3))
+        return jax.lax.stop_gradient(1 - (1 - beyond) * (1 - strange) * (1 - full))
+
+    def estimates(self, carry: Belief) -> Estimates:
+        """What is believed after a step."""
+        posterior = self.posterior(carry.evidence)
+        mean = mixed(posterior, carry.mean)
+        plant, deviation = self.filter.plant(mean), self.filter.deviations(carry.covariance)
+        return Estimates(
+            plant.load[..., 0],
+            deviation["load"][..., 0],
+            plant.viscous,
+            deviation["viscous"],
+            plant.dry,
+            deviation["dry"],
+            posterior,
+            self.caution(carry),
+        )
+
+    def model_loss(self, carry: Belief) -> Array:
+        """Minus the log-likelihood of the newest innovations, nats per joint."""
+        return carry.loss
+
+    def _unexplained(self, features: Array, slow: Array, Y: Array, R: Array, y: Array, delays: Array) -> Array:
+        """What the learned torques leave unexplained, (...) nats, for a belief that cannot follow them.
+
+        A filter follows what repeats with the posture by changing its mind all the time, and its innovations then teach
+        the network little. Against a belief that changes slowly the whole of it shows. Only the network learns by it.
+        """
+        if not self.FEATURES:
+            return jnp.zeros_like(slow[..., 0])
+        rest = mixed(delays, y) - matvec(Y, self.filter.prior[...] + slow)
+        weights = self.filter.plant(slow).learned
+        rest, weights, whitening = jax.lax.stop_gradient((rest, weights, inverse_cholesky(R)))
+        rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)
+        return jnp.sum(misfit(matvec(whitening, rest)), axis=-1)
+
+    def _learn(self, carry: Belief, seen: Seen) -> Belief:
+        """What the last control step says of parameters and delay; nothing at the first.
+
+        Motion and command are data. Where they are not, the gradient believes that a command could change what was
+        measured after it without moving the arm, and grows without bound.
+        """
+        new = carry.step > 0
+        q, qd = (jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True))
+        prior = self.posterior(carry.evidence)
+        believed = jax.lax.stop_gradient(mixed(prior, carry.mean))
+        plant = jax.lax.stop_gradient(self.filter.plant(believed))
+        features = self.learned(q, qd)
+        Y = self.filter.columns(seen.past, qd, features, believed)
+        R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry)
+        level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
+        y = jax.lax.stop_gradient(seen.commands) - level[..., None, :]
+        mean, P, white, spread, sure = self.filter.update(carry.mean, carry.covariance, Y, R, y)
+        wrong = jnp.sum(misfit(white), axis=-1)
+        likelihood = jax.nn.logsumexp(jnp.log(prior + 1e-9) - wrong, axis=-1)
+        evidence = jax.lax.stop_gradient(self.bank.weigh(carry.evidence, wrong))
+        best = jnp.sum(self.posterior(evidence) * jnp.mean(white**2, axis=-1), axis=-1)
+        surprise = AVERAGED * carry.surprise + (1 - AVERAGED) * jnp.minimum(best, 1e3)
+        slow = jax.lax.stop_gradient(carry.slow + SLOWLY * (mixed(prior, mean) - carry.slow))
+        unexplained = self._unexplained(features, slow, Y, R, y, prior)
+        learnt = carry._replace(
+            slow=slow,
+            mean=mean,
+            covariance=P,
+            evidence=evidence,
+            surprise=jax.lax.stop_gradient(surprise),
+            sure=jax.lax.stop_gradient(sure),
+            loss=(0.5 * spread - likelihood + unexplained) / self.arm.n,
+        )
+        kept = carry._replace(loss=jnp.zeros_like(carry.loss))
+        return jax.tree.map(lambda x, old: jnp.where(_like(new, x), x, old), learnt, kept)
+
+
+def _like(mask: Array, x: Array) -> Array:
+    """A mask (...) with as many axes as x, whose leading ones it shares."""
+    return mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))

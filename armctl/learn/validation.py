@@ -1,0 +1,139 @@
+"""What parameters are chosen by: other motions and other plants than they were trained on, and a loop that contracts.
+
+Episodes are whole ones from their first sample on. They and the copies whose differences make the closed loop's
+Jacobian are rolled by one compiled program, so many control steps at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from armctl.controllers.base import Controller
+from armctl.learn import rollout, stability
+from armctl.learn.learner import TrainConfig
+from armctl.learn.losses import charbonnier
+from armctl.twin import episodes as ep
+from armctl.twin.episodes import Episodes, Setting, Task
+
+LOST = 300.0
+"""What a diverged episode counts, mm."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What validation says of parameters."""
+
+    score: float
+    """Mean pose error at the final width of the training loss, mm; a diverged episode counts 300."""
+    position_rms_mm: float
+    """Root mean square of the tip's distance over an episode, its mean over the episodes, mm."""
+    diverged: int
+    """Episodes that did not stay within 0.3 m."""
+    contraction: float
+    """Largest factor per control step, over the episodes, by which what disturbs the joints dies out."""
+    amplification: float
+    """Largest growth of a disturbance over a window, rad and rad/s."""
+    unstable: tuple[int, ...] = ()
+    """Plants on which the loop does not contract, or an episode diverged."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether the parameters may be released: nothing diverged, and the loop contracts on every plant."""
+        return not self.unstable
+
+    def row(self) -> dict[str, float]:
+        """For metrics.csv."""
+        names = ("score", "position_rms_mm", "diverged", "contraction", "amplification")
+        return {f"validation_{name}": float(getattr(self, name)) for name in names}
+
+
+def better(new: Verdict, old: Verdict) -> bool:
+    """Whether parameters are to be preferred: sound ones before others, then by the score."""
+    return (not new.sound, len(new.unstable) * (not new.sound), new.score) < (
+        not old.sound, len(old.unstable) * (not old.sound), old.score,
+    )  # fmt: skip
+
+
+def make_validation(
+    controller: Controller, setting: Setting, task: Task, config: TrainConfig
+) -> Callable[[Any], Verdict]:
+    """Function of a controller's parameters: what they do on all references of the task, each on its own plant."""
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+    count, n = len(task.bank.length), setting.arm.n
+    plant = np.arange(count) % len(task.plants.mass)
+
+    @jax.jit
+    def advance(params: Any, task: Task, episodes: Episodes) -> tuple[Episodes, Any]:
+        module = nnx.merge(graph, params, *rest)
+        after, (_, errors) = rollout.advance(setting, task, module, episodes, config.objective, 1.0, config.horizon)
+        return after, errors
+
+    def begun(params: Any) -> Episodes:
+        q, qd = (jnp.asarray(x)[:, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
+        zero = jnp.zeros(count, jnp.int32)
+        module = nnx.merge(graph, params, *rest)
+        return rollout.told(
+            module,
+            task,
+            ep.start(setting, task, q, qd, jnp.arange(count), jnp.asarray(plant), zero, module.init_carry((count,))),
+        )
+
+    def validate(params: Any) -> Verdict:
+        episodes, rows, middle = begun(params), [], None
+        windows = -(-(int(max(task.bank.length)) - 1) // config.horizon)
+        for k in range(windows):
+            if k == windows // 4:
+                middle = episodes
+            episodes, errors = advance(params, task, episodes)
+            rows.append(jax.tree.map(np.asarray, errors))
+        position, chord = (np.concatenate([row[i] for row in rows]) for i in range(2))
+        moving = np.arange(len(position))[:, None] < np.asarray(task.bank.length) - 1
+        assert middle is not None
+        radius, growth = _contraction(lambda x: advance(params, task, x)[0], middle, n, config.horizon)
+        return _verdict(config, np.where(moving, position, 0), np.where(moving, chord, 0), moving, radius, growth)
+
+    return validate
+
+
+def _contraction(
+    advance: Callable[[Episodes], Episodes], episodes: Episodes, n: int, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Contraction and amplification of every episode, (E,) each, by central differences in batches of E."""
+    ends = []
+    for i in range(2 * n):
+        for sign in (1, -1):
+            move = sign * stability.STEP
+            q, qd = episodes.state.q, episodes.state.qd
+            q, qd = (q.at[:, i].add(move), qd) if i < n else (q, qd.at[:, i - n].add(move))
+            state = advance(episodes._replace(state=episodes.state._replace(q=q, qd=qd))).state
+            ends.append(np.concatenate([state.q, state.qd], axis=-1))
+    x = np.stack(ends).reshape(2 * n, 2, -1, 2 * n)
+    return stability.rates(np.moveaxis((x[:, 0] - x[:, 1]) / (2 * stability.STEP), 0, -1), horizon)
+
+
+def _verdict(
+    config: TrainConfig,
+    position: np.ndarray,
+    chord: np.ndarray,
+    moving: np.ndarray,
+    radius: np.ndarray,
+    growth: np.ndarray,
+) -> Verdict:
+    """From squared errors (T, E) m^2 and rad^2, zero where an episode is over, and the loop's rates (E,)."""
+    lost = ~np.isfinite(position).all(axis=0) | (np.nan_to_num(position).max(axis=0) > 0.3**2)
+    delta, length = config.objective.delta_end, config.objective.metre_per_radian
+    squares = 1e6 * np.nan_to_num([position, length**2 * chord])
+    pose = np.asarray(charbonnier(squares, delta)).sum(axis=0)
+    steps = moving.sum(axis=0)
+    score = np.where(lost, LOST, pose.sum(axis=0) / steps)
+    rms = np.where(lost, LOST, 1e3 * np.sqrt(np.nan_to_num(position).sum(axis=0) / steps))
+    unstable = lost | ~(radius < 1)
+    return Verdict(
+        float(score.mean()), float(rms.mean()), int(lost.sum()), float(np.max(radius)), float(np.max(growth)),
+        tuple(int(i) for i in np.flatnonzero(unstable)),
+    )  # fmt: skip
