@@ -28,8 +28,8 @@ class BenchArguments(BenchConfig):
     """Run controllers on the same seeded episodes in PyBullet and write episodes.csv, summary.json and report.html."""
 
     controllers: str = "classical"
-    """Controllers, separated by commas: names (default gains), run folders of `tune` or `train`, or LABEL=FOLDER;
-    `classical` is all classical ones."""
+    """Controllers, separated by commas: names (with what is shipped for the arm; NAME:default without), run folders of
+    `tune` or `train`, or LABEL=FOLDER; `classical` is all classical ones."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
     scenarios: str = SCENARIOS
@@ -129,11 +129,12 @@ def load_controllers(
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
     """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
     from armctl.bench.tuning import describe_tuning, unfinished
-    from armctl.controllers import registry, saved
+    from armctl.controllers import registry, saved, shipped
 
     label, _, source = entry.rpartition("=")
-    if source in registry.known() or not Path(source).exists():
-        return label or source, registry.make(source, arm, config.control_dt), {}
+    if source.removesuffix(shipped.DEFAULT) in registry.known() or not Path(source).exists():
+        controller, folder = shipped.best(source, arm, config.control_dt)
+        return label or source.replace(":", "-"), controller, {} if folder is None else describe_tuning(folder)
     record = describe_tuning(source)
     if short := unfinished(source):
         say(f"'{source}' is benched as it stands, unfinished: {short}")

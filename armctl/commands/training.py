@@ -119,5 +119,6 @@ def advance(progress: Any, row: dict[str, Any]) -> None:
 
 def _last(out: Path) -> dict[str, float]:
     row = store.read_rows(out / "metrics.csv")[-1]
-    figures = ("position_rms_mm", "orientation_rms_deg", "contraction")
+    figures = ["position_rms_mm", "orientation_rms_deg", "validation_position_rms_mm", "validation_contraction"]
+    figures += ["textbook_position_rms_mm"]
     return {"updates": int(row["update"]), **{name: float(row[name]) for name in figures if name in row}}

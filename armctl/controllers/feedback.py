@@ -1,4 +1,4 @@
-"""Feedback in joint accelerations, with gains that depend on what is believed: the delay, and whether to trust oneself.
+"""Feedback in joint accelerations, with gains that depend on what is believed: the delay, and how much is known.
 
 Where the tip's error is small, the error of the joints is it in other coordinates: with equal gains both decay alike,
 and no Jacobian is needed.
@@ -12,6 +12,9 @@ from flax import nnx
 from armctl.controllers.base import Gain, gain
 from armctl.plant.observe import Measurement, Window
 from armctl.typing import Array
+
+UPSET = 0.05
+"""Time over which a velocity error counts like a position error in the distance from the reference, s."""
 
 
 class Target(NamedTuple):
@@ -37,11 +40,11 @@ class Feedback(nnx.Module):
 
     def __init__(self, n: int, longest: int, control_dt: float) -> None:
         """n: joints; longest: delay, control steps."""
-        rate = 0.5 / control_dt / (1 + 0.7 * jnp.arange(longest + 1, dtype=jnp.float32))
-        shape = (2, longest + 1, n)  # in doubt, and sure
+        rate = 0.6 / control_dt / (1 + 0.5 * jnp.arange(longest + 1, dtype=jnp.float32))
+        shape = (2, longest + 1, n)  # upset, and calm
         self.log_kd = Gain(jnp.log(jnp.broadcast_to(rate[:, None], shape)))
         self.log_kp = Gain(jnp.log(jnp.broadcast_to(rate[:, None] ** 2 / 3, shape)))
-        self.log_early = gain(0.1)
+        self.log_early, self.log_near = gain(0.1), gain(2e-3)
         self.control_dt = control_dt
 
     def velocity(self, target: Target) -> Array:
@@ -58,7 +61,10 @@ class Feedback(nnx.Module):
         delays: (..., D + 1) probabilities; error: (..., n) rad and rad/s from the reference; sure, caution: (...) in
         [0, 1].
         """
-        weights = jnp.stack([1 - sure, sure], axis=-1)[..., None] * delays[..., None, :]
+        # what brings the arm back after a load has fallen into it would, under delay, amplify ripple near the reference
+        size = jnp.mean(error.q**2 + (UPSET * error.qd) ** 2, axis=-1) * jnp.exp(-2 * self.log_near[...])
+        near = sure / (1 + size)
+        weights = jnp.stack([1 - near, near], axis=-1)[..., None] * delays[..., None, :]
         kp, kd = (jnp.exp(jnp.einsum("...sd,sdn->...n", weights, x[...])) for x in (self.log_kp, self.log_kd))
         calm = caution[..., None]
         slow = 0.05 / self.control_dt  # stable with any delay up to some ten steps

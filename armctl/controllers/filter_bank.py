@@ -153,7 +153,7 @@ class FilterBank(CertaintyEquivalence):
         """
         if not self.FEATURES:
             return jnp.zeros_like(slow[..., 0])
-        rest = mixed(delays, y) - matvec(Y, self.filter.prior[...] + slow)
+        rest = mixed(delays, y) - matvec(Y, self.filter.prior + slow)
         weights = self.filter.plant(slow).learned
         rest, weights, whitening = jax.lax.stop_gradient((rest, weights, inverse_cholesky(R)))
         rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)

@@ -46,7 +46,7 @@ class Oracle(CertaintyEquivalence):
     """Certainty-equivalent control by one who is certain for good reason."""
 
     name = "oracle"
-    title = "Oracle"
+    title = "Oracle (told the plant)"
     family = "oracle"
     information = "the true plant and its delay, measured joint state, reference window"
 

@@ -59,12 +59,25 @@ class ParameterFilter(nnx.Module):
         self.size = self.ends[-1]
         self.log_deviation = Gain(jnp.asarray(np.log(np.concatenate(list(groups.values()))), jnp.float32))
         # a learned torque is there until it turns out not to be: with weights of zero it could not be learned
-        self.prior = Gain(jnp.zeros(self.size).at[self.size - n * features :].set(1.0))
+        self.expected_load = 0.5 * mass
+        self.expected = Gain(jnp.concatenate([jnp.zeros(3 * n), jnp.ones(n * features)]))
         self.log_walk = Gain(jnp.full(self.size, np.log(1e-3), jnp.float32))
         self.log_velocity_noise = Gain(jnp.full(n, np.log(2e-3), jnp.float32))
         self.log_torque_noise = Gain(jnp.asarray(np.log(1e-3 * np.asarray(arm.effort)), jnp.float32))
         self.log_sticking = Gain(jnp.full(n, np.log(1.0), jnp.float32))
         self.log_slow = Gain(jnp.full(n, np.log(0.02), jnp.float32))
+
+    @property
+    def prior(self) -> Array:
+        """Mean before any measurement (..., m): a load, friction, weaker motors, and what was learned.
+
+        Links, tilt and the load's place are as likely to differ one way as the other, and the load is a small one: a
+        prior that were free would learn to push upwards, for late commands' sake, and an unloaded arm would leap.
+        """
+        n, none = self.n, jnp.zeros
+        rubbing, learned = self.expected[: 3 * n], self.expected[3 * n :]
+        mass = self.expected_load * jnp.exp(-self.log_deviation[:1])
+        return jnp.concatenate([mass, none(9), rubbing, none(n + 2), learned])
 
     def start(self, batch: tuple[int, ...]) -> tuple[Array, Array]:
         """Mean (..., m), as what is to be added to the prior, and covariance (..., m, m) before any measurement."""
@@ -93,7 +106,7 @@ class ParameterFilter(nnx.Module):
         scale = dict(zip(self.names, self._split(jnp.exp(self.log_deviation[...])), strict=True))
         scaled = {name: x * scale[name] for name, x in blocks.items()}
         # delivered = s commanded: what the motors lack grows with the torque that the motion needs
-        parts_of = dict(zip(self.names, self._split(self.prior[...] + mean), strict=True))
+        parts_of = dict(zip(self.names, self._split(self.prior + mean), strict=True))
         needed = nominal + sum(matvec(x, parts_of[name]) for name, x in scaled.items())
         scaled["strength"] = diagonal(-needed) * scale["strength"]
         return jnp.concatenate([scaled[name] for name in self.names], axis=-1)
@@ -114,7 +127,7 @@ class ParameterFilter(nnx.Module):
         """
         PY = P @ Y.swapaxes(-1, -2)
         whitening = inverse_cholesky(Y @ PY + R)
-        innovation = y - jnp.einsum("...nm,...hm->...hn", Y, self.prior[...] + mean)
+        innovation = y - jnp.einsum("...nm,...hm->...hn", Y, self.prior + mean)
         white = jnp.einsum("...ij,...hj->...hi", whitening, innovation)
         W = PY @ whitening.swapaxes(-1, -2)
         mean = mean + jnp.einsum("...mn,...hn->...hm", W, white)
@@ -126,7 +139,7 @@ class ParameterFilter(nnx.Module):
 
     def plant(self, mean: Array) -> Plant:
         """What a mean (..., m) says of the plant."""
-        theta = (self.prior[...] + mean) * jnp.exp(self.log_deviation[...])
+        theta = (self.prior + mean) * jnp.exp(self.log_deviation[...])
         part = dict(zip(self.names, self._split(theta), strict=True))
         learned = part["learned"].reshape(*mean.shape[:-1], self.n, self.features)
         viscous, dry = (jnp.maximum(part[name], 0.0) for name in ("viscous", "dry"))

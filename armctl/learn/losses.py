@@ -18,7 +18,7 @@ class Objective:
     """Length that one radian of orientation error is worth, m."""
     delta_start: float = 10.0
     """Charbonnier width at the first update, mm: quadratic below, linear above."""
-    delta_end: float = 0.5
+    delta_end: float = 0.1
     """Charbonnier width at the last update, mm."""
     effort: float = 0.01
     """Weight of the mean squared command, as a fraction of the effort limit."""
@@ -28,7 +28,7 @@ class Objective:
     """Weight of joint positions beyond the limits less a margin of 0.05 rad, and of velocities beyond their limits."""
     posture: float = 0.1
     """Weight of the squared deviation from the reference posture, 1/rad^2."""
-    model: float = 0.05
+    model: float = 0.1
     """Weight of how badly a controller's own model explains what it measures, mm per nat."""
 
 

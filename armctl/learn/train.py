@@ -150,7 +150,9 @@ class _Judge:
     ) -> None:
         self.config = config
         self.validate = None if held_out is None else make_validation(controller, setting, held_out, config)
-        self.best = self.validate(learner.best) if self.validate else None
+        self.textbook = self.validate(nnx.state(controller, nnx.Param)) if self.validate else None
+        resumed = self.validate is not None and int(learner.update) > 0
+        self.best = self.validate(dv.local(learner.best)) if resumed and self.validate else self.textbook
 
     def __call__(self, learner: Learner, row: dict[str, float]) -> tuple[Learner, dict[str, float]]:
         """The learner with the best parameters so far, and what validation adds to the row of metrics."""
@@ -159,12 +161,13 @@ class _Judge:
                 learner = learner._replace(best=learner.params, score=jnp.full_like(learner.score, row["score"]))
             return learner, {}
         assert self.best is not None
+        assert self.textbook is not None
         over = int(learner.update) >= self.config.updates
         if int(learner.update) % self.config.validate_every < self.config.chunk or over:
-            found = self.validate(dv.local(learner.params))
+            found = self.validate(dv.local(learner.params), self.best.score if self.best.sound else jnp.inf)
             if better(found, self.best):
                 self.best, learner = found, learner._replace(best=learner.params)
-        return learner, self.best.row()
+        return learner, {**self.best.row(), "textbook_position_rms_mm": self.textbook.position_rms_mm}
 
     def refuse_unstable(self, controller: Controller) -> None:
         """Raise UnstableError where even the best parameters are none that may be used."""

@@ -43,7 +43,7 @@ class TuneConfig:
     """Name of an arm in the assets, or path of a URDF."""
     controller: str = "tracker"
     """Controller by name."""
-    scenario: str = "combined,latency,nominal"
+    scenario: str = "combined,combined,latency,nominal"
     """Presets from which the true plants are drawn in turn, separated by commas; the controller is not told."""
     references: int = 300
     """References in the training set."""

@@ -5,7 +5,7 @@ Jacobian are rolled by one compiled program, so many control steps at a time.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -20,6 +20,10 @@ from armctl.learn.losses import charbonnier
 from armctl.twin import episodes as ep
 from armctl.twin.episodes import Episodes, Setting, Task
 
+STEP = 0.02
+"""Of the differences, rad and rad/s."""
+WINDOWS = 3
+"""Over so many windows disturbances have to die out: about a second."""
 LOST = 300.0
 """What a diverged episode counts, mm."""
 
@@ -54,15 +58,16 @@ class Verdict:
 
 def better(new: Verdict, old: Verdict) -> bool:
     """Whether parameters are to be preferred: sound ones before others, then by the score."""
-    return (not new.sound, len(new.unstable) * (not new.sound), new.score) < (
-        not old.sound, len(old.unstable) * (not old.sound), old.score,
-    )  # fmt: skip
+    return (not new.sound, new.score) < (not old.sound, old.score)
 
 
 def make_validation(
     controller: Controller, setting: Setting, task: Task, config: TrainConfig
-) -> Callable[[Any], Verdict]:
-    """Function of a controller's parameters: what they do on all references of the task, each on its own plant."""
+) -> Callable[..., Verdict]:
+    """Function of a controller's parameters: what they do on all references of the task, each on its own plant.
+
+    It takes a score besides, that of the best so far: whether the loop contracts is asked of better parameters only.
+    """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
     count, n = len(task.bank.length), setting.arm.n
     plant = np.arange(count) % len(task.plants.mass)
@@ -83,7 +88,7 @@ def make_validation(
             ep.start(setting, task, q, qd, jnp.arange(count), jnp.asarray(plant), zero, module.init_carry((count,))),
         )
 
-    def validate(params: Any) -> Verdict:
+    def validate(params: Any, best: float = np.inf) -> Verdict:
         episodes, rows, middle = begun(params), [], None
         windows = -(-(int(max(task.bank.length)) - 1) // config.horizon)
         for k in range(windows):
@@ -93,11 +98,22 @@ def make_validation(
             rows.append(jax.tree.map(np.asarray, errors))
         position, chord = (np.concatenate([row[i] for row in rows]) for i in range(2))
         moving = np.arange(len(position))[:, None] < np.asarray(task.bank.length) - 1
+        found = _errors(config, np.where(moving, position, 0), np.where(moving, chord, 0), moving)
+        if found.unstable or found.score >= best:
+            return found
         assert middle is not None
-        radius, growth = _contraction(lambda x: advance(params, task, x)[0], middle, n, config.horizon)
-        return _verdict(config, np.where(moving, position, 0), np.where(moving, chord, 0), moving, radius, growth)
+        smooth = _without_dry_friction(task)
+        return _judged(found, *_contraction(lambda x: advance(params, smooth, x)[0], middle, n, config.horizon))
 
     return validate
+
+
+def _without_dry_friction(task: Task) -> Task:
+    """The task on plants without it: what it holds back for good no loop could make die out, and it is no danger."""
+    effects = dict(task.plants.effects)
+    if "dry_friction" in effects:
+        effects["dry_friction"] = jax.tree.map(np.zeros_like, effects["dry_friction"])
+    return task._replace(plants=task.plants._replace(effects=effects))
 
 
 def _contraction(
@@ -107,33 +123,31 @@ def _contraction(
     ends = []
     for i in range(2 * n):
         for sign in (1, -1):
-            move = sign * stability.STEP
             q, qd = episodes.state.q, episodes.state.qd
-            q, qd = (q.at[:, i].add(move), qd) if i < n else (q, qd.at[:, i - n].add(move))
-            state = advance(episodes._replace(state=episodes.state._replace(q=q, qd=qd))).state
+            q, qd = (q.at[:, i].add(sign * STEP), qd) if i < n else (q, qd.at[:, i - n].add(sign * STEP))
+            moved = episodes._replace(state=episodes.state._replace(q=q, qd=qd))
+            for _ in range(WINDOWS):
+                moved = advance(moved)
+            state = moved.state
             ends.append(np.concatenate([state.q, state.qd], axis=-1))
     x = np.stack(ends).reshape(2 * n, 2, -1, 2 * n)
-    return stability.rates(np.moveaxis((x[:, 0] - x[:, 1]) / (2 * stability.STEP), 0, -1), horizon)
+    return stability.rates(np.moveaxis((x[:, 0] - x[:, 1]) / (2 * STEP), 0, -1), WINDOWS * horizon)
 
 
-def _verdict(
-    config: TrainConfig,
-    position: np.ndarray,
-    chord: np.ndarray,
-    moving: np.ndarray,
-    radius: np.ndarray,
-    growth: np.ndarray,
-) -> Verdict:
-    """From squared errors (T, E) m^2 and rad^2, zero where an episode is over, and the loop's rates (E,)."""
+def _errors(config: TrainConfig, position: np.ndarray, chord: np.ndarray, moving: np.ndarray) -> Verdict:
+    """From squared errors (T, E) m^2 and rad^2, zero where an episode is over; of contraction nothing is known yet."""
     lost = ~np.isfinite(position).all(axis=0) | (np.nan_to_num(position).max(axis=0) > 0.3**2)
     delta, length = config.objective.delta_end, config.objective.metre_per_radian
     squares = 1e6 * np.nan_to_num([position, length**2 * chord])
     pose = np.asarray(charbonnier(squares, delta)).sum(axis=0)
     steps = moving.sum(axis=0)
     score = np.where(lost, LOST, pose.sum(axis=0) / steps)
-    rms = np.where(lost, LOST, 1e3 * np.sqrt(np.nan_to_num(position).sum(axis=0) / steps))
-    unstable = lost | ~(radius < 1)
-    return Verdict(
-        float(score.mean()), float(rms.mean()), int(lost.sum()), float(np.max(radius)), float(np.max(growth)),
-        tuple(int(i) for i in np.flatnonzero(unstable)),
-    )  # fmt: skip
+    rms = np.where(lost, LOST, np.sqrt(squares[0].sum(axis=0) / steps))
+    unstable = tuple(int(i) for i in np.flatnonzero(lost))
+    return Verdict(float(score.mean()), float(rms.mean()), int(lost.sum()), np.nan, np.nan, unstable)
+
+
+def _judged(found: Verdict, radius: np.ndarray, growth: np.ndarray) -> Verdict:
+    """The verdict with contraction and amplification of every episode, (E,) each."""
+    unstable = tuple(int(i) for i in np.flatnonzero(~(radius < 1)))
+    return replace(found, contraction=float(np.max(radius)), amplification=float(np.max(growth)), unstable=unstable)

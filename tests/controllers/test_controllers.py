@@ -9,7 +9,6 @@ from armctl import dynamics, kinematics, twin
 from armctl.arm import load_arm
 from armctl.controllers import known, load, make, saved
 from armctl.controllers.preview import ahead
-from armctl.controllers.tip_errors import tip_state
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
 from armctl.motion.windows import stack_references, windows
@@ -122,16 +121,6 @@ def test_at_rest_on_the_target_the_command_is_the_feed_forward(name, x64):
     _, command = call(controller.init_carry(()), m, w)
     saved.with_parameters(controller, original)
     np.testing.assert_allclose(command, dynamics.gravity(controller.arm, q), atol=1e-6)
-
-
-def test_the_network_is_exactly_zero_where_its_signals_are(x64):
-    tracker, _ = compiled("tracker")
-    m, w = jax.tree.map(jnp.asarray, situation())
-    tip = quick_jit(tip_state)(tracker.arm, m, w)
-    nothing = tip._replace(error=0 * tip.error, twist_error=0 * tip.twist_error)
-    still = np.zeros((3, 6)), tracker.init_carry((3,)).residual
-    assert not np.asarray(tracker.correction(m, w, nothing, *still)).any()
-    assert np.asarray(tracker.correction(m, w, tip, *still)).any()
 
 
 @pytest.mark.parametrize("name", ["diff_ik", "computed_torque", "operational_space_integral"])

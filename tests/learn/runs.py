@@ -14,7 +14,7 @@ from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
 SMALL = TrainConfig(updates=12, batch=8, horizon=10, chunk=6, gain_rate=0.2, validation=0)
-CONFIG = tune.TuneConfig(robot="planar3", controller="computed_torque", plants=8, seconds=0.5, train=SMALL)
+CONFIG = tune.TuneConfig("planar3", "computed_torque", "payload", plants=8, seconds=0.5, train=SMALL)
 
 
 def references():

@@ -46,11 +46,11 @@ def recorded(*arguments):
     # the same update, which also keeps its machine program in words
     update, compiled = make_update(*arguments), []
 
-    def call(learner):
+    def call(learner, task):
         if not compiled:
-            compiled.append(update.lower(learner).compile())
+            compiled.append(update.lower(learner, task).compile())
             texts.append(compiled[0].as_text())
-        return compiled[0](learner)
+        return compiled[0](learner, task)
 
     return call
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from armctl import controllers, store
+from armctl import controllers
 from armctl.arm import load_arm
 from armctl.controllers import saved
 from armctl.envs.bullet.plant import Plant
@@ -16,7 +16,7 @@ from armctl.learn import train, tune
 from armctl.learn.losses import charbonnier
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
-from tests.learn.runs import CHAIN, CONFIG, SMALL, references
+from tests.learn.runs import CHAIN, CONFIG, references
 from tests.quick import quick_jit
 
 ARM = load_arm("planar3")
@@ -81,14 +81,9 @@ def test_a_budget_is_spent_exactly_or_refused():
 def test_tuning_lowers_the_error_and_is_reproducible(tuned, tmp_path):
     one, rows, folder = tuned
     assert rows[-1]["position_rms_mm"] < 0.8 * rows[0]["position_rms_mm"]
-    # the closed loop's Jacobian is logged and changes nothing
-    watched = replace(CONFIG, train=replace(SMALL, spectrum=3))
-    two = tune.tune(watched, references(), tmp_path / "two")
+    two = tune.tune(CONFIG, references(), tmp_path / "two")
     for name, value in saved.parameters(one).items():
         np.testing.assert_array_equal(value, saved.parameters(two)[name])
-    seen = store.read_rows(tmp_path / "two" / "metrics.csv")
-    assert len(seen) == 2
-    assert all(0.5 < float(row["contraction"]) < 1.0 < float(row["amplification"]) for row in seen)
     loaded = controllers.load(folder / "one", ARM)
     for name, value in saved.parameters(one).items():
         np.testing.assert_array_equal(value, saved.parameters(loaded)[name])
