@@ -48,9 +48,7 @@ class CertaintyEquivalence(Controller):
         super().__init__(arm, control_dt, preview, seed)
         self.feedback = Feedback(arm.n, self.LONGEST, control_dt)
 
-    def see(
-        self, before: Measurement, commands: Array, m: Measurement, w: Window, first: Array, tilt: Array
-    ) -> Seen:
+    def see(self, before: Measurement, commands: Array, m: Measurement, w: Window, first: Array, tilt: Array) -> Seen:
         """What is known of this step.
 
         before: (..., n); commands: (..., H, n); first: (...) bool, no step before it; tilt: (..., 3) m/s^2 as far as it
@@ -84,9 +82,7 @@ class CertaintyEquivalence(Controller):
         acceleration = self.feedback(delays, error, sure, caution)
         return (mixed(delays, needed) + matvec(M, acceleration)) / plant.strength
 
-    def _motions(
-        self, before: Measurement, m: Measurement, target: Target, tilt: Array
-    ) -> tuple[Regressor, Regressor]:
+    def _motions(self, before: Measurement, m: Measurement, target: Target, tilt: Array) -> tuple[Regressor, Regressor]:
         """The last step's motion taken apart, and the coming ones.
 
         Those begin where the arm is, not where it should be. The motions are data: no gradient is taken of what they
@@ -98,9 +94,9 @@ class CertaintyEquivalence(Controller):
         q = [0.5 * (before.q + m.q)[..., None, :], want.q + half * want.qd + off_q[..., None, :]]
         qd = [0.5 * (before.qd + m.qd)[..., None, :], want.qd + half * want.qdd + off_qd[..., None, :]]
         qdd = [((m.qd - before.qd) / self.control_dt)[..., None, :], want.qdd]
-        motion = (jax.lax.stop_gradient(jnp.concatenate(x, axis=-2)) for x in (q, qd, qdd))
+        middle, rate, change = (jax.lax.stop_gradient(jnp.concatenate(x, axis=-2)) for x in (q, qd, qdd))
         level = jnp.asarray(GRAVITY, tilt.dtype)
-        parts = torque_regressor(self.arm, *motion, gravity=level + tilt[..., None, :])
+        parts = torque_regressor(self.arm, middle, rate, change, gravity=level + tilt[..., None, :])
         return jax.tree.map(lambda x: x[..., 0, :, :], parts), jax.tree.map(lambda x: x[..., 1:, :, :], parts)
 
     def _predict(self, plant: Plant, delays: Array, M: Array, needed: Array, seen: Seen) -> Measurement:
