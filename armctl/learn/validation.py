@@ -94,13 +94,13 @@ def make_validation(
         position, chord = (np.concatenate([row[i] for row in rows]) for i in range(2))
         moving = np.arange(len(position))[:, None] < np.asarray(task.bank.length) - 1
         assert middle is not None
-        radius, growth = _contraction(lambda x: advance(params, task, x)[0], middle, n, config.horizon)
+        radius, growth = contraction(lambda x: advance(params, task, x)[0], middle, n, config.horizon)
         return _verdict(config, np.where(moving, position, 0), np.where(moving, chord, 0), moving, radius, growth)
 
     return validate
 
 
-def _contraction(
+def contraction(
     advance: Callable[[Episodes], Episodes], episodes: Episodes, n: int, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Contraction and amplification of every episode, (E,) each, by central differences in batches of E."""
