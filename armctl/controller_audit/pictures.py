@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from armctl import store
+from armctl.controller_audit.instability import HEAVIEST
 from armctl.controller_audit.over_sensitivity import CHANNELS, UNITS
 from armctl.plot_style import INK, MUTED, PALETTE, REFERENCE, figure_style
 from armctl.report.plots import inline_svg, log_axis
@@ -52,7 +53,8 @@ def over_fitting(numbers: Numbers, series: Series) -> Any:
     place = np.arange(len(rows)) + np.cumsum([0, *(0.6 * (a["group"] != b["group"]) for a, b in pairwise(rows))])
     for y, row in zip(place, rows, strict=True):
         axes.barh(y, row["iqm_mm"], height=0.62, color=SHADES[row["group"]], alpha=0.85)
-        axes.plot([row["low_mm"], row["high_mm"]], [y, y], color=INK, lw=1.2)
+        if row["low_mm"] < row["high_mm"]:
+            axes.plot([row["low_mm"], row["high_mm"]], [y, y], color=INK, lw=1.2)
         if "joints_exact_mm" in row:
             axes.plot([row["joints_exact_mm"]] * 2, [y - 0.31, y + 0.31], color="white", lw=1.6)
         _mark(axes, max(row["high_mm"], row["iqm_mm"]), y, row)
@@ -70,7 +72,7 @@ def _family(name: str, error: float) -> Numbers:
 
 def _mark(axes: Any, x: float, y: float, row: Numbers) -> None:
     """The number of a bar, and how many episodes are in it that diverged."""
-    lost = f"   {row['diverged']} diverged" if row.get("diverged") else ""
+    lost = f", {row['diverged']} diverged" if row.get("diverged") else ""
     text = f"{row['iqm_mm']:.3g}{lost}"
     axes.annotate(text, (x, y), (6, 0), textcoords="offset points", va="center", fontsize=9)
 
@@ -135,10 +137,10 @@ def margins(numbers: Numbers, series: Series) -> Any:
 
 def _bearing(axes: Any, margin: np.ndarray, found: Numbers) -> None:
     """The share of episodes that stay on their way under a load, over the load."""
-    x = np.sort(margin)
-    share = 100 * (1 - np.arange(len(x)) / len(x))
-    top = max(1.15 * x.max(), 1.5)
-    axes.step([0, *x, x[-1]], [100, *share, 0 if x.max() < 5 else share[-1]], where="pre", color=OURS, lw=2)
+    x = np.sort(margin[margin < HEAVIEST])
+    share = 100 * (1 - np.arange(len(x) + 1) / len(margin))
+    top = max(1.15 * margin.max(), 1.5)
+    axes.step([0, *x, min(margin.max(), HEAVIEST)], [100, *share], where="pre", color=OURS, lw=2)
     axes.axvline(1, color=MUTED, lw=1, ls=(0, (4, 3)))
     axes.annotate("payload range", (1, 4), (4, 0), textcoords="offset points", fontsize=8.5, color=MUTED)
     axes.axvspan(0, found["margin_times_rated"], color=TRUTH, alpha=0.08, lw=0)

@@ -1,42 +1,20 @@
-"""The audit of controllers: laws of its measures, and a whole one of a controller that estimates nothing."""
+"""The audit of controllers: laws of its measures."""
 
-import json
 from dataclasses import replace
-from functools import cache
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from armctl import controllers, store
-from armctl.arm import load_arm
-from armctl.controller_audit import (
-    ControllerAuditConfig,
-    audit,
-    audit_controller,
-    instability,
-    opacity,
-    over_sensitivity,
-)
+from armctl import controllers
+from armctl.controller_audit import instability, opacity, over_sensitivity
 from armctl.controller_audit.closed_loop import rms_mm
-from armctl.controller_audit.subject import make_subject, scaled_inertia, whole, with_links
-from armctl.errors import UsageError
+from armctl.controller_audit.subject import scaled_inertia, with_links
 from armctl.kinematics import forward_kinematics
 from armctl.plant.effects.ripple import RippleParams
 from armctl.plant.scenario import PlantParams, Scenario
-
-ARM = load_arm("planar3")
-CONFIG = ControllerAuditConfig(
-    robot="planar3", scenario="nominal", trained_on="nominal", episodes=4, seconds=1.0, references=30
-)
-
-
-@cache
-def loop():
-    """Computed torque on the nominal planar arm, and its episodes."""
-    subject = make_subject(controllers.make("computed_torque", ARM), CONFIG)
-    return subject, whole(subject)
+from tests.controller_audit.loops import ARM, CONFIG, loop
 
 
 def test_right_deviations_cover_95_percent_of_the_truth():
@@ -142,33 +120,3 @@ def test_parts_are_switched_off_by_their_parameters():
     blind = nnx.merge(nnx.graphdef(tracker), opacity.without_bank(tracker), nnx.state(tracker, nnx.Not(nnx.Param)))
     start = tracker.posterior(np.zeros(7))
     np.testing.assert_allclose(blind.posterior(-50.0 * np.arange(7)), start, atol=1e-6)
-
-
-def test_a_whole_audit(tmp_path, monkeypatch):
-    subject, _ = loop()
-    monkeypatch.setattr(audit, "make_subject", lambda *_: subject)  # whose programs are compiled
-    folder = tmp_path / "found"
-    summary = audit_controller(subject.loop.controller, CONFIG, folder)
-    assert summary["findings"]["opacity"] == {"estimates": False}
-    assert "estimates nothing" in summary["sentences"]["opacity"][0]
-    assert all(row["worst_mm"] >= row["random_mm"] for row in summary["findings"]["over_sensitivity"].values())
-    saved = json.loads((folder / "summary.json").read_text())
-    assert saved["findings"]["instability"]["delay"]["margin_steps"] >= 0
-    page = (folder / "audit.html").read_text()
-    assert all(title in page for title in ("Over-fitting", "Over-sensitivity", "Instability", "Opacity"))
-    assert "http" not in page.replace("http://www.w3.org", "")
-    assert {f"{name}.{kind}" for name in ("margins", "recovery") for kind in ("png", "svg")} <= {
-        path.name for path in folder.iterdir()
-    }
-    assert store.read_config(folder)["episodes"] == 4
-    with pytest.raises(UsageError, match="already exists"):
-        audit_controller(subject.loop.controller, CONFIG, folder)
-
-
-def test_what_does_not_fit_is_refused(tmp_path):
-    tracker = controllers.make("computed_torque", ARM)
-    with pytest.raises(UsageError, match=r"control_dt is 0.02 s, the controller's 0.01 s"):
-        audit_controller(tracker, replace(CONFIG, control_dt=0.02), tmp_path / "a")
-    with pytest.raises(UsageError, match="is for planar3, not panda"):
-        audit_controller(tracker, replace(CONFIG, robot="panda"), tmp_path / "a")
-    assert not (tmp_path / "a").exists()
