@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time a name loads its
     from armctl.bench.plan import BenchConfig
     from armctl.bench.run import run_bench
     from armctl.chain import Chain
+    from armctl.controller_audit import ControllerAuditConfig, audit_controller
     from armctl.controllers import Controller
     from armctl.envs.vector import make_vec
     from armctl.errors import UsageError
@@ -32,6 +33,7 @@ _HOMES = {
     "BenchConfig": "armctl.bench.plan",
     "Chain": "armctl.chain",
     "Controller": "armctl.controllers",
+    "ControllerAuditConfig": "armctl.controller_audit",
     "Effect": "armctl.plant.effects.effect",
     "Reference": "armctl.motion.reference",
     "Scenario": "armctl.plant.scenario",
@@ -39,6 +41,7 @@ _HOMES = {
     "TrainConfig": "armctl.learn.learner",
     "TuneConfig": "armctl.learn.tune",
     "UsageError": "armctl.errors",
+    "audit_controller": "armctl.controller_audit",
     "certify": "armctl.motion.certificate",
     "load_arm": "armctl.arm",
     "load_chain": "armctl.urdf",
@@ -56,6 +59,7 @@ __all__ = [
     "BenchConfig",
     "Chain",
     "Controller",
+    "ControllerAuditConfig",
     "Effect",
     "Reference",
     "Scenario",
@@ -64,6 +68,7 @@ __all__ = [
     "TuneConfig",
     "UsageError",
     "__version__",
+    "audit_controller",
     "certify",
     "dynamics",
     "kinematics",

@@ -30,12 +30,13 @@ COMMANDS = {
     "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
     "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
+    "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }
 INTERRUPTED = 130
 RESUME = "the same command with --resume continues the run."
 AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench"), RESUME)
-AFTER_INTERRUPT["demo"] = "the same command with --overwrite starts anew."
+AFTER_INTERRUPT |= dict.fromkeys(("demo", "audit"), "the same command with --overwrite starts anew.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,6 +28,7 @@ LAYERS = (  # rooms from the ground up; those of one layer do not know one anoth
     ("generator",),
     ("bench",),
     ("report",),
+    ("controller_audit",),
     ("registration", "moved"),
     ("",),  # armctl itself: what the others export
     ("demo",),

@@ -103,7 +103,7 @@ def make_validation(
             return found
         assert middle is not None
         smooth = _without_dry_friction(task)
-        return _judged(found, *_contraction(lambda x: advance(params, smooth, x)[0], middle, n, config.horizon))
+        return _judged(found, *contraction(lambda x: advance(params, smooth, x)[0], middle, n, config.horizon))
 
     return validate
 
@@ -116,7 +116,7 @@ def _without_dry_friction(task: Task) -> Task:
     return task._replace(plants=task.plants._replace(effects=effects))
 
 
-def _contraction(
+def contraction(
     advance: Callable[[Episodes], Episodes], episodes: Episodes, n: int, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Contraction and amplification of every episode, (E,) each, by central differences in batches of E."""

@@ -40,9 +40,9 @@ def forest(summary: dict[str, Any], metric: str, xlabel: str) -> str:
         axes.set_yticks(range(len(names)), [look[name].label for name in names])
         axes.set_ylim(-0.6, len(names) - 0.2)
         axes.grid(axis="y", visible=False)
-        _log_axis(axes, "x", [blocks[name][metric][key] for name in names for key in ("low", "high")])
+        log_axis(axes, "x", [blocks[name][metric][key] for name in names for key in ("low", "high")])
         axes.set_xlabel(xlabel)
-        return _svg(figure, f"forest-{metric}")
+        return inline_svg(figure, f"forest-{metric}")
 
 
 def profile(table: Table, look: Looks, metric: str, xlabel: str) -> str:
@@ -63,9 +63,9 @@ def profile(table: Table, look: Looks, metric: str, xlabel: str) -> str:
                 lw=look[name].width,
                 label=look[name].label,
             )
-        _log_axis(axes, "x", thresholds)
+        log_axis(axes, "x", thresholds)
         axes.set(xlabel=xlabel, ylabel="episodes below, %", ylim=(0, 102))
-        return _svg(figure, f"profile-{metric}")
+        return inline_svg(figure, f"profile-{metric}")
 
 
 def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabel: str) -> str:
@@ -85,10 +85,10 @@ def error_over_time(errors: dict[str, np.ndarray], look: Looks, dt: float, ylabe
             axes.plot(time, middle, color=look[name].colour, lw=look[name].width, label=look[name].label)
             drawn.append(np.clip(middle[5:], 1e-3, None))
         spread = np.concatenate([*drawn, [] if any(map(len, drawn)) else [1.0]])  # all may have failed at once
-        _log_axis(axes, "y", spread)
+        log_axis(axes, "y", spread)
         axes.set_ylim(spread.min() / 2, spread.max() * 2.5)
         axes.set(xlabel="time, s", ylabel=ylabel, xlim=(0, None))
-        return _svg(figure, f"time-{ylabel}")
+        return inline_svg(figure, f"time-{ylabel}")
 
 
 def curve(block: dict[str, Any], look: Looks) -> str:
@@ -109,9 +109,9 @@ def curve(block: dict[str, Any], look: Looks) -> str:
             axes.plot(values, middle, color=colour, lw=width)
             axes.plot(values[~failed], middle[~failed], "o", ms=4, color=colour, mec="none")
             axes.plot(values[failed] + shift, middle[failed], "X", ms=8, color=colour, mec="white", mew=0.8, zorder=4)
-        _log_axis(axes, "y", [cell[metric][key] for cells in block["cells"].values() for cell in cells for key in ENDS])
+        log_axis(axes, "y", [cell[metric][key] for cells in block["cells"].values() for cell in cells for key in ENDS])
         axes.set(xlabel=block["label"], ylabel="position RMSE, mm")
-        return _svg(figure, f"curve-{block['label']}")
+        return inline_svg(figure, f"curve-{block['label']}")
 
 
 def path(
@@ -146,7 +146,7 @@ def path(
             xlabel="in the path's plane, cm",
             ylabel="cm",
         )
-        return _svg(figure, f"path-{name}"), factor
+        return inline_svg(figure, f"path-{name}"), factor
 
 
 def legend(look: Looks) -> str:
@@ -162,7 +162,8 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.subplots()
 
 
-def _log_axis(axes: Any, which: str, values: Any) -> None:
+def log_axis(axes: Any, which: str, values: Any) -> None:
+    """Make an axis, "x" or "y", logarithmic, with plain numbers where values of such a spread need them."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     values = np.asarray([value for value in values if value is not None and value > 0], float)
@@ -176,7 +177,8 @@ def _log_axis(axes: Any, which: str, values: Any) -> None:
     axes.grid(color=GRID)
 
 
-def _svg(figure: Any, key: str) -> str:
+def inline_svg(figure: Any, key: str) -> str:
+    """A matplotlib figure as SVG text for a page; key: what the names inside are made from, one per figure."""
     import matplotlib
 
     data = io.StringIO()

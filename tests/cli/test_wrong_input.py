@@ -51,6 +51,13 @@ from tests.cli.cases import BENCH, TUNE, content, motion, refused
         (["suite", "corpus", "--robot", "planar3", "--limit", "0"], ["--limit is 0"]),
         (["suite", "corpus", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
         (["report", "nowhere"], ["nowhere"]),
+        (["audit"], ["CONTROLLER"]),
+        (["audit", "computed_torq", "--robot", "planar3"], ["computed_torq", "computed_torque"]),
+        (["audit", "computed_torque", "--robot", "planar3", "--scenario", "storm"], ["storm", "payload"]),
+        (["audit", "computed_torque", "--robot", "planar3", "--episodes", "0"], ["episodes is 0"]),
+        (["audit", "computed_torque", "--robot", "planar3", "--seconds", "0.1"], ["seconds is 0.1"]),
+        (["audit", "computed_torque", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
+        (["audit", "computed_torque", "--robot", "planer3"], ["planer3", "planar3"]),
     ],
 )
 def test_wrong_words_are_one_sentence_and_write_nothing(capsys, tmp_path, argv, words):

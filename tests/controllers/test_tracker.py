@@ -144,7 +144,9 @@ def test_a_filter_that_is_right_is_calibrated():
     step = quick_jit(filter_.update)
     for _ in range(steps):
         Y = rng.normal(size=(episodes, n, m))
-        y = np.einsum("enm,em->en", Y, truth + np.asarray(filter_.prior)) + np.sqrt(0.1) * rng.normal(size=(episodes, n))
+        y = np.einsum("enm,em->en", Y, truth + np.asarray(filter_.prior)) + np.sqrt(0.1) * rng.normal(
+            size=(episodes, n)
+        )
         mean, P, white, _, sure = step(mean, P, jnp.asarray(Y, jnp.float32), jnp.asarray(R, jnp.float32), y[:, None])
     z = (np.asarray(mean)[:, 0] - truth) / np.sqrt(np.diagonal(np.asarray(P), axis1=1, axis2=2))
     assert 0.9 < z.var() < 1.1

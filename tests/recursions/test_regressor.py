@@ -71,9 +71,7 @@ def test_a_believed_plant_is_the_plant(arm, x64):
     scale = np.linspace(0.9, 1.1, arm.n)
     zero, one, tilt = np.zeros(arm.n), np.ones(arm.n), np.array([0.2, -0.3, 0.01])
     plant = Plant(*(jnp.asarray(x) for x in (load, scale, tilt, zero, zero, one, np.zeros((arm.n, 0)))))
-    scaled = arm.with_params(
-        arm.mass * scale, arm.first_moment * scale[:, None], arm.inertia * scale[:, None, None]
-    )
+    scaled = arm.with_params(arm.mass * scale, arm.first_moment * scale[:, None], arm.inertia * scale[:, None, None])
     true = loaded(scaled, mass, centre, tensor)
     level = np.array([0.0, 0.0, -9.81])
     parts = dynamics.torque_regressor(arm, q, qd, qdd, level + tilt)
@@ -102,6 +100,8 @@ def test_factors_whiten(x64):
     A = rng.normal(size=(5, 4, 4))
     S = A @ A.swapaxes(-1, -2) + 0.1 * np.eye(4)
     whitening = np.asarray(inverse_cholesky(jnp.asarray(S)))
-    np.testing.assert_allclose(whitening @ S @ whitening.swapaxes(-1, -2), np.broadcast_to(np.eye(4), S.shape), atol=1e-9)
+    np.testing.assert_allclose(
+        whitening @ S @ whitening.swapaxes(-1, -2), np.broadcast_to(np.eye(4), S.shape), atol=1e-9
+    )
     np.testing.assert_array_equal(np.triu(whitening, 1), 0)
     np.testing.assert_allclose(inverse(jnp.asarray(S)), np.linalg.inv(S), atol=1e-9)

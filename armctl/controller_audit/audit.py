@@ -1,0 +1,92 @@
+"""The audit of one controller: every weakness measured, in a run folder with pictures and a page."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from armctl import store
+from armctl.controller_audit import instability, opacity, over_fitting, over_sensitivity, pictures
+from armctl.controller_audit.config import ControllerAuditConfig
+from armctl.controller_audit.page import TITLES, write_page
+from armctl.controller_audit.subject import Finding, make_subject, whole
+from armctl.controllers.base import Controller
+from armctl.errors import UsageError
+from armctl.urdf import load_chain
+
+WEAKNESSES = {
+    module.__name__.rpartition(".")[2]: module for module in (over_fitting, over_sensitivity, instability, opacity)
+}
+DEFAULT = "default gains"
+UNTRAINED = "It has default gains: what is called training here are motions and plants that it never met."
+
+
+def audit_controller(
+    controller: Controller,
+    config: ControllerAuditConfig | None = None,
+    out: str | Path = "runs/audit",
+    *,
+    given: str = DEFAULT,
+    overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a controller's weaknesses in the twin, write a run folder, and return its summary.
+
+    controller: made for the arm config.robot; config: motions and plants, defaults when None; out: the run folder;
+    given: where its parameters are from, in words; progress: told what is being measured.
+    The folder holds config.json, summary.json (numbers, and a sentence for each), series.npz, the pictures as PNG and
+    SVG, and audit.html, which needs nothing outside itself.
+    Raises UsageError for a folder that exists, and where controller and config do not fit.
+    """
+    config = config or ControllerAuditConfig()
+    if controller.control_dt != config.control_dt:
+        raise UsageError(
+            f"control_dt is {config.control_dt:g} s, the controller's {controller.control_dt:g} s; give it the same."
+        )
+    name, out = load_chain(config.robot).name, Path(out)
+    if controller.arm.name != name:
+        raise UsageError(f"The controller is for {controller.arm.name}, not {name}; give its own robot.")
+    store.create_run(out, config, overwrite=overwrite)
+    subject = make_subject(controller, config)
+    tell, seconds, found = progress or (lambda text: None), {}, {}
+    started = time.perf_counter()
+    tell("running held-out motions")
+    base = whole(subject)
+    seconds["first run, with compilation"] = time.perf_counter() - started
+    for weakness, module in WEAKNESSES.items():
+        tell(f"measuring {TITLES[weakness].lower()}")
+        begun = time.perf_counter()
+        found[weakness] = module.measure(subject, base)
+        seconds[TITLES[weakness].lower()] = time.perf_counter() - begun
+    summary = _summary(name, controller, config, given, found)
+    summary["seconds"] = seconds
+    series = {name: x for finding in found.values() for name, x in finding.series.items()}
+    series["dt"] = np.asarray(config.control_dt)
+    tell("drawing")
+    store.save_arrays(out / "series.npz", series)
+    drawn = pictures.write(out, summary["findings"], series)
+    store.write_json(out / "summary.json", summary)
+    store.write_text(out / "audit.html", write_page(summary, drawn))
+    store.finish_run(out)
+    return summary
+
+
+def _summary(
+    robot: str, controller: Controller, config: ControllerAuditConfig, given: str, found: dict[str, Finding]
+) -> dict[str, Any]:
+    sentences = {name: finding.sentences for name, finding in found.items()}
+    if given == DEFAULT:
+        sentences["over_fitting"] = [*sentences["over_fitting"], UNTRAINED]
+    return {
+        "controller": controller.title,
+        "name": controller.name,
+        "robot": robot,
+        "given": given,
+        "config": asdict(config),
+        "versions": store.versions(),
+        "findings": {name: finding.numbers for name, finding in found.items()},
+        "sentences": sentences,
+    }
