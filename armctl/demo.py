@@ -37,8 +37,8 @@ WEAKNESSES = (
     "One arm, one payload preset and one seed of training: the intervals are over episodes, not over trainings.",
     "Every controller is tuned on the preset it is tested on; the grid (armctl bench --grid) has the other plants.",
     "On a plant without delay or sensor noise (preset payload_ideal) gains tuned to the edge of stability come close.",
-    "Nothing is unmodelled on the preset of the demo, so the tracker's network has nothing to learn there: what it gains "
-    "are the filters on load and delay. experiments/ablation.py shows where the network helps.",
+    "Nothing is unmodelled on the preset of the demo, so the tracker's network has nothing to learn there; what helps "
+    "are its filters on load and delay. The grid has plants with friction and ripple that no model knows.",
 )
 
 

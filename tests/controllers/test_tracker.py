@@ -100,7 +100,7 @@ def test_the_oracle_is_a_limit(run):
 
 
 def test_the_oracle_is_told_what_the_plant_is(run):
-    controller, carries, _ = run("oracle")
+    _, carries, _ = run("oracle")
     truth = jax.tree.map(lambda x: np.asarray(x)[-1], carries.truth)
     np.testing.assert_allclose(truth.plant.load[:, 0], [x.payload_mass for x in PLANTS], atol=0.05)
     np.testing.assert_allclose(truth.delay, [x.latency for x in PLANTS])

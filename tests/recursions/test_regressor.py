@@ -24,8 +24,8 @@ def sliding_urdf(urdf):
 
     def joint(index, kind, axis):
         return (
-            f'<link name="l{index}"><inertial><origin xyz="0.1 0.05 0.2"/><mass value="{index + 1}"/><inertia ixx="0.02" '
-            'iyy="0.03" izz="0.025" ixy="0.001" ixz="0" iyz="0.002"/></inertial></link>'
+            f'<link name="l{index}"><inertial><origin xyz="0.1 0.05 0.2"/><mass value="{index + 1}"/>'
+            '<inertia ixx="0.02" iyy="0.03" izz="0.025" ixy="0.001" ixz="0" iyz="0.002"/></inertial></link>'
             f'<joint name="j{index}" type="{kind}"><parent link="{f"l{index - 1}" if index else "base"}"/>'
             f'<child link="l{index}"/><origin xyz="0.1 0 0.3" rpy="0.2 0.1 0"/><axis xyz="{axis}"/>'
             '<limit lower="-1" upper="1" effort="50" velocity="2"/></joint>'
