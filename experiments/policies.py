@@ -2,7 +2,7 @@
 
 All on the same presets of plants, motions, objective and budget; chosen by validation on other plants and motions. What
 does not contract on every validation plant is not released. Runs go to runs/policies/ROBOT/CONTROLLER and can be
-resumed; of each its config.json, params.npz and summary.json are copied.
+resumed; of each its config.json and params.npz are copied.
 
     python experiments/policies.py --robots panda
 """
@@ -21,7 +21,7 @@ from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import build_corpus, references
 from armctl.urdf import load_chain
 
-SHIPPED = ("config.json", "params.npz", "summary.json")
+SHIPPED = ("config.json", "params.npz")
 
 
 @dataclass(frozen=True)

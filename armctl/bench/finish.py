@@ -46,7 +46,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
 
 def tested_elsewhere(given: dict[str, dict[str, Any]], scenarios: list[str]) -> dict[str, list[str]]:
     """Controllers that were trained on a distribution of plants -> the scenarios of the bench that are others."""
-    found = {name: [s for s in scenarios if s != facts["trained_on"]] for name, facts in given.items()}
+    found = {name: [s for s in scenarios if s not in facts["trained_on"].split(",")] for name, facts in given.items()}
     return {name: others for name, others in found.items() if given[name]["trained_on"] and others}
 
 
