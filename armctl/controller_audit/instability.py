@@ -129,11 +129,13 @@ def _payload(subject: Subject) -> Finding:
         "rated_kg": rated,
         "resolution": HEAVIEST / 2**HALVINGS,
     }
-    more = ", the most that was tried" if margin.min() >= HEAVIEST else ""
-    said = (
-        f"Every episode stays within 0.3 m with loads of up to {margin.min():.2g} times the payload range of "
-        f"{rated:.2g} kg{more}; half of them with {np.median(margin):.2g} times."
-    )
+    more = " (the most that was tried)" if margin.min() >= HEAVIEST else ""
+    lost = int(np.sum(margin == 0))
+    if lost:
+        said = f"{lost} of {count} episodes do not even stay within 0.3 m with next to no load"
+    else:
+        said = f"Every episode stays within 0.3 m with loads of up to {margin.min():.2g} times the payload range{more}"
+    said += f"; half of them do with {np.median(margin):.2g} times the payload range of {rated:.2g} kg."
     return Finding({"payload": numbers}, [said], {"instability/payload": margin})
 
 
