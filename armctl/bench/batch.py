@@ -98,7 +98,7 @@ def _advance(
 def _told(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain) -> Any:
     """The controller's memory at the start, with the true plants in it where it is one that is told of them."""
     carry = controller.init_carry((config.batch,))
-    if getattr(controller, "family", "") != "oracle":
+    if getattr(controller, "family", "") != "oracle" or not hasattr(controller, "told"):
         return carry
     scenarios = [later(task.scenario, config.settle) for task in tasks]
     plants = [plant_params(chain, scenario) for scenario in scenarios + scenarios[:1] * (config.batch - len(tasks))]

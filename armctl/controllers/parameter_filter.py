@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from armctl.arm import Arm
-from armctl.controllers.base import Gain
+from armctl.controllers.base import Gain, gain
 from armctl.controllers.believed_plant import Plant, possible_load
 from armctl.geometry import matvec
 from armctl.recursions.cholesky import inverse_cholesky
@@ -59,7 +59,7 @@ class ParameterFilter(nnx.Module):
         self.size = self.ends[-1]
         self.log_deviation = Gain(jnp.asarray(np.log(np.concatenate(list(groups.values()))), jnp.float32))
         # a learned torque is there until it turns out not to be: with weights of zero it could not be learned
-        self.expected_load = 0.5 * mass
+        self.log_load = gain(1.0)
         self.expected = Gain(jnp.concatenate([jnp.zeros(3 * n), jnp.ones(n * features)]))
         self.log_walk = Gain(jnp.full(self.size, np.log(1e-3), jnp.float32))
         self.log_velocity_noise = Gain(jnp.full(n, np.log(2e-3), jnp.float32))
@@ -71,13 +71,13 @@ class ParameterFilter(nnx.Module):
     def prior(self) -> Array:
         """Mean before any measurement (..., m): a load, friction, weaker motors, and what was learned.
 
-        Links, tilt and the load's place are as likely to differ one way as the other, and the load is a small one: a
-        prior that were free would learn to push upwards, for late commands' sake, and an unloaded arm would leap.
+        Links, tilt and the load's place are as likely to differ one way as the other; a prior that were free to would
+        only learn to push upwards.
         """
         n, none = self.n, jnp.zeros
         rubbing, learned = self.expected[: 3 * n], self.expected[3 * n :]
-        mass = self.expected_load * jnp.exp(-self.log_deviation[:1])
-        return jnp.concatenate([mass, none(9), rubbing, none(n + 2), learned])
+        load = jnp.concatenate([jnp.exp(self.log_load[...])[None], none(9)])
+        return jnp.concatenate([load, rubbing, none(n + 2), learned])
 
     def start(self, batch: tuple[int, ...]) -> tuple[Array, Array]:
         """Mean (..., m), as what is to be added to the prior, and covariance (..., m, m) before any measurement."""
