@@ -64,7 +64,7 @@ def test_a_gain_that_overflows_is_seen_in_the_command():
     learner = train.begin(controller, made(task), task, FEW.train)
     broken = diagnosis.explain(controller, made(task), task, FEW.train, None, learner)
     assert (broken.quantity, broken.step, broken.physics_step, broken.arms) == ("command", 0, 0, FEW.train.batch)
-    assert "Lower learning_rate (0.002) or gain_rate (0.1)" in diagnosis.remedy(made(task), FEW.train, broken)
+    assert "Lower learning_rate (0.01) or gain_rate (0.1)" in diagnosis.remedy(made(task), FEW.train, broken)
 
 
 def test_a_gradient_that_overflows_in_a_finite_rollout_is_named_as_that():
