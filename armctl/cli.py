@@ -30,6 +30,7 @@ COMMANDS = {
     "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
     "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
+    "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }
 INTERRUPTED = 130

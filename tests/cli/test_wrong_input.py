@@ -51,6 +51,11 @@ from tests.cli.cases import BENCH, TUNE, content, motion, refused
         (["suite", "corpus", "--robot", "planar3", "--limit", "0"], ["--limit is 0"]),
         (["suite", "corpus", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
         (["report", "nowhere"], ["nowhere"]),
+        (["export"], ["RUN"]),
+        (["export", "nowhere"], ["nowhere", "computed_torque"]),
+        (["export", "diff_ik", "--to", "rust"], ["rust", "numpy, onnx, c"]),
+        (["export", "diff_ik", "--robot", "pandaa"], ["pandaa", "planar3"]),
+        (["export", "mppi", "--robot", "planar3"], ["PathIntegral", "operation"]),
     ],
 )
 def test_wrong_words_are_one_sentence_and_write_nothing(capsys, tmp_path, argv, words):
