@@ -1,7 +1,6 @@
 """The folder of an exported controller: its step in one form, its constants and the file that runs it."""
 
 import hashlib
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def export(
 
         store.write_bytes(folder / "step.onnx", write_onnx(found))
     store.save_arrays(folder / "arrays.npz", arrays)
-    runner = resources.files("armctl.export").joinpath("standalone.py").read_text(encoding="utf-8")
+    runner = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")
     store.write_text(folder / "controller.py", runner)
     store.write_json(folder / "manifest.json", manifest(controller, found, form, source))
     return folder

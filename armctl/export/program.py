@@ -404,7 +404,10 @@ MOVES = ("reshape", "broadcast", "transpose", "slice", "take", "rev", "concatena
 
 
 def _read(x: Any, env: dict[Any, Operand]) -> Operand:
-    return np.asarray(x.val, x.aval.dtype) if isinstance(x, Literal) else env[x]
+    if not isinstance(x, Literal):
+        return env[x]
+    aval: Any = x.aval
+    return np.asarray(x.val, aval.dtype)
 
 
 def _key(x: Operand) -> Any:
