@@ -11,6 +11,7 @@ from armctl.controllers.base import Controller
 from armctl.errors import UsageError
 from armctl.export.c_form import write_c
 from armctl.export.numpy_form import write_numpy
+from armctl.export.onnx_form import write_onnx
 from armctl.export.program import Program, program
 from armctl.plant.observe import Window
 
@@ -41,8 +42,6 @@ def export(
     elif form == "c":
         store.write_text(folder / "step.c", write_c(found))
     else:
-        from armctl.export.onnx_form import write_onnx
-
         store.write_bytes(folder / "step.onnx", write_onnx(found))
     store.save_arrays(folder / "arrays.npz", arrays)
     runner = Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from armctl.export.program import Op, Operand, Program, Value
 
 try:
     from onnx import checker, helper, numpy_helper
-except ImportError:
-    raise UsageError("The form onnx needs a package: pip install 'armctl[onnx]'.") from None
+except ImportError:  # said where the form is asked for
+    helper = None
 
 OPSET, FORMAT = 18, 9
 DIRECT = {
@@ -38,7 +38,12 @@ REDUCED = {"reduce_sum": "ReduceSum", "reduce_max": "ReduceMax", "reduce_min": "
 
 
 def write_onnx(program: Program) -> bytes:
-    """The graph, its constants included, as the bytes of an .onnx file."""
+    """The graph, its constants included, as the bytes of an .onnx file.
+
+    Raises UsageError where the package onnx is not installed or an operation has no counterpart.
+    """
+    if helper is None:
+        raise UsageError("The form onnx needs a package: pip install 'armctl[onnx]'.")
     return _Writer(program).model()
 
 
