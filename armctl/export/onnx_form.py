@@ -1,5 +1,6 @@
 """A program as an ONNX graph, which every runtime of that format runs."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,9 @@ import numpy as np
 from armctl.errors import UsageError
 from armctl.export.program import Op, Operand, Program, Value
 
-try:
+INSTALLED = find_spec("onnx") is not None
+if INSTALLED:  # where it is not, that is said when the form is asked for
     from onnx import checker, helper, numpy_helper
-except ImportError:  # said where the form is asked for
-    helper = None
 
 OPSET, FORMAT = 18, 9
 DIRECT = {
@@ -42,7 +42,7 @@ def write_onnx(program: Program) -> bytes:
 
     Raises UsageError where the package onnx is not installed or an operation has no counterpart.
     """
-    if helper is None:
+    if not INSTALLED:
         raise UsageError("The form onnx needs a package: pip install 'armctl[onnx]'.")
     return _Writer(program).model()
 

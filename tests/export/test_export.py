@@ -134,7 +134,7 @@ def test_a_controller_that_cannot_be_exported_is_refused_in_a_sentence(tmp_path)
 
 
 def test_a_form_without_its_package_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr("armctl.export.onnx_form.helper", None)
+    monkeypatch.setattr("armctl.export.onnx_form.INSTALLED", False)
     with pytest.raises(UsageError, match=r"pip install 'armctl\[onnx\]'"):
         export(make("computed_torque", load_arm("planar3")), tmp_path / "out", "onnx")
     assert not (tmp_path / "out").exists()
