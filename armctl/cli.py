@@ -31,6 +31,7 @@ COMMANDS = {
     "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
     "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
+    "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }
 INTERRUPTED = 130

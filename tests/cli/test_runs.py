@@ -1,5 +1,6 @@
 """A tuned run at the command line: it ends in a report, it resumes, and what is wrong with one is one sentence."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -98,3 +99,16 @@ def test_parameters_that_are_not_finite_are_refused(capsys, made, tmp_path):
 def test_a_run_of_another_arm_is_refused(capsys, made):
     argv = ["bench", "--robot", "ur5e", "--controllers", made / "tuned", "--suite", made / "motions"]
     refused(capsys, argv, "planar3", "ur5e")
+
+
+def test_a_run_is_exported_with_its_hashes_and_not_over_anything(capsys, made, tmp_path):
+    export = ["export", str(made / "tuned"), "--out", str(tmp_path / "plain"), "--json"]
+    assert cli.main(export) == 0
+    assert json.loads(capsys.readouterr().out)["robot"] == "planar3"
+    manifest = json.loads((tmp_path / "plain" / "manifest.json").read_text())
+    whole = hashlib.sha256((made / "tuned" / "params.npz").read_bytes()).hexdigest()
+    assert manifest["source"]["sha256"]["params.npz"] == whole
+    before = content(tmp_path / "plain")
+    refused(capsys, export, "already exists", "--overwrite")
+    assert content(tmp_path / "plain") == before
+    assert cli.main([*export, "--overwrite"]) == 0

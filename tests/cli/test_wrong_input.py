@@ -58,6 +58,11 @@ from tests.cli.cases import BENCH, TUNE, content, motion, refused
         (["audit", "computed_torque", "--robot", "planar3", "--seconds", "0.1"], ["seconds is 0.1"]),
         (["audit", "computed_torque", "--robot", "planar3", "--seed", "-1"], ["--seed is -1"]),
         (["audit", "computed_torque", "--robot", "planer3"], ["planer3", "planar3"]),
+        (["export"], ["RUN"]),
+        (["export", "nowhere"], ["nowhere", "computed_torque"]),
+        (["export", "diff_ik", "--to", "rust"], ["rust", "numpy, onnx, c"]),
+        (["export", "diff_ik", "--robot", "pandaa"], ["pandaa", "planar3"]),
+        (["export", "mppi", "--robot", "planar3"], ["PathIntegral", "operation"]),
     ],
 )
 def test_wrong_words_are_one_sentence_and_write_nothing(capsys, tmp_path, argv, words):
