@@ -51,7 +51,7 @@ def test_wheel_holds_every_file(wheel):
     installed = {"armctl": "armctl", "envs": "armctl/envs", "assets": "armctl/assets"}
     for folder, place in installed.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".urdf", ".typed", ".md") and "__pycache__" not in path.parts:
+            if path.suffix in (".py", ".urdf", ".typed", ".md", ".npz", ".json") and "__pycache__" not in path.parts:
                 assert f"{place}/{path.relative_to(ROOT / folder)}" in names
     assert not {name.split("/")[0] for name in names} - {"armctl", f"{'-'.join(wheel.stem.split('-')[:2])}.dist-info"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
