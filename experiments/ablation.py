@@ -1,7 +1,7 @@
 """What the tracker's advantage is made of, and where it ends.
 
-Trains, on each plant preset, operational space + integral, the disturbance observer (the tracker without its network)
-and the tracker, all with one budget, and runs them in PyBullet on held-out references. Writes runs/ablation/.
+Trains, on each plant preset, operational space + integral, the disturbance observer, the filter bank (the tracker without
+its network) and the tracker, all with one budget, and runs them in PyBullet on held-out references. Writes runs/ablation/.
 
     python experiments/ablation.py
 """
@@ -26,7 +26,7 @@ class Args:
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
-    presets: tuple[str, ...] = ("payload_ideal", "payload", "stress")
+    presets: tuple[str, ...] = ("payload", "latency", "combined")
     """Plant presets, each trained for and tested on separately."""
     updates: int = 300
     """Updates per controller, as in the demo."""
@@ -51,7 +51,7 @@ def main(args: Args) -> None:
     table = {}
     for preset in args.presets:
         trained = {}
-        for name in ("operational_space_integral", "disturbance_observer", "tracker"):
+        for name in ("operational_space_integral", "disturbance_observer", "filter_bank", "tracker"):
             config = TuneConfig(args.robot, name, preset, seed=args.seed, train=train)
             trained[name] = tune(config, training, out / preset / name)
             print(f"{preset}: {name} trained", flush=True)

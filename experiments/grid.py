@@ -33,7 +33,8 @@ class Args:
     """Settings of the study."""
 
     controllers: tuple[str, ...] = ("classical",)
-    """Names (default gains), run folders of `tune` or `train`, LABEL=FOLDER; `classical` is all classical ones."""
+    """Names (with what is shipped for the arm), run folders of `tune` or `train`, LABEL=FOLDER; `classical` is all
+    classical ones."""
     suites: tuple[str, ...] = ("corpus",)
     """Suites or folders of references; of the corpus, motions that no controller is tuned on."""
     robot: str = "panda"

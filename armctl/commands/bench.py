@@ -128,14 +128,23 @@ def load_controllers(
 
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
     """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
-    from armctl.bench.tuning import describe_tuning, unfinished
+    from armctl.bench.tuning import describe_tuning
+
+    label, controller, folder = find_controller(entry, arm, config)
+    return label, controller, {} if folder is None else describe_tuning(folder)
+
+
+def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", Path | None]:
+    """Label, controller and the run folder that its parameters are from, None for its class's own.
+
+    Raises UsageError for an unknown name and an unusable folder.
+    """
+    from armctl.bench.tuning import unfinished
     from armctl.controllers import registry, saved, shipped
 
     label, _, source = entry.rpartition("=")
     if source.removesuffix(shipped.DEFAULT) in registry.known() or not Path(source).exists():
-        controller, folder = shipped.best(source, arm, config.control_dt)
-        return label or source.replace(":", "-"), controller, {} if folder is None else describe_tuning(folder)
-    record = describe_tuning(source)
+        return label or source.replace(":", "-"), *shipped.best(source, arm, config.control_dt)
     if short := unfinished(source):
         say(f"'{source}' is benched as it stands, unfinished: {short}")
     controller = saved.load(source, arm)
@@ -145,7 +154,7 @@ def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
             f"use --control-dt {controller.control_dt:g}."
         )
     check_finite(source, saved.parameters(controller))
-    return label or Path(source).resolve().name, controller, record
+    return label or Path(source).resolve().name, controller, Path(source)
 
 
 def check_finite(source: str, parameters: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ import tyro
 
 from armctl import store
 from armctl.bench.plan import BenchConfig
-from armctl.commands.bench import load_controller
+from armctl.bench.tuning import describe_tuning
+from armctl.commands.bench import find_controller
 from armctl.commands.console import say, show
 from armctl.commands.parsing import Folder, check_out, parse, part
 from armctl.controller_audit.config import ControllerAuditConfig
@@ -21,8 +22,8 @@ class AuditArguments(ControllerAuditConfig):
     """Measure a controller's over-fitting, over-sensitivity, instability and opacity in the twin; write audit.html."""
 
     controller: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CONTROLLER")] = tyro.MISSING
-    """Controller by name (default gains), or run folder of `tune` or `train`; what a folder was trained on is read from
-    it."""
+    """Controller by name (with what is shipped for the arm; NAME:default without), or run folder of `tune` or `train`;
+    what it was trained on is read from its folder."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-CONTROLLER-audit if absent."""
     overwrite: bool = False
@@ -39,13 +40,13 @@ def run(argv: Sequence[str], prog: str) -> int:
     from armctl.controller_audit import audit_controller
 
     bench = BenchConfig(robot=config.robot, control_dt=config.control_dt, physics_dt=config.physics_dt)
-    label, controller, record = load_controller(arguments.controller, load_arm(config.robot), bench)
+    label, controller, folder = find_controller(arguments.controller, load_arm(config.robot), bench)
     out = arguments.out or Path("runs") / f"{chain.name}-{label}-audit"
     check_out(out, overwrite=arguments.overwrite)
     options: dict[str, Any] = {}
-    if record:
-        config = as_trained(config, Path(arguments.controller.rpartition("=")[2]))
-        options["given"] = f"{label}: {record['tuning_budget']}"
+    if folder is not None:
+        config = as_trained(config, folder)
+        options["given"] = f"{label}: {describe_tuning(folder)['tuning_budget']}"
     summary = audit_controller(controller, config, out, overwrite=arguments.overwrite, progress=say, **options)
     page = out / "audit.html"
     show({**summary, "page": str(page)}, f"{text(summary)}\n\npage: {page}", arguments.json)

@@ -18,7 +18,8 @@ class ExportArguments:
     """Write a controller as a folder that runs without JAX: plain NumPy, an ONNX graph or C."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder of `tune` or `train tracker`, or the name of a controller (default gains)."""
+    """Run folder of `tune` or `train tracker`, or the name of a controller (with what is shipped for the arm;
+    NAME:default without)."""
     to: Annotated[str, tyro.conf.arg(metavar="numpy|onnx|c")] = "numpy"
     """Form: numpy needs NumPy alone, onnx a runtime such as onnxruntime, c a C compiler; c is by far the fastest."""
     robot: Annotated[str | None, tyro.conf.arg(metavar="ROBOT|URDF")] = None
@@ -44,11 +45,11 @@ def run(argv: Sequence[str], prog: str) -> int:
 
     from armctl import store
     from armctl.arm import load_arm
-    from armctl.controllers import registry, saved
+    from armctl.controllers import registry, saved, shipped
 
-    if arguments.run in registry.known() or not Path(arguments.run).exists():
-        controller = registry.make(arguments.run, load_arm(arguments.robot or "panda"))
-        source: dict[str, Any] = {"name": arguments.run}
+    if arguments.run.removesuffix(shipped.DEFAULT) in registry.known() or not Path(arguments.run).exists():
+        controller, given = shipped.best(arguments.run, load_arm(arguments.robot or "panda"))
+        source: dict[str, Any] = {"name": arguments.run} | ({"sha256": digest(given)} if given else {})
     else:
         robot = arguments.robot or store.read_config(arguments.run).get("robot", "panda")
         controller = saved.load(arguments.run, load_arm(robot))

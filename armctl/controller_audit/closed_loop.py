@@ -116,12 +116,8 @@ class Loop:
 
     def start(self, task: Task, params: Any = None, arm: Arm | None = None) -> Episodes:
         """Episodes at the first samples of the task's references, each on the plant of the same number."""
-        params, count = self.params if params is None else params, len(task.bank.length)
-        q, qd = (jnp.asarray(x)[:, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
-        each, zero = jnp.arange(count), jnp.zeros(count, jnp.int32)
-        module, setting = self.module(params), self.setting._replace(arm=self.arm if arm is None else arm)
-        carry = module.init_carry((count,))
-        return rollout.told(module, task, ep.start(setting, task, q, qd, each, each, zero, carry))
+        setting = self.setting._replace(arm=self.arm if arm is None else arm)
+        return rollout.whole(setting, task, self.module(self.params if params is None else params))
 
     def window(self, task: Task, episodes: Episodes, params: Any = None, arm: Arm | None = None) -> tuple[Any, Step]:
         """The next window of some episodes."""

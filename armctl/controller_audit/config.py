@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from armctl.errors import UsageError
+from armctl.learn.tune import TuneConfig
 from armctl.plant.presets import check_preset
 from armctl.plant.servo import ServoConfig
 
@@ -21,9 +22,9 @@ class ControllerAuditConfig:
     """Longest part of a motion that is run, s."""
     seed: int = 1
     """Seed of the plants and perturbations."""
-    references: int = 300
+    references: int = TuneConfig.references
     """Motions in the training set; with the seed of training they are met again."""
-    trained_on: str = "combined,latency,nominal"
+    trained_on: str = TuneConfig.scenario
     """Presets of the training plants, separated by commas."""
     trained_seed: int = 0
     """Seed of training: of its motions and plants."""

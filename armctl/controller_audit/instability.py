@@ -9,7 +9,8 @@ import numpy as np
 from armctl.bench import stats
 from armctl.controller_audit.closed_loop import WINDOW, Run
 from armctl.controller_audit.subject import LONGEST, Finding, Subject
-from armctl.learn.validation import contraction
+from armctl.learn import stability
+from armctl.learn.validation import WINDOWS
 from armctl.plant.presets import rated_payload
 from armctl.plant.scenario import Scenario
 from armctl.twin.episodes import Episodes
@@ -60,15 +61,16 @@ def recovery(away: np.ndarray, dt: float, within: float = BACK) -> np.ndarray:
 
 
 def _contraction(subject: Subject, base: Run) -> Finding:
-    """Rates of the closed loop at a quarter, half and three quarters of the time, while motions last."""
-    task, windows, n = subject.held_out, len(base.steps.error) // WINDOW, subject.loop.arm.n
-    places = sorted({windows * k // 4 for k in (1, 2, 3)})
+    """Rates of the closed loop from a quarter, half and three quarters of the time on, while motions last."""
+    task, last = stability.without_dry_friction(subject.held_out), len(base.steps.error) // WINDOW - WINDOWS
+    places = sorted({max(last, 0) * k // 4 for k in (1, 2, 3)})
 
     def forward(episodes: Episodes) -> Episodes:
         return subject.loop.window(task, episodes)[0]
 
-    found = [contraction(forward, base.begun[k], n, WINDOW) for k in places]
-    moving = np.stack([base.counted[(k + 1) * WINDOW - 1] for k in places])
+    slopes = [stability.jacobians(forward, base.begun[k], WINDOWS) for k in places]
+    found = [stability.rates(x, WINDOWS * WINDOW) for x in slopes]
+    moving = np.stack([base.counted[min((k + WINDOWS) * WINDOW, len(base.counted)) - 1] for k in places])
     radius, growth = (np.stack(x)[moving] for x in zip(*found, strict=True))
     lost = int(np.sum(~(radius < 1)))
     numbers = {

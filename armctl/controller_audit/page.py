@@ -30,7 +30,7 @@ PLACES = {
         "Right: load up to which each episode stays within 0.3 m of its reference.",
         "recovery": "Left: distance of the tip from where it would be without the kick; the line is at 1 mm. Right: by "
         "what factor the slowest disturbance of the joints dies out, at a quarter, half and three quarters of the time "
-        "while the motion lasts; 1 where dry friction holds a joint; shaded: it grows.",
+        "while the motion lasts, without dry friction, which would hold small ones for good; shaded: it grows.",
     },
     "opacity": {
         "beliefs": "Three episodes, with a light, a middling and a heavy load. Green: the truth.",

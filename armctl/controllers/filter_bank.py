@@ -55,7 +55,7 @@ class Estimates(NamedTuple):
     dry: Array  # (..., n) N m
     dry_deviation: Array  # (..., n)
     delay_probability: Array  # (..., H) of 0, 1, ... control steps
-    caution: Array  # (...) how far out of its depth the controller is, 0 to 1; above 0.5 it is flagged
+    caution: Array  # (...) how far out of its depth the controller is, 0 to 1
 
 
 class FilterBank(CertaintyEquivalence):
@@ -87,9 +87,10 @@ class FilterBank(CertaintyEquivalence):
 
     def __call__(self, carry: Belief, m: Measurement, w: Window) -> tuple[Belief, Array]:
         """Learn, then act upon what is believed."""
-        before = jax.lax.stop_gradient(self.filter.plant(mixed(self.posterior(carry.evidence), carry.mean)))
-        seen = self.see(Measurement(carry.q, carry.qd), carry.commands, m, w, carry.step == 0, before.tilt)
-        belief = self._learn(carry, seen)
+        believed = jax.lax.stop_gradient(mixed(self.posterior(carry.evidence), carry.mean))
+        plant = jax.lax.stop_gradient(self.filter.plant(believed))
+        seen = self.see(Measurement(carry.q, carry.qd), carry.commands, m, w, carry.step == 0, plant.tilt)
+        belief = self._learn(carry, seen, believed, plant)
         # data as well: the derivative of a choice between delays is wild and teaches nothing
         posterior = jax.lax.stop_gradient(self.posterior(belief.evidence))
         delays, _ = self.bank.acted_upon(posterior)
@@ -159,17 +160,16 @@ class FilterBank(CertaintyEquivalence):
         rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)
         return jnp.sum(misfit(matvec(whitening, rest)), axis=-1)
 
-    def _learn(self, carry: Belief, seen: Seen) -> Belief:
+    def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """What the last control step says of parameters and delay; nothing at the first.
 
-        Motion and command are data. Where they are not, the gradient believes that a command could change what was
-        measured after it without moving the arm, and grows without bound.
+        believed: (..., m) mean until now; plant: what it says. Motion and command are data. Where they are not, the
+        gradient believes that a command could change what was measured after it without moving the arm, and grows
+        without bound.
         """
         new = carry.step > 0
         q, qd = (jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True))
         prior = self.posterior(carry.evidence)
-        believed = jax.lax.stop_gradient(mixed(prior, carry.mean))
-        plant = jax.lax.stop_gradient(self.filter.plant(believed))
         features = self.learned(q, qd)
         Y = self.filter.columns(seen.past, qd, features, believed)
         R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry)

@@ -45,7 +45,7 @@ class TrainConfig:
     validation: int = 48
     """Episodes by which parameters are chosen, on motions and plants of their own; 0: by the training loss."""
     validate_every: int = 50
-    """Updates between two looks at them; a multiple of chunk."""
+    """Updates after which they are looked at again, at the end of a chunk."""
     seed: int = 0
     """Seed of the episodes."""
     objective: Objective = field(default_factory=Objective)

@@ -31,6 +31,15 @@ def renew(
     return told(controller, task, ep.renewed(setting, task, key, episodes, horizon, fresh))
 
 
+def whole(setting: Setting, task: Task, controller: Controller) -> Episodes:
+    """One episode of every reference of the task from its first sample on, with the plants in turn."""
+    count = len(task.bank.length)
+    each, plant = jnp.arange(count), jnp.arange(count) % len(task.plants.mass)
+    q, qd = (jnp.asarray(x)[:, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
+    fresh = ep.start(setting, task, q, qd, each, plant, jnp.zeros(count, jnp.int32), controller.init_carry((count,)))
+    return told(controller, task, fresh)
+
+
 def told(controller: Controller, task: Task, episodes: Episodes) -> Episodes:
     """The episodes with their true plants in the controller's memory, if it is one that is told of them."""
     return episodes._replace(carry=controller.told(episodes.carry, ep.plants_of(task, episodes)))

@@ -1,46 +1,44 @@
 """The closed loop's Jacobian: whether what disturbs the joints dies out under a controller, and how fast."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from armctl.controllers.base import Controller
-from armctl.learn import rollout
-from armctl.learn.learner import TrainConfig
-from armctl.twin.episodes import Episodes, Setting, Task
-from armctl.typing import Array
+from armctl.twin.episodes import Episodes, Task
 
-STEP = 1e-3
+STEP = 0.02
 """Of the differences, rad and rad/s."""
 
 
-def make_jacobian(
-    controller: Controller, setting: Setting, task: Task, config: TrainConfig
-) -> Callable[[Any, Episodes], Array]:
-    """Compiled function of (params, episodes): d(q, qd) at the end of a window by d(q, qd) at its start, (E, 2n, 2n).
+def jacobians(
+    advance: Callable[[Episodes], Episodes], episodes: Episodes, windows: int = 1, step: float = STEP
+) -> np.ndarray:
+    """d(q, qd) after so many windows by d(q, qd) at their start, (E, 2n, 2n) in rad and rad/s, of E episodes.
 
-    In rad and rad/s, through the twin and the controller, whose memory and commands under way are left as they are.
+    advance: rolls the E episodes over a window; step: of the central differences, rad and rad/s. The controller's
+    memory and the commands under way are left as they are. One disturbance is rolled at a time, by whatever program
+    rolls the episodes themselves: a batch of them all, or the derivative, would be another one to compile.
     """
-    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
-    n = setting.arm.n
+    n, ends = episodes.state.q.shape[-1], []
+    for i in range(2 * n):
+        for move in (step, -step):
+            q, qd = episodes.state.q, episodes.state.qd
+            q, qd = (q.at[:, i].add(move), qd) if i < n else (q, qd.at[:, i - n].add(move))
+            moved = episodes._replace(state=episodes.state._replace(q=q, qd=qd))
+            for _ in range(windows):
+                moved = advance(moved)
+            ends.append(np.concatenate([moved.state.q, moved.state.qd], axis=-1))
+    x = np.stack(ends).reshape(2 * n, 2, -1, 2 * n)
+    return np.moveaxis((x[:, 0] - x[:, 1]) / (2 * step), 0, -1)
 
-    def jacobian(params: Any, episodes: Episodes) -> Array:
-        module = nnx.merge(graph, params, *rest)
-        # by central differences: the forward pass alone compiles in half the time of its derivative
-        moves = STEP * jnp.concatenate([jnp.eye(2 * n), -jnp.eye(2 * n)])
-        copies = jax.tree.map(lambda x: jnp.repeat(x, len(moves), axis=0), episodes)
-        q, qd = jnp.split(jnp.tile(moves, (len(episodes.step), 1)), 2, axis=-1)
-        state = copies.state._replace(q=copies.state.q + q, qd=copies.state.qd + qd)
-        moved = copies._replace(state=state)
-        after, _ = rollout.advance(setting, task, module, moved, config.objective, 1.0, config.horizon)
-        x = jnp.concatenate([after.state.q, after.state.qd], axis=-1).reshape(-1, 2, 2 * n, 2 * n)
-        return ((x[:, 0] - x[:, 1]) / (2 * STEP)).swapaxes(-1, -2)
 
-    return jax.jit(jacobian)
+def without_dry_friction(task: Task) -> Task:
+    """The task on plants without it: what it holds back for good no loop could make die out, and it is no danger."""
+    effects = dict(task.plants.effects)
+    if "dry_friction" in effects:
+        effects["dry_friction"] = jax.tree.map(np.zeros_like, effects["dry_friction"])
+    return task._replace(plants=task.plants._replace(effects=effects))
 
 
 def rates(jacobians: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:

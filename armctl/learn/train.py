@@ -162,8 +162,9 @@ class _Judge:
             return learner, {}
         assert self.best is not None
         assert self.textbook is not None
-        over = int(learner.update) >= self.config.updates
-        if int(learner.update) % self.config.validate_every < self.config.chunk or over:
+        now, every = int(learner.update), self.config.validate_every
+        before = now - min(self.config.chunk, self.config.updates)
+        if now // every > before // every or now >= self.config.updates:
             found = self.validate(dv.local(learner.params), self.best.score if self.best.sound else jnp.inf)
             if better(found, self.best):
                 self.best, learner = found, learner._replace(best=learner.params)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -17,11 +16,8 @@ from armctl.controllers.base import Controller
 from armctl.learn import rollout, stability
 from armctl.learn.learner import TrainConfig
 from armctl.learn.losses import charbonnier
-from armctl.twin import episodes as ep
 from armctl.twin.episodes import Episodes, Setting, Task
 
-STEP = 0.02
-"""Of the differences, rad and rad/s."""
 WINDOWS = 3
 """Over so many windows disturbances have to die out: about a second."""
 LOST = 300.0
@@ -69,8 +65,6 @@ def make_validation(
     It takes a score besides, that of the best so far: whether the loop contracts is asked of better parameters only.
     """
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
-    count, n = len(task.bank.length), setting.arm.n
-    plant = np.arange(count) % len(task.plants.mass)
 
     @jax.jit
     def advance(params: Any, task: Task, episodes: Episodes) -> tuple[Episodes, Any]:
@@ -78,18 +72,8 @@ def make_validation(
         after, (_, errors) = rollout.advance(setting, task, module, episodes, config.objective, 1.0, config.horizon)
         return after, errors
 
-    def begun(params: Any) -> Episodes:
-        q, qd = (jnp.asarray(x)[:, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
-        zero = jnp.zeros(count, jnp.int32)
-        module = nnx.merge(graph, params, *rest)
-        return rollout.told(
-            module,
-            task,
-            ep.start(setting, task, q, qd, jnp.arange(count), jnp.asarray(plant), zero, module.init_carry((count,))),
-        )
-
     def validate(params: Any, best: float = np.inf) -> Verdict:
-        episodes, rows, middle = begun(params), [], None
+        episodes, rows, middle = rollout.whole(setting, task, nnx.merge(graph, params, *rest)), [], None
         windows = -(-(int(max(task.bank.length)) - 1) // config.horizon)
         for k in range(windows):
             if k == windows // 4:
@@ -102,36 +86,11 @@ def make_validation(
         if found.unstable or found.score >= best:
             return found
         assert middle is not None
-        smooth = _without_dry_friction(task)
-        return _judged(found, *contraction(lambda x: advance(params, smooth, x)[0], middle, n, config.horizon))
+        smooth = stability.without_dry_friction(task)
+        slopes = stability.jacobians(lambda x: advance(params, smooth, x)[0], middle, WINDOWS)
+        return _judged(found, *stability.rates(slopes, WINDOWS * config.horizon))
 
     return validate
-
-
-def _without_dry_friction(task: Task) -> Task:
-    """The task on plants without it: what it holds back for good no loop could make die out, and it is no danger."""
-    effects = dict(task.plants.effects)
-    if "dry_friction" in effects:
-        effects["dry_friction"] = jax.tree.map(np.zeros_like, effects["dry_friction"])
-    return task._replace(plants=task.plants._replace(effects=effects))
-
-
-def contraction(
-    advance: Callable[[Episodes], Episodes], episodes: Episodes, n: int, horizon: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Contraction and amplification of every episode, (E,) each, by central differences in batches of E."""
-    ends = []
-    for i in range(2 * n):
-        for sign in (1, -1):
-            q, qd = episodes.state.q, episodes.state.qd
-            q, qd = (q.at[:, i].add(sign * STEP), qd) if i < n else (q, qd.at[:, i - n].add(sign * STEP))
-            moved = episodes._replace(state=episodes.state._replace(q=q, qd=qd))
-            for _ in range(WINDOWS):
-                moved = advance(moved)
-            state = moved.state
-            ends.append(np.concatenate([state.q, state.qd], axis=-1))
-    x = np.stack(ends).reshape(2 * n, 2, -1, 2 * n)
-    return stability.rates(np.moveaxis((x[:, 0] - x[:, 1]) / (2 * STEP), 0, -1), WINDOWS * horizon)
 
 
 def _errors(config: TrainConfig, position: np.ndarray, chord: np.ndarray, moving: np.ndarray) -> Verdict:

@@ -20,17 +20,25 @@ ARM, HORIZON = load_arm("planar3"), SMALL.horizon
 
 @pytest.fixture(scope="module")
 def loop():
-    """Controller, setting, task and episodes of a closed loop, and its compiled Jacobian."""
+    """Controller, setting, task and episodes of a closed loop, and what rolls them over a window."""
     task = tune.make_task(CHAIN, references(), CONFIG)
     controller = controllers.make("computed_torque", ARM)
     setting = tune.training_setting(ARM, "torque", CONFIG)
     episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
-    return controller, setting, task, episodes, stability.make_jacobian(controller, setting, task, SMALL)
+    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+
+    @quick_jit
+    def advance(params, episodes):
+        module = nnx.merge(graph, params, *rest)
+        return rollout.advance(setting, task, module, episodes, SMALL.objective, 1.0, HORIZON)[0]
+
+    return controller, setting, task, episodes, advance
 
 
 def test_it_is_the_derivative_of_the_window(loop):
-    controller, setting, task, episodes, jacobian = loop
-    found = np.asarray(jacobian(nnx.state(controller, nnx.Param), episodes))
+    controller, setting, task, episodes, advance = loop
+    params = nnx.state(controller, nnx.Param)
+    found = stability.jacobians(lambda x: advance(params, x), episodes, step=1e-3)
 
     def end(x):
         state = episodes.state._replace(q=x[:, :3], qd=x[:, 3:])
@@ -46,11 +54,11 @@ def test_it_is_the_derivative_of_the_window(loop):
 
 
 def test_gains_make_disturbances_die_out_and_without_them_they_stay(loop):
-    controller, _, _, episodes, jacobian = loop
+    controller, _, _, episodes, advance = loop
     params = nnx.state(controller, nnx.Param)
-    tuned, _ = stability.rates(np.asarray(jacobian(params, episodes)), HORIZON)
+    tuned, _ = stability.rates(stability.jacobians(lambda x: advance(params, x), episodes), HORIZON)
     slack = jax.tree.map(lambda x: x - 20.0, params)  # logarithms of the gains
-    free, _ = stability.rates(np.asarray(jacobian(slack, episodes)), HORIZON)
+    free, _ = stability.rates(stability.jacobians(lambda x: advance(slack, x), episodes), HORIZON)
     assert tuned.max() < 0.98 < free.min()
 
 

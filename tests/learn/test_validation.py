@@ -74,6 +74,19 @@ def test_gains_whose_loop_does_not_contract_are_refused(tmp_path, monkeypatch):
     assert "No gains" in store.read_json(tmp_path / "limp" / "summary.json")["status"]
 
 
+def test_what_is_shipped_is_found_by_every_command_that_takes_a_name():
+    from armctl.bench.plan import BenchConfig
+    from armctl.commands.bench import find_controller
+    from armctl.commands.controller_audit import as_trained
+    from armctl.controller_audit import ControllerAuditConfig
+
+    label, controller, folder = find_controller("tracker", load_arm("panda"), BenchConfig())
+    assert label == "tracker"
+    assert folder == shipped.folder("tracker", controller.arm)
+    assert as_trained(ControllerAuditConfig(), folder).presets == ["combined", "combined", "latency", "nominal"]
+    assert find_controller("tracker:default", load_arm("panda"), BenchConfig())[2] is None
+
+
 def test_a_name_means_what_is_shipped_and_default_what_its_class_has():
     controller, folder = shipped.best("computed_torque:default", ARM)
     assert folder is None
