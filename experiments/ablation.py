@@ -1,7 +1,8 @@
 """What the tracker's advantage is made of, and where it ends.
 
-Trains, on each plant preset, operational space + integral, the disturbance observer, the filter bank (the tracker without
-its network) and the tracker, all with one budget, and runs them in PyBullet on held-out references. Writes runs/ablation/.
+Trains, on each plant preset, operational space + integral, the disturbance observer, the filter bank (the tracker
+without its network) and the tracker, all with one budget, and runs them in PyBullet on held-out references.
+Writes runs/ablation/.
 
     python experiments/ablation.py
 """
