@@ -23,7 +23,10 @@ from armctl.typing import Array
 
 AVERAGED = 0.95
 """Forgetting of the averages by which the controller knows that it is out of its depth, per control step."""
-
+STRANGEST = 30.0
+"""Most that one measurement counts in the average of the innovations' squares, so that a blow does not alarm."""
+SURPRISING, REOPENED = 3.0, 1e-2
+"""Average beyond which the plant is taken for another one, and the variance that each multiple of it adds per step."""
 SLOWLY = 0.03
 """Share of the newest mean in the slow one, per control step."""
 
@@ -126,6 +129,16 @@ class FilterBank(CertaintyEquivalence):
         full = jax.nn.sigmoid(20 * (belief.saturation - 0.3))
         return jax.lax.stop_gradient(1 - (1 - beyond) * (1 - strange) * (1 - full))
 
+    def reopened(self, belief: Belief) -> Array:
+        """Variance (...) by which all parameters become uncertain again, in prior variances.
+
+        Where motion is not explained for long the plant is another one: a load was picked up or dropped, something
+        pushes. One blow is no reason, nor is a delay that cannot be acted upon.
+        """
+        _, beyond = self.bank.acted_upon(self.posterior(belief.evidence))
+        excess = jnp.clip(belief.surprise / SURPRISING - 1, 0, 10)
+        return jax.lax.stop_gradient(REOPENED * excess * (1 - beyond))
+
     def estimates(self, carry: Belief) -> Estimates:
         """What is believed after a step."""
         posterior = self.posterior(carry.evidence)
@@ -175,12 +188,13 @@ class FilterBank(CertaintyEquivalence):
         R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry)
         level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
         y = jax.lax.stop_gradient(seen.commands) - level[..., None, :]
-        mean, P, white, spread, sure = self.filter.update(carry.mean, carry.covariance, Y, R, y)
+        P = carry.covariance + self.reopened(carry)[..., None, None] * jnp.eye(self.filter.size)
+        mean, P, white, spread, sure = self.filter.update(carry.mean, P, Y, R, y)
         wrong = jnp.sum(misfit(white), axis=-1)
         likelihood = jax.nn.logsumexp(jnp.log(prior + 1e-9) - wrong, axis=-1)
         evidence = jax.lax.stop_gradient(self.bank.weigh(carry.evidence, wrong))
         best = jnp.sum(self.posterior(evidence) * jnp.mean(white**2, axis=-1), axis=-1)
-        surprise = AVERAGED * carry.surprise + (1 - AVERAGED) * jnp.minimum(best, 1e3)
+        surprise = AVERAGED * carry.surprise + (1 - AVERAGED) * jnp.minimum(best, STRANGEST)
         slow = jax.lax.stop_gradient(carry.slow + SLOWLY * (mixed(prior, mean) - carry.slow))
         unexplained = self._unexplained(features, slow, Y, R, y, prior)
         learnt = carry._replace(

@@ -10,6 +10,7 @@ mass matrix turns into torque, and what friction does at rest, where any torque 
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -23,6 +24,8 @@ from armctl.recursions.regressor import Regressor
 from armctl.rigid import GRAVITY
 from armctl.typing import Array
 
+BOUND = 9.0
+"""Mean square of the white innovations beyond which a measurement counts as an outlier (Huber 1964)."""
 LEAST = 1e-6
 """Growth of variance per step that single precision needs, in prior variances."""
 
@@ -130,9 +133,16 @@ class ParameterFilter(nnx.Module):
         innovation = y - jnp.einsum("...nm,...hm->...hn", Y, self.prior + mean)
         white = jnp.einsum("...ij,...hj->...hi", whitening, innovation)
         W = PY @ whitening.swapaxes(-1, -2)
-        mean = mean + jnp.einsum("...mn,...hn->...hm", W, white)
+        # what not even the likeliest hypothesis expects, such as a blow, moves the mean no further than BOUND would
+        misfit = jax.lax.stop_gradient(jnp.min(jnp.mean(white**2, axis=-1), axis=-1))
+        trust = jnp.sqrt(BOUND / jnp.maximum(misfit, BOUND))
+        mean = mean + trust[..., None, None] * jnp.einsum("...mn,...hn->...hm", W, white)
         walk = jnp.exp(2 * self.log_walk[...]) + LEAST
-        P = P - W @ W.swapaxes(-1, -2) + walk[..., None] * jnp.eye(self.size, dtype=P.dtype)
+        P = (
+            P
+            - (trust * (2 - trust))[..., None, None] * (W @ W.swapaxes(-1, -2))
+            + walk[..., None] * jnp.eye(self.size, dtype=P.dtype)
+        )
         spread = -2 * jnp.sum(jnp.log(jnp.diagonal(whitening, axis1=-2, axis2=-1)), axis=-1)
         sure = jnp.mean(jnp.sum((whitening @ R) * whitening, axis=-1), axis=-1)
         return Updated(mean, P, white, spread, sure)

@@ -30,6 +30,7 @@ PLANTS = [
     Scenario(payload_mass=0.4, latency=3),
     replace(RUBBING, actuator_strength=0.95, inertia_scale=(1.05, 0.95, 1.0)),
     Scenario(payload_mass=0.8, latency=5),
+    Scenario(payload_mass=0.2, payload_switch=0.4, next_payload_mass=1.2, latency=1),
 ]
 STEPS = 100
 
@@ -78,7 +79,8 @@ def test_load_and_delay_are_found_out_within_a_second(run):
     last = controller.estimates(jax.tree.map(lambda x: x[-1], carries))
     likely = np.argmax(last.delay_probability, axis=-1)
     np.testing.assert_array_equal(likely[1:], [x.latency for x in PLANTS[1:]])
-    true = np.array([x.payload_mass for x in PLANTS])
+    true = np.array([x.payload_mass if x.payload_switch is None else x.next_payload_mass for x in PLANTS])
+    assert abs(float(last.payload_mass[6]) - true[6]) < 0.1  # it was exchanged 0.6 s ago
     error = np.abs(np.asarray(last.payload_mass) - true)
     assert error[:4].max() < 0.05
     assert (error < 4 * np.asarray(last.payload_mass_deviation) + 0.05).all()
@@ -152,3 +154,14 @@ def test_a_filter_that_is_right_is_calibrated():
     assert 0.9 < z.var() < 1.1
     assert 0.8 < np.asarray(white).var() < 1.2
     assert 0 < np.asarray(sure).min() <= np.asarray(sure).max() <= 1
+
+
+def test_one_blow_moves_the_mean_no_further_than_its_bound():
+    """However far a measurement lies from what is expected, parameters move by a bounded number of deviations."""
+    filter_ = make("filter_bank", plain_arm()).filter
+    mean, P = filter_.start(())
+    rng = np.random.default_rng(0)
+    Y, R = jnp.asarray(rng.normal(size=(3, filter_.size)), jnp.float32), 0.1 * jnp.eye(3)
+    moved = [np.linalg.norm(filter_.update(mean[None], P, Y, R, jnp.full((1, 3), y)).mean) for y in (1e3, 1e6)]
+    np.testing.assert_allclose(*moved, rtol=1e-2)
+    assert moved[0] < 3 * np.sqrt(3 * 9.0)
