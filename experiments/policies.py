@@ -1,10 +1,11 @@
 """Tune every controller and train the tracker, as they are shipped in assets/policies.
 
 All on the same presets of plants, motions, objective and budget; chosen by validation on other plants and motions. What
-does not contract on every validation plant is not released. Runs go to runs/policies/ROBOT/CONTROLLER and can be
-resumed; of each its config.json and params.npz are copied.
+does not contract on every validation plant is not released. Runs go to runs/policies/ROBOT/CONTROLLER-SEED and can be
+resumed; of the best seed's, by validation, config.json and params.npz are copied.
 
     python experiments/policies.py --robots panda
+    python experiments/policies.py --controllers tracker filter_bank --seeds 0 1 2 3 4
 """
 
 import shutil
@@ -14,11 +15,12 @@ from pathlib import Path
 import tyro
 
 from armctl import store
+from armctl.chain import Chain
 from armctl.controllers import known
-from armctl.errors import UnstableError
+from armctl.errors import NonFiniteError, UnstableError
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
-from armctl.motion.corpus import build_corpus, references
+from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.urdf import load_chain
 
 SHIPPED = ("config.json", "params.npz")
@@ -36,36 +38,44 @@ class Args:
     """Updates of each."""
     batch: int = 64
     """Episodes under way at a time."""
-    seed: int = 0
-    """Seed of everything."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of weights, plants and episodes; the corpus is the same for all."""
     runs: Path = Path("runs/policies")
     """Run folders."""
     assets: Path = Path("assets/policies")
     """What is shipped."""
 
 
+def tuned(args: Args, robot: str, chain: Chain, corpus: Corpus, name: str, seed: int) -> tuple[float, Path] | None:
+    """Score on validation and run folder of a controller's tuning; None where it is not to be released."""
+    training = references(corpus, chain, "train", limit=TuneConfig.references)
+    train = TrainConfig(updates=args.updates, batch=args.batch, horizon=32, seed=seed)
+    config = TuneConfig(robot, name, seed=seed, train=train)
+    run = args.runs / chain.name / f"{name}-{seed}"
+    try:
+        tune(config, training, run, held_out=references(corpus, chain, "val"), resume=run.exists())
+    except (UnstableError, NonFiniteError) as error:
+        print(f"{chain.name} {name} {seed}: not released. {error}", flush=True)
+        return None
+    last = store.read_json(run / "summary.json")["last"]
+    print(f"{chain.name} {name} {seed}: {last['validation_position_rms_mm']:.3f} mm on validation", flush=True)
+    return last["validation_score"], run
+
+
 def main(args: Args) -> None:
-    """Tune, copy and print what validation says."""
+    """Tune, say what validation says, copy the best."""
     for robot in args.robots:
         chain = load_chain(robot)
-        corpus = build_corpus(chain, 1500, args.seed)
-        training = references(corpus, chain, "train", limit=TuneConfig.references)
-        held_out = references(corpus, chain, "val")
+        corpus = build_corpus(chain, 1500, 0)
         for name in args.controllers:
-            train = TrainConfig(updates=args.updates, batch=args.batch, horizon=32, seed=args.seed)
-            config = TuneConfig(robot, name, seed=args.seed, train=train)
-            run, released = args.runs / robot / name, args.assets / robot / name
-            try:
-                tune(config, training, run, held_out=held_out, resume=run.exists())
-            except UnstableError as error:
-                print(f"{robot} {name}: not released. {error}", flush=True)
-                shutil.rmtree(released, ignore_errors=True)
-                continue
-            released.mkdir(parents=True, exist_ok=True)
-            for file in SHIPPED:
-                shutil.copy(run / file, released / file)
-            last = store.read_json(run / "summary.json")["last"]
-            print(f"{robot} {name}: {last['validation_position_rms_mm']:.3f} mm on validation", flush=True)
+            runs = [tuned(args, robot, chain, corpus, name, seed) for seed in args.seeds]
+            found = sorted(run for run in runs if run is not None)
+            released = args.assets / chain.name / name
+            shutil.rmtree(released, ignore_errors=True)
+            for _, run in found[:1]:
+                released.mkdir(parents=True)
+                for file in SHIPPED:
+                    shutil.copy(run / file, released / file)
 
 
 if __name__ == "__main__":

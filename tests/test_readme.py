@@ -204,7 +204,7 @@ def test_controllers_are_described_as_they_are():
 def test_every_metric_is_described():
     rest = np.tile([0.0, 0, 0, 0, 0, 0, 1], (5, 1))
     joints, steps = np.zeros((5, 2)), np.zeros(4, bool)
-    still = Episode(0.01, 5, rest, rest, joints, joints, joints[1:], joints[1:], steps, steps)
+    still = Episode(0.01, 5, rest, rest, joints, joints, joints[1:], joints[1:], steps, steps, 1.0 * steps)
     written = set(code(text("docs/metrics.md")))
     families = tuple(name.rstrip("…") for name in written if name.endswith("…"))
     for name in episode_metrics(still):

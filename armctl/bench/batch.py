@@ -21,7 +21,7 @@ from armctl.plant.servo import TOP_SPEED, ServoConfig
 from armctl.twin.episodes import single
 
 LIMIT_TOLERANCE = 1e-6  # rad
-Policy = Callable[..., tuple[Any, Any]]
+Policy = Callable[..., tuple[Any, Any, Any]]
 
 
 def horizon(config: BenchConfig, tasks: list[Task]) -> int:
@@ -30,17 +30,19 @@ def horizon(config: BenchConfig, tasks: list[Task]) -> int:
 
 
 def make_policy(controller: Any) -> Policy:
-    """The controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n)).
+    """The controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n), caution (B,)).
 
     windows: a Window of whole references (B, T + preview, ...), out of which the step's preview is cut on the device.
     """
     graph, state = nnx.split(controller)
-    preview = controller.preview
+    preview, cautious = controller.preview, hasattr(controller, "caution")
 
     @jax.jit
-    def policy(state: Any, carry: Any, q: Any, qd: Any, windows: Window, k: Any) -> tuple[Any, Any]:
+    def policy(state: Any, carry: Any, q: Any, qd: Any, windows: Window, k: Any) -> tuple[Any, Any, Any]:
         window = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, k, preview + 1, axis=1), windows)
-        return nnx.merge(graph, state)(carry, Measurement(q, qd), window)
+        module = nnx.merge(graph, state)
+        carry, command = module(carry, Measurement(q, qd), window)
+        return carry, command, module.caution(carry) if cautious else jnp.zeros(len(q))
 
     return lambda *arguments: policy(state, *arguments)
 
@@ -85,13 +87,13 @@ def _advance(
                 state[:, row] = log.plant.measure()
         state[:, len(logs) :] = state[:, :1]
         start = time.perf_counter()
-        carry, command = policy(carry, state[0], state[1], windows, k)
-        command = np.asarray(command, np.float64)
+        carry, command, caution = policy(carry, state[0], state[1], windows, k)
+        command, caution = np.asarray(command, np.float64), np.asarray(caution)
         if k:  # the first call may compile
             spent, calls = spent + time.perf_counter() - start, calls + 1
         for row, log in enumerate(logs):
             if log.active(k):
-                log.step(k, command[row])
+                log.step(k, command[row], float(caution[row]))
     return spent / max(1, calls * config.batch)
 
 
@@ -116,7 +118,7 @@ class _Log:
         self.reference = reference.pose[np.minimum(np.arange(samples), self.moving - 1)]
         self.pose, self.q, self.qd = np.zeros((samples, 7)), np.zeros((samples, self.n)), np.zeros((samples, self.n))
         self.torque, self.command = np.zeros((samples - 1, self.n)), np.zeros((samples - 1, self.n))
-        self.saturated = np.zeros(samples - 1, bool)
+        self.saturated, self.caution = np.zeros(samples - 1, bool), np.zeros(samples - 1)
         # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
         self.range = chain.velocity if plant.config.control == "velocity" else np.full(self.n, np.inf)
         plant.reset(later(task.scenario, config.settle), reference.q[0], reference.qd[0])
@@ -125,13 +127,14 @@ class _Log:
     def active(self, k: int) -> bool:
         return k < self.end
 
-    def step(self, k: int, command: np.ndarray) -> None:
+    def step(self, k: int, command: np.ndarray, caution: float) -> None:
         if not np.isfinite(command).all():
             self._fail(k, f"command is not finite at {k * self.config.control_dt:.2f} s")
             return
         command = np.clip(command, -self.range, self.range)
         self.plant.step(command)
-        self.command[k], self.torque[k], self.saturated[k] = command, self.plant.torque, self.plant.saturation > 0
+        self.command[k], self.torque[k], self.caution[k] = command, self.plant.torque, caution
+        self.saturated[k] = self.plant.saturation > 0
         if not (np.isfinite(self.plant.q).all() and np.abs(self.plant.qd).max() < TOP_SPEED):
             self._fail(k, f"motion diverges at {k * self.config.control_dt:.2f} s")
             return
@@ -160,6 +163,7 @@ class _Log:
             self.command[first:steps],
             np.any(outside, axis=1)[first + 1 : stop],
             self.saturated[first:steps],
+            self.caution[first:steps],
             1e6 * seconds,
             self.failure,
         )

@@ -20,6 +20,8 @@ TITLES = {
 GRID = tuple(TITLES)
 """The presets of `armctl bench --grid`, as `scenarios` of `run_bench`."""
 POSITION = HEADLINE[0]
+FLAGGED = 0.05
+"""Time in which a controller takes itself to be out of its depth, beyond which an episode counts as flagged, s."""
 
 
 def make_grid(table: Mapping[str, list[Row]], families: Mapping[str, str], plants: Sequence[str]) -> dict[str, Any]:
@@ -58,10 +60,12 @@ def cell(rows: list[Row], limit: list[Row]) -> dict[str, Any]:
     """What one controller does on one plant.
 
     rows: its episodes. limit: the oracle's on the same, empty where there is none.
-    -> `episodes`, `failures`; of each headline metric `iqm` and interval, `p90` and `max` over the episodes;
-    `times_oracle`: the paired ratio of its position error to the oracle's with its interval, or None.
+    -> `episodes`, `failures`, `flagged` (by the controller itself); of each headline metric `iqm` and interval, `p90`
+    and `max` over the episodes; `times_oracle`: the paired ratio of its position error to the oracle's with its
+    interval, or None.
     """
     found = headline(rows) | {"failures": sum(bool(row["failure"]) for row in rows)}
+    found["flagged"] = sum(float(row["cautious_s"]) > FLAGGED for row in rows)
     for metric in HEADLINE:
         values = column(rows, metric)
         found[metric] |= {"p90": float(np.quantile(values, 0.9)), "max": float(values.max())}
@@ -77,6 +81,7 @@ def flat_rows(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
             "plant": plant,
             "episodes": block["episodes"],
             "failures": block["failures"],
+            "flagged": block["flagged"],
             **{f"{metric}_{key}": block[metric][key] for metric, key in figures},
             **{f"times_oracle_{key}": (block["times_oracle"] or {}).get(key, "") for key in ("iqm", "low", "high")},
             "best": int(grid["plants"][plant]["best"] == name),
@@ -101,7 +106,7 @@ def key(grid: Mapping[str, Any]) -> str:
     return (
         f"Position RMSE, mm, over {' to '.join(map(str, counts))} episodes per plant: interquartile mean [95 % "
         f"interval]; *: the best on the plant, with the fewest failures and then the smallest error; {times}✗: failed "
-        "episodes, which count as 1000 mm."
+        "episodes, which count as 1000 mm; ⚑: episodes that the controller itself took to be out of its depth."
     )
 
 
@@ -131,4 +136,6 @@ def _text(grid: Mapping[str, Any], name: str, plant: str) -> str:
         words.append(f"×{short(block['times_oracle']['iqm'])}")
     if block["failures"]:
         words.append(f"✗{block['failures']}")
+    if block["flagged"]:
+        words.append(f"⚑{block['flagged']}")
     return " ".join(words)

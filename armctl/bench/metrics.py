@@ -14,6 +14,7 @@ LADDER = {
     "5mm_5deg": (5.0, 5.0),
     "1mm_0.5deg": (1.0, 0.5),
 }  # (mm, deg)
+CAUTIOUS = 0.5  # beyond which a controller's caution counts as a flag
 FAILED_MM, FAILED_DEG = 1000.0, 180.0
 
 
@@ -44,6 +45,8 @@ class Episode:
     """(T - 1,) whether any joint left its position limits during the step."""
     saturated: np.ndarray
     """(T - 1,) whether any actuator reached its effort limit during the step."""
+    caution: np.ndarray
+    """(T - 1,) how far out of its depth the controller took itself to be, 0 to 1."""
     action_us: float = 0.0
     """Controller time per action and episode, µs (batch time divided by the batch)."""
     failure: str = ""
@@ -68,7 +71,8 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
     `cross_track_mm`, `settling_time_s`, `overshoot_percent`, `ldlj` and `rms_jerk_rad_s3`: see `motion_metrics`;
     `within_*` share of time inside a rung of the success ladder, `end_*` whether the last sample is; `effort_n2m2s`
     ∫‖τ‖² dt; `energy_j` ∫Σ|τ·q̇| dt; `joint_limit_violations` control steps outside the position limits; `saturation_s`
-    time with an actuator at its limit; `action_us` controller time per action.
+    time with an actuator at its limit; `cautious_s` time in which the controller took itself to be out of its depth;
+    `action_us` controller time per action.
 
     A failed episode (non-finite command, diverged physics) is scored as the worst one possible and never dropped: its
     position errors are at least 1000 mm, its orientation errors 180°, its success shares 0; metrics that need the whole
@@ -127,6 +131,7 @@ def _costs(episode: Episode) -> dict[str, float]:
         "ldlj": ldlj(episode.pose[: episode.moving, :3], dt),
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
         "saturation_s": float(np.sum(episode.saturated) * dt),
+        "cautious_s": float(np.sum(episode.caution > CAUTIOUS) * dt),
         "action_us": float(episode.action_us),
     }
 
@@ -149,5 +154,6 @@ def _failed_metrics(episode: Episode) -> dict[str, float]:
     return metrics | {
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
         "saturation_s": float(np.sum(episode.saturated) * episode.dt),
+        "cautious_s": float(np.sum(episode.caution > CAUTIOUS) * episode.dt),
         "action_us": float(episode.action_us),
     }

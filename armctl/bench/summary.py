@@ -23,6 +23,7 @@ DETAILS = (
     "rms_jerk_rad_s3",
     "ldlj",
     "saturation_s",
+    "cautious_s",
     "action_us",
 )
 SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5deg")

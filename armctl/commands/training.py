@@ -1,7 +1,7 @@
 """`armctl tune` and `armctl train tracker`: a controller's parameters by the gradient through the twin."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +32,9 @@ class TrainArguments(TuneConfig):
     """Folder of .npz or .csv references to train on, in place of a motion corpus made for the arm."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-CONTROLLER if absent."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of weights, plants and episodes to train with in turn, on the same motions, each in OUT/SEED; the table has
+    the one that does best on validation first."""
     overwrite: bool = False
     """Replace an existing run; the old one is kept until the new one is complete."""
     resume: bool = False
@@ -65,23 +68,40 @@ def run_tracker(argv: Sequence[str], prog: str) -> int:
 
 
 def run(arguments: TrainArguments) -> int:
-    """Tune, with progress, and print the last training errors; of several processes the first does."""
+    """Tune, with progress, and print the last training errors, the best seed first; of several processes one does."""
     with results_only(arguments.coordinator is not None):
         hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
         config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
         out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
-        _tune(arguments, config, chain, out)
+        runs = {out / str(seed): seeded(config, seed) for seed in arguments.seeds} or {out: config}
+        hosts.on_first(lambda: _check(runs, arguments))
+        check_names(config, chain)
+        motions, held_out = training_references(config, chain, arguments.data)
+        for folder, one in runs.items():
+            _tune(arguments, one, motions, held_out, folder)
     if hosts.is_first():
-        row = {"controller": config.controller, "robot": chain.name, **_last(out), "folder": str(out)}
-        show(row, table([row]), arguments.json)
+        found: list[dict[str, Any]] = [
+            {"controller": config.controller, "robot": chain.name, **_last(x), "folder": str(x)} for x in runs
+        ]
+        rows = sorted(found, key=_rank)
+        show(rows if arguments.seeds else rows[0], table(rows), arguments.json)
     return 0
 
 
-def _tune(arguments: TrainArguments, config: TuneConfig, chain: Chain, out: Path) -> None:
-    hosts.on_first(lambda: check_out(out, overwrite=arguments.overwrite, resume=arguments.resume))
-    check_names(config, chain)
-    motions, held_out = training_references(config, chain, arguments.data)
-    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume, "held_out": held_out}
+def seeded(config: TuneConfig, seed: int) -> TuneConfig:
+    """The same run from another seed of weights, plants and episodes."""
+    return replace(config, seed=seed, train=replace(config.train, seed=seed))
+
+
+def _tune(
+    arguments: TrainArguments,
+    config: TuneConfig,
+    motions: list[Reference],
+    held_out: list[Reference] | None,
+    out: Path,
+) -> None:
+    resume = arguments.resume and (out.exists() or not arguments.seeds)
+    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": resume, "held_out": held_out}
     if not hosts.is_first():
         tune(config, motions, out, **options)
         return
@@ -117,8 +137,23 @@ def advance(progress: Any, row: dict[str, Any]) -> None:
     progress.update(row["update"] - progress.n)
 
 
+def _check(folders: Iterable[Path], arguments: TrainArguments) -> None:
+    for folder in folders:
+        check_out(folder, overwrite=arguments.overwrite, resume=arguments.resume)
+
+
+def _rank(row: dict[str, Any]) -> float:
+    return float(row.get("validation_score", row["position_rms_mm"]))
+
+
 def _last(out: Path) -> dict[str, float]:
     row = store.read_rows(out / "metrics.csv")[-1]
-    figures = ["position_rms_mm", "orientation_rms_deg", "validation_position_rms_mm", "validation_contraction"]
+    figures = [
+        "position_rms_mm",
+        "orientation_rms_deg",
+        "validation_position_rms_mm",
+        "validation_score",
+        "validation_contraction",
+    ]
     figures += ["textbook_position_rms_mm"]
     return {"updates": int(row["update"]), **{name: float(row[name]) for name in figures if name in row}}

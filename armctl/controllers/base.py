@@ -53,7 +53,7 @@ class Controller(nnx.Module):
                 raise UsageError(f"{cls.__name__} and {other.__name__} are both called {cls.name!r}; rename one.")
             KNOWN[cls.name] = cls  # the same class, imported anew
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         """arm: nominal; control_dt: s a command is held; preview: control steps of look-ahead; seed: of the weights."""
         if preview < self.least_preview:
             raise UsageError(f"preview is {preview}; {type(self).__name__} needs at least {self.least_preview}.")

@@ -14,7 +14,7 @@ from armctl.arm import Arm
 from armctl.controllers.base import Controller
 from armctl.controllers.believed_plant import Plant, inertia, rigid_torque
 from armctl.controllers.delay_bank import under_way
-from armctl.controllers.feedback import Feedback, Target, mixed, targets
+from armctl.controllers.feedback import Feedback, Target, coming, mixed, targets
 from armctl.dynamics import gravity, mass_matrix, torque_regressor
 from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
@@ -23,6 +23,9 @@ from armctl.recursions.regressor import Regressor
 from armctl.rigid import GRAVITY
 from armctl.typing import Array
 
+LEFT = 0.1
+"""Share of a motor's effort that feedback may take even where the reference alone takes all of it."""
+
 
 class Seen(NamedTuple):
     """One control step as the controller sees it; motions are taken apart into what torques are linear in."""
@@ -30,7 +33,8 @@ class Seen(NamedTuple):
     m: Measurement  # (..., n) now
     before: Measurement  # (..., n) one control step earlier
     commands: Array  # (..., H, n) N m given so far, newest first
-    target: Target  # (..., P, n)
+    target: Target  # (..., D + 1, n) over the coming control steps
+    error: Measurement  # (..., n) from the reference now
     past: Regressor  # (...) of the last control step
     coming: Regressor  # (..., D + 1) of the coming ones, as the reference wants them
     M: Array  # (..., n, n) kg m^2 of the nominal arm
@@ -44,28 +48,36 @@ class CertaintyEquivalence(Controller):
     """Longest delay that is acted upon, control steps."""
     least_preview = LONGEST + 1
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.feedback = Feedback(arm.n, self.LONGEST, control_dt)
 
-    def see(self, before: Measurement, commands: Array, m: Measurement, w: Window, first: Array, tilt: Array) -> Seen:
+    def see(
+        self, before: Measurement, commands: Array, m: Measurement, w: Window, first: Array, tilt: Array, beyond: Array
+    ) -> Seen:
         """What is known of this step.
 
         before: (..., n); commands: (..., H, n); first: (...) bool, no step before it; tilt: (..., 3) m/s^2 as far as it
-        is known, so that the load's weight is tilted too. Commands under way begin as if the nominal arm stood still.
+        is known, so that the load's weight is tilted too; beyond: (...) control steps by which the delay is longer than
+        what is acted upon. Commands under way begin as if the nominal arm stood still.
         """
         now = Measurement(*(jax.lax.stop_gradient(x) for x in m))
         hold = gravity(self.arm, now.q)[..., None, :]
         before = Measurement(*(jnp.where(first[..., None], x, old) for x, old in zip(m, before, strict=True)))
         commands = jnp.where(first[..., None, None], hold, commands)
-        target = targets(w, self.control_dt)
-        past, coming = self._motions(before, m, target, tilt)
-        return Seen(m, before, commands, target, past, coming, mass_matrix(self.arm, now.q), tilt)
+        every = targets(w, self.control_dt)
+        early = self.feedback.velocity(every)
+        error = Measurement(m.q - every.q[..., 0, :], m.qd - early[..., 0, :])
+        # the coming steps begin when what is acted upon does: an error stays as it is until then
+        target = coming(every, beyond, self.LONGEST + 1)
+        off = m.q - every.q[..., 0, :], m.qd - every.qd[..., 0, :]
+        past, parts = self._motions(before, m, target, off, tilt)
+        return Seen(m, before, commands, target, error, past, parts, mass_matrix(self.arm, now.q), tilt)
 
     def middles(self, seen: Seen) -> tuple[Array, Array]:
         """The reference in the middle of every coming control step: q, qd (..., D + 1, n)."""
         half = 0.5 * self.control_dt
-        q, qd, qdd = (x[..., : self.LONGEST + 1, :] for x in seen.target)
+        q, qd, qdd = seen.target
         return q + half * qd, qd + half * qdd
 
     def torque(self, seen: Seen, plant: Plant, joint: Array, delays: Array, sure: Array, caution: Array) -> Array:
@@ -80,17 +92,18 @@ class CertaintyEquivalence(Controller):
         needed = rigid_torque(believed, seen.coming) + joint
         error = self._predict(plant, delays, M, needed, seen)
         acceleration = self.feedback(delays, error, sure, caution)
-        return (mixed(delays, needed) + matvec(M, acceleration)) / plant.strength
+        ahead, back = mixed(delays, needed) / plant.strength, matvec(M, acceleration) / plant.strength
+        return ahead + attainable(self.arm.effort, ahead, back)[..., None] * back
 
-    def _motions(self, before: Measurement, m: Measurement, target: Target, tilt: Array) -> tuple[Regressor, Regressor]:
+    def _motions(
+        self, before: Measurement, m: Measurement, want: Target, off: tuple[Array, Array], tilt: Array
+    ) -> tuple[Regressor, Regressor]:
         """The last step's motion taken apart, and the coming ones.
 
-        Those begin where the arm is, not where it should be. The motions are data: no gradient is taken of what they
-        teach, only of what is made of it.
+        Those are where the arm is, not where it should be: off (..., n) rad and rad/s. The motions are data: no
+        gradient is taken of what they teach, only of what is made of it.
         """
-        half, count = 0.5 * self.control_dt, self.LONGEST + 1
-        want = Target(*(x[..., :count, :] for x in target))
-        off_q, off_qd = m.q - target.q[..., 0, :], m.qd - target.qd[..., 0, :]
+        half, (off_q, off_qd) = 0.5 * self.control_dt, off
         q = [0.5 * (before.q + m.q)[..., None, :], want.q + half * want.qd + off_q[..., None, :]]
         qd = [0.5 * (before.qd + m.qd)[..., None, :], want.qd + half * want.qdd + off_qd[..., None, :]]
         qdd = [((m.qd - before.qd) / self.control_dt)[..., None, :], want.qdd]
@@ -107,12 +120,21 @@ class CertaintyEquivalence(Controller):
         ahead, dt = under_way(delays, seen.commands), self.control_dt
         lacking = plant.strength[..., None, :] * ahead.command - needed[..., : self.LONGEST, :]
         drift = jnp.einsum("...ij,...dj->...di", inverse(M), lacking)
-        q = seen.m.q - seen.target.q[..., 0, :]
-        qd = seen.m.qd - self.feedback.velocity(seen.target)[..., 0, :]
+        q, qd = seen.error
         for i in range(self.LONGEST):
             part = dt * ahead.share[..., i, None]
             q, qd = q + part * (qd + 0.5 * dt * drift[..., i, :]), qd + part * drift[..., i, :]
         return Measurement(q, qd)
+
+
+def attainable(effort: Array, ahead: Array, back: Array) -> Array:
+    """Share (...) of the feedback's torque that the motors can give on top of the reference's, (..., n) N m each.
+
+    One for all joints, so that the arm still accelerates towards the reference: a torque that is cut off joint by joint
+    drives it elsewhere, and the harder the further off it is.
+    """
+    room = jnp.maximum(effort - jnp.sign(back) * ahead, LEFT * effort)
+    return jnp.minimum(1.0, jnp.min(room / (jnp.abs(back) + 1e-6), axis=-1))
 
 
 def along(plant: Plant, axis: int) -> Plant:

@@ -19,7 +19,7 @@ class ComputedTorque(Controller):
     title = "Computed torque"
     family = "classical"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp, self.log_kd = gain(600.0, (arm.n,)), gain(40.0, (arm.n,))
         self.lead = lead_gain(preview)

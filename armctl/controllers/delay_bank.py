@@ -53,6 +53,11 @@ class DelayBank(nnx.Module):
         last = (jnp.arange(self.longest + 1) == self.longest).astype(posterior.dtype)
         return inside + beyond[..., None] * last, beyond
 
+    def beyond(self, posterior: Array) -> Array:
+        """Whole control steps (...) by which the delay is expected to exceed those that are acted upon."""
+        more = jnp.maximum(jnp.arange(self.known + 1) - self.longest, 0)
+        return jnp.round(jnp.sum(posterior * more, axis=-1)).astype(int)
+
 
 def under_way(delays: Array, commands: Array) -> Ahead:
     """What acts until the command to be given does. delays: (..., D + 1); commands: (..., H, n), newest first.

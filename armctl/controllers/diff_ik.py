@@ -21,7 +21,7 @@ class DiffIK(Controller):
     family = "classical"
     control = "velocity"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_position, self.log_rotation = gain(10.0), gain(10.0)
         self.log_posture = gain(2.0)

@@ -44,7 +44,7 @@ class DisturbanceObserver(OperationalSpaceIntegral):
     least_preview = 2  # it reads up to a step ahead of where it predicts itself, and one step on
     BOUND = 0.5  # of the effort limit, on all that is added to operational space
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.through = Gain(jnp.zeros((HISTORY, arm.n)).at[0].set(-0.5))
         self.delay = Gain(jnp.zeros(()))

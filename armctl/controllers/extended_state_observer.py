@@ -36,7 +36,7 @@ class ExtendedStateObserver(Controller):
     family = "classical"
     information = "nominal model, measured joint state, reference window, own past commands"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp, self.log_kd = gain(400.0, (arm.n,)), gain(40.0, (arm.n,))
         self.log_bandwidth = gain(100.0, (arm.n,))  # rad/s; the poles of a bandwidth of 1 / dt are at 1 / e

@@ -17,6 +17,10 @@ UPSET = 0.05
 """Time over which a velocity error counts like a position error in the distance from the reference, s."""
 
 
+CAUTIOUS = 0.25
+"""Rate of the cautious gains, 1/step: half a dozen steps of delay that are not reckoned with leave them stable."""
+
+
 class Target(NamedTuple):
     """The reference over one control step, (..., n) each."""
 
@@ -30,6 +34,12 @@ def targets(w: Window, control_dt: float) -> Target:
     return Target(w.q[..., :-1, :], w.qd[..., :-1, :], (w.qd[..., 1:, :] - w.qd[..., :-1, :]) / control_dt)
 
 
+def coming(every: Target, start: Array, count: int) -> Target:
+    """So many steps of a window's (..., P, n) from step `start` (...) on; the last one goes on."""
+    rows = jnp.minimum(start[..., None] + jnp.arange(count), every.q.shape[-2] - 1)
+    return Target(*(jnp.take_along_axis(x, rows[..., None], axis=-2) for x in every))
+
+
 def mixed(weights: Array, rows: Array) -> Array:
     """The mean of rows (..., D, n) by weights (..., D) -> (..., n)."""
     return jnp.einsum("...d,...dn->...n", weights, rows[..., : weights.shape[-1], :])
@@ -40,10 +50,11 @@ class Feedback(nnx.Module):
 
     def __init__(self, n: int, longest: int, control_dt: float) -> None:
         """n: joints; longest: delay, control steps."""
-        rate = 0.6 / control_dt / (1 + 0.5 * jnp.arange(longest + 1, dtype=jnp.float32))
+        # both poles of a double integrator, held over a control step, at 1 - r
+        r = 0.6 / (1 + 0.5 * jnp.arange(longest + 1, dtype=jnp.float32))
         shape = (2, longest + 1, n)  # upset, and calm
-        self.log_kd = Gain(jnp.log(jnp.broadcast_to(rate[:, None], shape)))
-        self.log_kp = Gain(jnp.log(jnp.broadcast_to(rate[:, None] ** 2 / 3, shape)))
+        self.log_kd = Gain(jnp.log(jnp.broadcast_to((2 * r - r**2 / 2)[:, None] / control_dt, shape)))
+        self.log_kp = Gain(jnp.log(jnp.broadcast_to(r[:, None] ** 2 / control_dt**2, shape)))
         self.log_early, self.log_near = gain(0.1), gain(2e-3)
         self.control_dt = control_dt
 
@@ -66,10 +77,7 @@ class Feedback(nnx.Module):
         near = sure / (1 + size)
         weights = jnp.stack([1 - near, near], axis=-1)[..., None] * delays[..., None, :]
         kp, kd = (jnp.exp(jnp.einsum("...sd,sdn->...n", weights, x[...])) for x in (self.log_kp, self.log_kd))
-        calm = caution[..., None]
-        slow = (
-            0.12 / self.control_dt
-        )  # a delay of half a dozen steps leaves it stable, an unknown load does not move it
+        calm, slow = caution[..., None], CAUTIOUS / self.control_dt
         kd = kd * (1 - calm) + jnp.minimum(kd, slow) * calm
-        kp = kp * (1 - calm) + jnp.minimum(kp, slow**2 / 4) * calm
+        kp = kp * (1 - calm) + jnp.minimum(kp, slow**2 / 5) * calm
         return -kp * error.q - kd * error.qd

@@ -27,6 +27,8 @@ STRANGEST = 30.0
 """Most that one measurement counts in the average of the innovations' squares, so that a blow does not alarm."""
 SURPRISING, REOPENED = 3.0, 1e-2
 """Average beyond which the plant is taken for another one, and the variance that each multiple of it adds per step."""
+ROUGHENED = 0.15
+"""How fast the noise is found to be stronger or weaker than it was taken to be, per control step."""
 SLOWLY = 0.03
 """Share of the newest mean in the slow one, per control step."""
 
@@ -41,6 +43,8 @@ class Belief(NamedTuple):
     covariance: Array  # (..., m, m)
     slow: Array  # (..., m) mean of the likely delays, averaged over the last tenths of a second
     evidence: Array  # (..., H) nats
+    white: Array  # (..., n) newest innovations, of variance 1 where the model holds
+    roughness: Array  # (...) variance of the velocities' noise over the usual one, 1 at least
     surprise: Array  # (...) mean square of the innovations, 1 where the model holds
     sure: Array  # (...) how much of the parameters is known, 0 to 1
     saturation: Array  # (...) share of commands at their bounds
@@ -73,7 +77,7 @@ class FilterBank(CertaintyEquivalence):
     FEATURES = 0
     """Learned torques per joint."""
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.filter = ParameterFilter(arm, self.FEATURES, control_dt)
         self.bank = DelayBank(self.LONGEST, self.KNOWN)
@@ -86,13 +90,16 @@ class FilterBank(CertaintyEquivalence):
         mean = jnp.broadcast_to(mean[..., None, :], (*batch, hypotheses, self.filter.size))
         zero, none, one = jnp.zeros((*batch, n)), jnp.zeros(batch), jnp.ones(batch)
         commands, evidence = jnp.zeros((*batch, hypotheses, n)), jnp.zeros((*batch, hypotheses))
-        return Belief(zero, zero, commands, mean, P, mean[..., 0, :], evidence, one, none, none, none, none)
+        slow = mean[..., 0, :]
+        return Belief(zero, zero, commands, mean, P, slow, evidence, zero, one, one, none, none, none, none)
 
     def __call__(self, carry: Belief, m: Measurement, w: Window) -> tuple[Belief, Array]:
         """Learn, then act upon what is believed."""
-        believed = jax.lax.stop_gradient(mixed(self.posterior(carry.evidence), carry.mean))
+        before = jax.lax.stop_gradient(self.posterior(carry.evidence))
+        believed = jax.lax.stop_gradient(mixed(before, carry.mean))
         plant = jax.lax.stop_gradient(self.filter.plant(believed))
-        seen = self.see(Measurement(carry.q, carry.qd), carry.commands, m, w, carry.step == 0, plant.tilt)
+        last, first = Measurement(carry.q, carry.qd), carry.step == 0
+        seen = self.see(last, carry.commands, m, w, first, plant.tilt, self.bank.beyond(before))
         belief = self._learn(carry, seen, believed, plant)
         # data as well: the derivative of a choice between delays is wild and teaches nothing
         posterior = jax.lax.stop_gradient(self.posterior(belief.evidence))
@@ -101,7 +108,7 @@ class FilterBank(CertaintyEquivalence):
         joint = self.joint_torques(along(plant, m.q.ndim - 1), *self.middles(seen))
         asked = self.torque(seen, plant, joint, delays, belief.sure, self.caution(belief))
         command = jnp.clip(asked, -self.arm.effort, self.arm.effort)
-        full = jnp.mean(jnp.abs(jax.lax.stop_gradient(asked)) >= self.arm.effort, axis=-1, dtype=command.dtype)
+        full = jnp.mean(jnp.abs(jax.lax.stop_gradient(asked)) >= 0.999 * self.arm.effort, axis=-1, dtype=command.dtype)
         commands = jnp.concatenate([command[..., None, :], seen.commands[..., :-1, :]], axis=-2)
         saturation = AVERAGED * belief.saturation + (1 - AVERAGED) * full
         return belief._replace(q=m.q, qd=m.qd, commands=commands, saturation=saturation, step=carry.step + 1), command
@@ -143,14 +150,14 @@ class FilterBank(CertaintyEquivalence):
         """What is believed after a step."""
         posterior = self.posterior(carry.evidence)
         mean = mixed(posterior, carry.mean)
-        plant, deviation = self.filter.plant(mean), self.filter.deviations(carry.covariance)
+        plant, (load, viscous, dry) = self.filter.plant(mean), self.filter.deviations(carry.covariance)
         return Estimates(
             plant.load[..., 0],
-            deviation["load"][..., 0],
+            load[..., 0],
             plant.viscous,
-            deviation["viscous"],
+            viscous,
             plant.dry,
-            deviation["dry"],
+            dry,
             posterior,
             self.caution(carry),
         )
@@ -173,6 +180,16 @@ class FilterBank(CertaintyEquivalence):
         rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)
         return jnp.sum(misfit(matvec(whitening, rest)), axis=-1)
 
+    def _roughness(self, carry: Belief, newest: Array, sure: Array) -> Array:
+        """Variance of the velocities' noise over the usual one, after innovations (..., n) of which (...) is noise.
+
+        A velocity measured too high makes one acceleration too high and the next too low: what of successive
+        innovations has opposite signs is noise, what has the same is a wrong model.
+        """
+        opposed = -2 * jnp.mean(jnp.clip(newest * carry.white, -STRANGEST, STRANGEST), axis=-1)
+        grown = 1 + ROUGHENED * (opposed - sure)
+        return jnp.maximum(carry.roughness * jnp.maximum(grown, AVERAGED), 1.0)
+
     def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """What the last control step says of parameters and delay; nothing at the first.
 
@@ -185,7 +202,7 @@ class FilterBank(CertaintyEquivalence):
         prior = self.posterior(carry.evidence)
         features = self.learned(q, qd)
         Y = self.filter.columns(seen.past, qd, features, believed)
-        R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry)
+        R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry, carry.roughness)
         level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
         y = jax.lax.stop_gradient(seen.commands) - level[..., None, :]
         P = carry.covariance + self.reopened(carry)[..., None, None] * jnp.eye(self.filter.size)
@@ -193,7 +210,8 @@ class FilterBank(CertaintyEquivalence):
         wrong = jnp.sum(misfit(white), axis=-1)
         likelihood = jax.nn.logsumexp(jnp.log(prior + 1e-9) - wrong, axis=-1)
         evidence = jax.lax.stop_gradient(self.bank.weigh(carry.evidence, wrong))
-        best = jnp.sum(self.posterior(evidence) * jnp.mean(white**2, axis=-1), axis=-1)
+        newest = jax.lax.stop_gradient(mixed(self.posterior(evidence), white))
+        best = jnp.mean(newest**2, axis=-1)
         surprise = AVERAGED * carry.surprise + (1 - AVERAGED) * jnp.minimum(best, STRANGEST)
         slow = jax.lax.stop_gradient(carry.slow + SLOWLY * (mixed(prior, mean) - carry.slow))
         unexplained = self._unexplained(features, slow, Y, R, y, prior)
@@ -202,6 +220,8 @@ class FilterBank(CertaintyEquivalence):
             mean=mean,
             covariance=P,
             evidence=evidence,
+            white=newest,
+            roughness=jax.lax.stop_gradient(self._roughness(carry, newest, sure)),
             surprise=jax.lax.stop_gradient(surprise),
             sure=jax.lax.stop_gradient(sure),
             loss=(0.5 * spread - likelihood + unexplained) / self.arm.n,

@@ -31,7 +31,7 @@ class Impedance(Controller):
     title = "Cartesian impedance"
     family = "classical"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         position, rotation = least_inertia(arm)  # a light wrist bears far less stiffness than a heavy shoulder
         self.log_k_position, self.log_k_rotation = (_log(FREQUENCY**2 * m) for m in (position, rotation))

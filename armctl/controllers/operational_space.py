@@ -21,7 +21,7 @@ class OperationalSpace(Controller):
     title = "Operational space"
     family = "classical"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_kp_position, self.log_kp_rotation = gain(600.0), gain(600.0)
         self.log_kd_position, self.log_kd_rotation = gain(40.0), gain(40.0)
@@ -61,7 +61,7 @@ class OperationalSpaceIntegral(OperationalSpace):
     family = "classical"
     LIMIT = 0.05  # m s, rad s
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_ki_position, self.log_ki_rotation = gain(3000.0), gain(3000.0)
 

@@ -50,7 +50,7 @@ class Oracle(CertaintyEquivalence):
     family = "oracle"
     information = "the true plant and its delay, measured joint state, reference window"
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.log_slow = gain(0.02, (arm.n,))
 
@@ -101,8 +101,10 @@ class Oracle(CertaintyEquivalence):
 
     def __call__(self, carry: Knowledge, m: Measurement, w: Window) -> tuple[Knowledge, Array]:
         """Act upon the truth."""
-        seen = self.see(Measurement(carry.q, carry.qd), carry.commands, m, w, carry.step == 0, carry.truth.plant.tilt)
-        truth, (q, qd) = carry.truth, self.middles(seen)
+        truth, last, first = carry.truth, Measurement(carry.q, carry.qd), carry.step == 0
+        beyond = jnp.maximum(truth.delay - self.LONGEST, 0).astype(int)
+        seen = self.see(last, carry.commands, m, w, first, truth.plant.tilt, beyond)
+        q, qd = self.middles(seen)
         rubbing = DryFrictionParams(*(x[..., None, :] for x in truth.rubbing))
         ripple = RippleParams(*(x[..., None, :] for x in truth.ripple))
         dry = DryFriction.dry_friction(rubbing, qd) * jnp.tanh(qd / jnp.exp(self.log_slow[...]))

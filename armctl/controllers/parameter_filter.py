@@ -62,12 +62,13 @@ class ParameterFilter(nnx.Module):
         self.size = self.ends[-1]
         self.log_deviation = Gain(jnp.asarray(np.log(np.concatenate(list(groups.values()))), jnp.float32))
         # a learned torque is there until it turns out not to be: with weights of zero it could not be learned
-        self.log_load = gain(1.0)
+        self.log_load = gain(0.3)
         self.expected = Gain(jnp.concatenate([jnp.zeros(3 * n), jnp.ones(n * features)]))
         self.log_walk = Gain(jnp.full(self.size, np.log(1e-3), jnp.float32))
         self.log_velocity_noise = Gain(jnp.full(n, np.log(2e-3), jnp.float32))
         self.log_torque_noise = Gain(jnp.asarray(np.log(1e-3 * np.asarray(arm.effort)), jnp.float32))
         self.log_sticking = Gain(jnp.full(n, np.log(1.0), jnp.float32))
+        self.log_stretch = Gain(jnp.zeros(3))  # of the deviations that are stated: load, viscous, dry
         self.log_slow = Gain(jnp.full(n, np.log(0.02), jnp.float32))
 
     @property
@@ -114,10 +115,14 @@ class ParameterFilter(nnx.Module):
         scaled["strength"] = diagonal(-needed) * scale["strength"]
         return jnp.concatenate([scaled[name] for name in self.names], axis=-1)
 
-    def noise(self, M: Array, qd: Array, dry: Array) -> Array:
-        """Covariance (..., n, n) of a measurement. M: (..., n, n) kg m^2; qd: (..., n); dry: (..., n) N m believed."""
+    def noise(self, M: Array, qd: Array, dry: Array, roughness: Array) -> Array:
+        """Covariance (..., n, n) of a measurement.
+
+        M: (..., n, n) kg m^2; qd: (..., n); dry: (..., n) N m believed; roughness: (...) variance of the velocities'
+        noise over the usual one.
+        """
         rough = jnp.sqrt(2.0) * jnp.exp(self.log_velocity_noise[...]) / self.control_dt
-        A = M * rough
+        A = M * rough * jnp.sqrt(roughness)[..., None, None]
         resting = jnp.exp(-((qd / (2 * jnp.exp(self.log_slow[...]))) ** 2))
         floor = jnp.exp(self.log_torque_noise[...])
         stick = jnp.exp(self.log_sticking[...]) * (dry + floor) * resting
@@ -158,10 +163,11 @@ class ParameterFilter(nnx.Module):
         tilt = jnp.concatenate([part["tilt"], jnp.zeros_like(part["tilt"][..., :1])], axis=-1)
         return Plant(possible_load(part["load"]), links, tilt, viscous, dry, strength, learned)
 
-    def deviations(self, P: Array) -> dict[str, Array]:
-        """Standard deviations in physical units, by group. P: (..., m, m)."""
+    def deviations(self, P: Array) -> list[Array]:
+        """Standard deviations of load, viscous and dry friction in physical units, calibrated. P: (..., m, m)."""
         one = jnp.sqrt(jnp.maximum(jnp.diagonal(P, axis1=-2, axis2=-1), 0.0)) * jnp.exp(self.log_deviation[...])
-        return dict(zip(self.names, self._split(one), strict=True))
+        stretch = jnp.exp(self.log_stretch[...])
+        return [group * stretch[i] for i, group in enumerate(self._split(one)[:3])]
 
     def _split(self, x: Array) -> list[Array]:
         return jnp.split(x, self.ends[:-1], axis=-1)

@@ -24,7 +24,7 @@ def find(name: str) -> type[Controller]:
     return classes[name]
 
 
-def make(name: str, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> Controller:
+def make(name: str, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> Controller:
     """Make a controller by name, with its default gains or freshly initialised weights.
 
     arm: nominal; control_dt: s a command is held; preview: control steps of look-ahead; seed: of the weights.

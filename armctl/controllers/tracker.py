@@ -20,7 +20,7 @@ class Tracker(FilterBank):
     family = "learned"
     FEATURES = 2
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         self.torques = LearnedTorques(arm, self.FEATURES, seed)
 

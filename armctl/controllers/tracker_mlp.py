@@ -22,7 +22,7 @@ class MLPTracker(Controller):
     family = "learned"
     WIDTH = 256
 
-    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 4, seed: int = 0) -> None:
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
         rngs = nnx.Rngs(seed)
         inputs = 3 * arm.n + 2 * arm.n + (preview + 1) * 15

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
@@ -16,7 +17,7 @@ class Objective:
 
     metre_per_radian: float = 0.1
     """Length that one radian of orientation error is worth, m."""
-    delta_start: float = 10.0
+    delta_start: float = 1.0
     """Charbonnier width at the first update, mm: quadratic below, linear above."""
     delta_end: float = 0.1
     """Charbonnier width at the last update, mm."""
@@ -28,6 +29,9 @@ class Objective:
     """Weight of joint positions beyond the limits less a margin of 0.05 rad, and of velocities beyond their limits."""
     posture: float = 0.1
     """Weight of the squared deviation from the reference posture, 1/rad^2."""
+    even: float = 0.05
+    """Pose error of a window, mm, beyond which its weight falls as the error grows: what counts then is by what ratio
+    errors change, and easy plants are not given up for hard ones."""
     model: float = 0.1
     """Weight of how badly a controller's own model explains what it measures, mm per nat."""
 
@@ -54,6 +58,33 @@ def tracking_errors(
     return position, chord
 
 
+def pose_errors(
+    objective: Objective, errors: tuple[Float[Array, "*batch"], Float[Array, "*batch"]], delta: Scalar
+) -> Float[Array, "*batch"]:
+    """Position and orientation error as one, mm, of width delta. errors: squared position (m^2) and chord (rad^2)."""
+    position, chord = errors
+    return charbonnier(1e6 * position, delta) + charbonnier(1e6 * objective.metre_per_radian**2 * chord, delta)
+
+
+def evened(objective: Objective, pose: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """even log(1 + pose / even): the pose error itself where it is small, its ratios where it is large. mm -> mm."""
+    return objective.even * jnp.log1p(pose / objective.even)
+
+
+def episode_weights(
+    objective: Objective,
+    errors: tuple[Float[Array, "H B"], Float[Array, "H B"]],
+    alive: Bool[Array, "B"],
+    delta: Scalar,
+) -> Float[Array, "B"]:
+    """Weight of every episode's loss over a window: the slope of `evened` at its mean pose error.
+
+    errors: as `pose_errors`; alive: (B,) bool; delta: mm -> (B,), at most 1.
+    """
+    pose = jnp.mean(jnp.where(alive, pose_errors(objective, errors, delta), 0.0), axis=0)
+    return jax.lax.stop_gradient(1 / (1 + pose / objective.even))
+
+
 def pose_score(
     objective: Objective, errors: tuple[Float[Array, "H B"], Float[Array, "H B"]], alive: Bool[Array, "B"]
 ) -> Float[Array, ""]:
@@ -62,9 +93,7 @@ def pose_score(
     errors: squared position (m^2) and chord (rad^2), each (H, B); alive: (B,) bool -> mm. A diverged episode counts
     300 mm.
     """
-    position, chord = errors
-    delta = objective.delta_end
-    pose = charbonnier(1e6 * position, delta) + charbonnier(1e6 * objective.metre_per_radian**2 * chord, delta)
+    pose = pose_errors(objective, errors, objective.delta_end)
     return jnp.mean(jnp.where(alive & jnp.isfinite(pose), pose, 300.0))
 
 
@@ -85,12 +114,11 @@ def step_loss(
     """
     q, qd = state
     q_target, p, R = target
-    position, chord = tracking_errors(arm, q, p, R)
-    pose = charbonnier(1e6 * position, delta) + charbonnier(1e6 * objective.metre_per_radian**2 * chord, delta)
+    errors = tracking_errors(arm, q, p, R)
     beyond = jnp.maximum(q - (arm.upper - 0.05), 0) + jnp.maximum((arm.lower + 0.05) - q, 0)
     fast = jnp.maximum(jnp.abs(qd) / arm.velocity - 1, 0)
     extra = objective.effort * jnp.mean((command / scale) ** 2, -1)
     extra += objective.rate * jnp.mean(((command - previous) / scale) ** 2, -1)
     extra += objective.limits * jnp.mean(beyond + fast, -1)
     extra += objective.posture * jnp.mean((q - q_target) ** 2, -1)
-    return pose + extra, (position, chord)
+    return pose_errors(objective, errors, delta) + extra, errors

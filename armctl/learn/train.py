@@ -12,13 +12,15 @@ from flax import nnx
 from jax.sharding import PartitionSpec
 
 from armctl.controllers.base import Controller
+from armctl.controllers.filter_bank import FilterBank
 from armctl.errors import NonFiniteError, UnstableError
 from armctl.learn import devices as dv
 from armctl.learn import rollout
+from armctl.learn.calibration import calibrate
 from armctl.learn.diagnosis import explain, remedy
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
-from armctl.learn.losses import pose_score
-from armctl.learn.validation import better, make_validation
+from armctl.learn.losses import episode_weights, pose_score
+from armctl.learn.validation import Validation, better
 from armctl.twin.episodes import Episodes, Setting, Task
 from armctl.typing import Array
 
@@ -38,7 +40,8 @@ def make_gradient(
         after, (loss, errors) = rollout.advance(
             setting, task, module, episodes, config.objective, delta, config.horizon, config.segment
         )
-        return jnp.mean(loss), (after, errors)
+        weights = episode_weights(config.objective, errors, after.alive, delta)
+        return jnp.mean(weights * loss), (after, errors)
 
     def here(params: Any, task: Task, episodes: Episodes, delta: Array) -> tuple[Any, ...]:
         (loss, (after, errors)), grads = jax.value_and_grad(loss_of, has_aux=True)(params, task, episodes, delta)
@@ -139,6 +142,8 @@ def train(
                 before, _ = make_update(controller, setting, config, devices, sound)(before, everywhere)
             raise _broken(controller, setting, task, config, devices, before, learner)
     judge.refuse_unstable(controller)
+    if judge.validate is not None and isinstance(controller, FilterBank):
+        calibrate(controller, judge.validate)
     return learner
 
 
@@ -149,7 +154,7 @@ class _Judge:
         self, controller: Controller, setting: Setting, held_out: Task | None, config: TrainConfig, learner: Learner
     ) -> None:
         self.config = config
-        self.validate = None if held_out is None else make_validation(controller, setting, held_out, config)
+        self.validate = None if held_out is None else Validation(controller, setting, held_out, config)
         self.textbook = self.validate(nnx.state(controller, nnx.Param)) if self.validate else None
         resumed = self.validate is not None and int(learner.update) > 0
         self.best = self.validate(dv.local(learner.best)) if resumed and self.validate else self.textbook

@@ -55,7 +55,7 @@ class TuneConfig:
     """Time a command is held, s."""
     physics_dt: float = 0.002
     """Physics step, s."""
-    preview: int = 4
+    preview: int = 7
     """Control steps of look-ahead."""
     seed: int = 0
     """Seed of weights, plants and references."""

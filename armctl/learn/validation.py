@@ -4,7 +4,6 @@ Episodes are whole ones from their first sample on. They and the copies whose di
 Jacobian are rolled by one compiled program, so many control steps at a time.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from flax import nnx
 from armctl.controllers.base import Controller
 from armctl.learn import rollout, stability
 from armctl.learn.learner import TrainConfig
-from armctl.learn.losses import charbonnier
+from armctl.learn.losses import evened, pose_errors
 from armctl.twin.episodes import Episodes, Setting, Task
 
 WINDOWS = 3
@@ -29,7 +28,8 @@ class Verdict:
     """What validation says of parameters."""
 
     score: float
-    """Mean pose error at the final width of the training loss, mm; a diverged episode counts 300."""
+    """Mean over the episodes of their pose errors, `evened`, at the final width of the training loss, mm; a diverged
+    episode's counts 300."""
     position_rms_mm: float
     """Root mean square of the tip's distance over an episode, its mean over the episodes, mm."""
     diverged: int
@@ -57,51 +57,52 @@ def better(new: Verdict, old: Verdict) -> bool:
     return (not new.sound, new.score) < (not old.sound, old.score)
 
 
-def make_validation(
-    controller: Controller, setting: Setting, task: Task, config: TrainConfig
-) -> Callable[..., Verdict]:
-    """Function of a controller's parameters: what they do on all references of the task, each on its own plant.
+class Validation:
+    """What a controller's parameters do on all references of a task, each on its own plant."""
 
-    It takes a score besides, that of the best so far: whether the loop contracts is asked of better parameters only.
-    """
-    graph, _, *rest = nnx.split(controller, nnx.Param, ...)
+    def __init__(self, controller: Controller, setting: Setting, task: Task, config: TrainConfig) -> None:
+        graph, _, *rest = nnx.split(controller, nnx.Param, ...)
 
-    @jax.jit
-    def advance(params: Any, task: Task, episodes: Episodes) -> tuple[Episodes, Any]:
-        module = nnx.merge(graph, params, *rest)
-        after, (_, errors) = rollout.advance(setting, task, module, episodes, config.objective, 1.0, config.horizon)
-        return after, errors
+        @jax.jit
+        def advance(params: Any, task: Task, episodes: Episodes) -> tuple[Episodes, Any]:
+            module = nnx.merge(graph, params, *rest)
+            after, (_, errors) = rollout.advance(setting, task, module, episodes, config.objective, 1.0, config.horizon)
+            return after, errors
 
-    def validate(params: Any, best: float = np.inf) -> Verdict:
-        episodes, rows, middle = rollout.whole(setting, task, nnx.merge(graph, params, *rest)), [], None
-        windows = -(-(int(max(task.bank.length)) - 1) // config.horizon)
-        for k in range(windows):
-            if k == windows // 4:
-                middle = episodes
-            episodes, errors = advance(params, task, episodes)
-            rows.append(jax.tree.map(np.asarray, errors))
-        position, chord = (np.concatenate([row[i] for row in rows]) for i in range(2))
-        moving = np.arange(len(position))[:, None] < np.asarray(task.bank.length) - 1
-        found = _errors(config, np.where(moving, position, 0), np.where(moving, chord, 0), moving)
+        self.advance, self.setting, self.task, self.config = advance, setting, task, config
+        self.graph, self.rest = graph, rest
+
+    def __call__(self, params: Any, best: float = np.inf) -> Verdict:
+        """The verdict; whether the loop contracts is asked of parameters that are better than the best so far only."""
+        episodes, errors = self.windows(params)
+        position, chord = (np.concatenate([row[i] for row in errors]) for i in range(2))
+        moving = np.arange(len(position))[:, None] < np.asarray(self.task.bank.length) - 1
+        found = _errors(self.config, np.where(moving, position, 0), np.where(moving, chord, 0), moving)
         if found.unstable or found.score >= best:
             return found
-        assert middle is not None
-        smooth = stability.without_dry_friction(task)
-        slopes = stability.jacobians(lambda x: advance(params, smooth, x)[0], middle, WINDOWS)
-        return _judged(found, *stability.rates(slopes, WINDOWS * config.horizon))
+        smooth, middle = stability.without_dry_friction(self.task), episodes[(len(episodes) - 1) // 4]
+        slopes = stability.jacobians(lambda x: self.advance(params, smooth, x)[0], middle, WINDOWS)
+        return _judged(found, *stability.rates(slopes, WINDOWS * self.config.horizon))
 
-    return validate
+    def windows(self, params: Any) -> tuple[list[Episodes], list[Any]]:
+        """Episodes at the start and after every window, and the squared errors of each (horizon, E)."""
+        module = nnx.merge(self.graph, params, *self.rest)
+        episodes, errors = [rollout.whole(self.setting, self.task, module)], []
+        for _ in range(-(-(int(max(self.task.bank.length)) - 1) // self.config.horizon)):
+            after, row = self.advance(params, self.task, episodes[-1])
+            episodes.append(after)
+            errors.append(jax.tree.map(np.asarray, row))
+        return episodes, errors
 
 
 def _errors(config: TrainConfig, position: np.ndarray, chord: np.ndarray, moving: np.ndarray) -> Verdict:
     """From squared errors (T, E) m^2 and rad^2, zero where an episode is over; of contraction nothing is known yet."""
     lost = ~np.isfinite(position).all(axis=0) | (np.nan_to_num(position).max(axis=0) > 0.3**2)
-    delta, length = config.objective.delta_end, config.objective.metre_per_radian
-    squares = 1e6 * np.nan_to_num([position, length**2 * chord])
-    pose = np.asarray(charbonnier(squares, delta)).sum(axis=0)
+    position, chord = (np.where(lost, 0, x) for x in (position, chord))
+    pose = np.asarray(pose_errors(config.objective, (position, chord), config.objective.delta_end))
     steps = moving.sum(axis=0)
-    score = np.where(lost, LOST, pose.sum(axis=0) / steps)
-    rms = np.where(lost, LOST, np.sqrt(squares[0].sum(axis=0) / steps))
+    score = evened(config.objective, np.where(lost, LOST, pose.sum(axis=0) / steps))
+    rms = np.where(lost, LOST, np.sqrt(1e6 * position.sum(axis=0) / steps))
     unstable = tuple(int(i) for i in np.flatnonzero(lost))
     return Verdict(float(score.mean()), float(rms.mean()), int(lost.sum()), np.nan, np.nan, unstable)
 

@@ -55,6 +55,8 @@ def _cell(grid: dict[str, Any], name: str, plant: str, elsewhere: bool) -> str:
         notes.append(f"×{number(cell['times_oracle']['iqm'], 2)}")
     if 0 < failures < cell["episodes"]:
         notes.append(f"<b>✗ {failures} failed</b>")
+    if cell["flagged"]:
+        notes.append(f"⚑ {cell['flagged']}")
     text = f"<b>✗ all failed</b>{'†' if elsewhere else ''}"
     if failures < cell["episodes"]:
         text = (

@@ -28,7 +28,8 @@ NOTES = {
     "Controllers on every plant": "Position RMSE in mm with its 95&nbsp;% interval, and orientation RMSE; the darker "
     "the worse, on a logarithmic scale. Framed: the best on the plant, with the fewest failures and then the smallest "
     "error. ×: how many times the oracle's error on the same episodes, where an oracle was run. ✗: failed episodes; "
-    "they count as 1000&nbsp;mm, and an interquartile mean does not see those of a quarter of the episodes.",
+    "they count as 1000&nbsp;mm, and an interquartile mean does not see those of a quarter of the episodes. "
+    "⚑: episodes that the controller itself took to be out of its depth.",
     "Error over payload, delay and friction": "One property of the plant at a time; what else differs is that of the "
     "preset payload at half the payload range.",
     "Paired comparison": "The highlighted controller minus the other one on the same episode; negative means better.",

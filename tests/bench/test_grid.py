@@ -36,7 +36,7 @@ def rows(name, failing=(), scale=1.0):
             found.append(
                 {"controller": name, "suite": "s", "reference": "r", "scenario": plant, "draw": draw}
                 | {"position_rmse_mm": error, "orientation_rmse_deg": 180.0 if failed else error / 2}
-                | {"failure": "diverges" if failed else ""}
+                | {"failure": "diverges" if failed else "", "cautious_s": 0.2 if error > 3 else 0.01}
             )
     return paired_order(found)
 
@@ -50,7 +50,8 @@ def test_known_rows_give_the_known_grid():
     assert list(grid["plants"]) == list(PLANTS)
     assert {plant: facts["title"] for plant, facts in grid["plants"].items()} == {name: name for name in PLANTS}
     cell = grid["cells"]["bold"]["payload"]
-    assert (cell["episodes"], cell["failures"]) == (4, 0)
+    assert (cell["episodes"], cell["failures"], cell["flagged"]) == (4, 0, 0)
+    assert grid["cells"]["sure"]["payload"]["flagged"] == 3
     assert cell["position_rmse_mm"]["iqm"] == pytest.approx(1.25)
     assert cell["position_rmse_mm"]["p90"] == pytest.approx(1.85)
     assert cell["position_rmse_mm"]["max"] == 2.0

@@ -37,6 +37,7 @@ def episode(pose, reference, moving=None, failure="", n=7):
         np.zeros((steps - 1, n)),
         np.arange(steps - 1) < 5,
         np.arange(steps - 1) < 10,
+        np.where(np.arange(steps - 1) < 20, 0.9, 0.1),
         3.0,
         failure,
     )
@@ -108,6 +109,7 @@ def test_effort_energy_violations_and_saturation():
     assert metrics["energy_j"] == pytest.approx(7 * 2 * 3.0)
     assert metrics["joint_limit_violations"] == 5
     assert metrics["saturation_s"] == pytest.approx(0.1)
+    assert metrics["cautious_s"] == pytest.approx(0.2)
 
 
 def test_jerk_of_a_cubic_is_its_third_derivative():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from armctl.controllers import make
+from armctl.controllers.certainty_equivalence import attainable
 from armctl.controllers.delay_bank import misfit, under_way
-from armctl.controllers.feedback import Target, targets
+from armctl.controllers.feedback import Feedback, Target, coming, targets
 from armctl.learn import rollout
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, training_setting
@@ -31,6 +32,8 @@ PLANTS = [
     replace(RUBBING, actuator_strength=0.95, inertia_scale=(1.05, 0.95, 1.0)),
     Scenario(payload_mass=0.8, latency=5),
     Scenario(payload_mass=0.2, payload_switch=0.4, next_payload_mass=1.2, latency=1),
+    Scenario(payload_mass=0.8, velocity_noise=1e-2),
+    Scenario(payload_mass=0.8, velocity_noise=1e-3),
 ]
 STEPS = 100
 
@@ -108,6 +111,46 @@ def test_the_oracle_is_told_what_the_plant_is(run):
     np.testing.assert_allclose(truth.delay, [x.latency for x in PLANTS])
     np.testing.assert_allclose(truth.plant.strength[4], 0.95, rtol=1e-5)
     np.testing.assert_allclose(truth.plant.links[4, :2], [1.05, 0.95], rtol=1e-5)
+
+
+def test_noise_is_told_from_a_wrong_model(run):
+    """Ten times the usual noise has a hundred times its variance; a load that was exchanged is none."""
+    _, carries, _ = run("filter_bank")
+    roughness = np.asarray(carries.roughness)[50:]
+    usual = np.exp(2 * np.log(2e-3))  # the variance that the filter begins with
+    assert 0.5 < np.median(roughness[:, 7]) * usual / 1e-4 < 1.5
+    assert np.median(roughness[:, [1, 2, 3, 6, 8]], axis=0).max() < 2
+
+
+def test_feedback_is_cut_off_for_all_joints_alike_and_stays_within_the_motors():
+    rng = np.random.default_rng(0)
+    effort = rng.uniform(1, 100, (500, 6)).astype(np.float32)
+    ahead = effort * rng.uniform(-0.9, 0.9, effort.shape).astype(np.float32)
+    back = effort * rng.normal(size=effort.shape).astype(np.float32) * rng.uniform(0, 10, (500, 1)).astype(np.float32)
+    share = np.asarray(attainable(effort, ahead, back))
+    assert (np.abs(ahead + share[:, None] * back) <= effort * (1 + 1e-5)).all()
+    fits = (np.abs(ahead + back) < 0.999 * effort).all(axis=1)
+    assert 0 < fits.sum() < 500
+    np.testing.assert_array_equal(share[fits], 1.0)
+    assert (share > 0).all()
+
+
+def test_textbook_gains_place_both_poles_of_a_double_integrator():
+    """Of a joint whose acceleration is held over a control step: at 1 - r, r = 0.6 / (1 + d / 2) under delay d."""
+    dt = 0.01
+    feedback = Feedback(2, 3, dt)
+    held = np.array([[1, dt], [0, 1]]), np.array([[dt**2 / 2], [dt]])
+    for d in range(4):
+        kp, kd = (np.exp(np.asarray(x[...])[0, d, 0]) for x in (feedback.log_kp, feedback.log_kd))
+        poles = np.linalg.eigvals(held[0] - held[1] @ np.array([[kp, kd]]))
+        np.testing.assert_allclose(poles, 1 - 0.6 / (1 + d / 2), atol=2e-3)
+
+
+def test_coming_targets_begin_later_and_end_with_the_window():
+    every = Target(*(jnp.arange(6.0)[None, :, None] + k for k in (0, 10, 20)))
+    found = coming(every, jnp.asarray([3]), 4)
+    np.testing.assert_array_equal(found.q[0, :, 0], [3, 4, 5, 5])
+    np.testing.assert_array_equal(found.qdd[0, :, 0], [23, 24, 25, 25])
 
 
 def test_commands_under_way_act_one_after_the_other():

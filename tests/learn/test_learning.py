@@ -13,7 +13,7 @@ from armctl.controllers import saved
 from armctl.envs.bullet.plant import Plant
 from armctl.errors import UsageError
 from armctl.learn import train, tune
-from armctl.learn.losses import charbonnier
+from armctl.learn.losses import Objective, charbonnier, episode_weights, evened, pose_errors
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from tests.learn.runs import CHAIN, CONFIG, references
@@ -111,6 +111,22 @@ def test_existing_run_is_refused_and_unharmed(tuned):
 def test_charbonnier_is_quadratic_then_linear():
     assert abs(float(charbonnier(jnp.float32(1e-6), 1.0)) - 0.5e-6) < 1e-7
     assert abs(float(charbonnier(jnp.float32(1e6), 1.0)) - 999.0) < 0.1
+
+
+def test_episodes_are_weighed_by_the_slope_of_what_is_minimised():
+    objective, rng = Objective(), np.random.default_rng(0)
+    errors = tuple(jnp.asarray(rng.uniform(0, x, (5, 3)) ** 2, jnp.float32) for x in (1e-3, 1e-2))
+    alive = jnp.array([True, True, False])
+
+    def loss(position):
+        pose = jnp.mean(jnp.where(alive, pose_errors(objective, (position, errors[1]), 0.1), 0), axis=0)
+        return jnp.mean(evened(objective, pose))
+
+    def weighted(position):
+        pose = jnp.where(alive, pose_errors(objective, (position, errors[1]), 0.1), 0)
+        return jnp.mean(episode_weights(objective, errors, alive, 0.1) * pose)
+
+    np.testing.assert_allclose(jax.grad(loss)(errors[0]), jax.grad(weighted)(errors[0]), rtol=1e-4)
 
 
 def test_stacked_plants_keep_every_leaf():

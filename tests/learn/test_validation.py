@@ -12,7 +12,8 @@ from armctl.arm import load_arm
 from armctl.controllers import saved, shipped
 from armctl.errors import UnstableError, UsageError
 from armctl.learn import tune
-from armctl.learn.validation import Verdict, better, make_validation
+from armctl.learn.calibration import calibrate, truth
+from armctl.learn.validation import Validation, Verdict, better
 from tests.learn.runs import CHAIN, CONFIG, SMALL, references
 
 ARM = load_arm("planar3")
@@ -25,7 +26,7 @@ def judged():
     controller = controllers.make("computed_torque", ARM)
     setting = tune.training_setting(ARM, "torque", WATCHED)
     task = tune.make_held_out(CHAIN, references(), WATCHED)
-    return controller, make_validation(controller, setting, task, WATCHED.train)
+    return controller, Validation(controller, setting, task, WATCHED.train)
 
 
 def test_soft_gains_do_worse_and_none_do_not_contract(judged):
@@ -50,6 +51,24 @@ def test_sound_parameters_come_before_more_accurate_ones():
     verdict = Verdict(1.0, 1.0, 0, 0.9, 1.0)
     assert better(verdict, replace(verdict, score=0.1, unstable=(3,)))
     assert better(replace(verdict, score=0.5), verdict)
+
+
+def test_stated_deviations_cover_the_truth_as_often_as_they_should():
+    """On the plants that they are calibrated on, however small the filter takes its errors to be."""
+    controller = controllers.make("filter_bank", ARM)
+    controller.filter.log_velocity_noise[...] -= 2
+    setting, config = tune.training_setting(ARM, "torque", WATCHED), replace(WATCHED, scenario="combined")
+    task = tune.make_held_out(CHAIN, references(), config)
+    validation = Validation(controller, setting, task, config.train)
+    covered = []
+    for _ in range(2):
+        episodes, _ = validation.windows(nnx.state(controller, nnx.Param))
+        told = [controller.estimates(after.carry) for after in episodes[1:]]
+        off = [np.abs(np.asarray(x.dry) - truth(controller, task)["dry"]) for x in told]
+        covered.append(np.mean([o <= 2 * np.asarray(x.dry_deviation) for o, x in zip(off, told, strict=True)]))
+        calibrate(controller, validation)
+    assert covered[0] < 0.8
+    assert 0.9 < covered[1] < 1
 
 
 def test_a_run_says_how_it_does_elsewhere_and_is_never_worse_than_textbook_gains(tmp_path):
