@@ -12,7 +12,9 @@ from armctl.urdf import load_chain
 
 
 @pytest.mark.parametrize("robot", ["panda", "ur5e"])
-@pytest.mark.parametrize("name", ["impedance", "extended_state_observer", "mppi"])
+@pytest.mark.parametrize(
+    "name", ["impedance", "extended_state_observer", "mppi", "joint_servo", "computed_torque_integral"]
+)
 def test_a_short_bench_runs_without_failure(name, robot):
     config, chain = BenchConfig(robot=robot, batch=1, hold=0.0), load_chain(robot)
     reference = random_reference(chain, np.random.default_rng(1), dt=0.01, eta=0.6)
