@@ -36,6 +36,8 @@ class Controller(nnx.Module):
     """Control mode of the plant that the command is for."""
     information = "nominal model, measured joint state, reference window"
     """What the controller is given; stands in every record of the bench."""
+    policy = ""
+    """Name of the controller whose tuned parameters serve this one as well; empty where it has its own."""
     least_preview = 1
     """Control steps of look-ahead without which it would read past the end of its window."""
 

@@ -27,7 +27,7 @@ STRANGEST = 30.0
 """Most that one measurement counts in the average of the innovations' squares, so that a blow does not alarm."""
 SURPRISING, REOPENED = 3.0, 1e-2
 """Average beyond which the plant is taken for another one, and the variance that each multiple of it adds per step."""
-ROUGHENED = 0.15
+ROUGHENED = 0.05
 """How fast the noise is found to be stronger or weaker than it was taken to be, per control step."""
 SLOWLY = 0.03
 """Share of the newest mean in the slow one, per control step."""
@@ -50,6 +50,7 @@ class Belief(NamedTuple):
     saturation: Array  # (...) share of commands at their bounds
     loss: Array  # (...) minus the log-likelihood of the newest measurement per joint, nats
     step: Array  # (...) control steps so far
+    habit: Array  # (..., n, C) N m of what is learned in deployment, see tracker_online.py; C = 0 elsewhere
 
 
 class Estimates(NamedTuple):
@@ -91,7 +92,8 @@ class FilterBank(CertaintyEquivalence):
         zero, none, one = jnp.zeros((*batch, n)), jnp.zeros(batch), jnp.ones(batch)
         commands, evidence = jnp.zeros((*batch, hypotheses, n)), jnp.zeros((*batch, hypotheses))
         slow = mean[..., 0, :]
-        return Belief(zero, zero, commands, mean, P, slow, evidence, zero, one, one, none, none, none, none)
+        habit = jnp.zeros((*batch, n, 0))
+        return Belief(zero, zero, commands, mean, P, slow, evidence, zero, one, one, none, none, none, none, habit)
 
     def __call__(self, carry: Belief, m: Measurement, w: Window) -> tuple[Belief, Array]:
         """Learn, then act upon what is believed."""
@@ -104,7 +106,7 @@ class FilterBank(CertaintyEquivalence):
         # data as well: the derivative of a choice between delays is wild and teaches nothing
         posterior = jax.lax.stop_gradient(self.posterior(belief.evidence))
         delays, _ = self.bank.acted_upon(posterior)
-        plant = self.filter.plant(mixed(posterior, belief.mean))
+        plant = self.believed(belief, posterior)
         joint = self.joint_torques(along(plant, m.q.ndim - 1), *self.middles(seen))
         asked = self.torque(seen, plant, joint, delays, belief.sure, self.caution(belief))
         command = jnp.clip(asked, -self.arm.effort, self.arm.effort)
@@ -116,6 +118,10 @@ class FilterBank(CertaintyEquivalence):
     def learned(self, q: Array, qd: Array) -> Array:
         """Features (..., n, K) of the torques that are learned; none here."""
         return jnp.zeros((*q.shape, 0), q.dtype)
+
+    def believed(self, belief: Belief, posterior: Array) -> Plant:
+        """The plant to act upon."""
+        return self.filter.plant(mixed(posterior, belief.mean))
 
     def posterior(self, evidence: Array) -> Array:
         """Probability of every delay (..., H)."""
@@ -180,15 +186,15 @@ class FilterBank(CertaintyEquivalence):
         rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)
         return jnp.sum(misfit(matvec(whitening, rest)), axis=-1)
 
-    def _roughness(self, carry: Belief, newest: Array, sure: Array) -> Array:
-        """Variance of the velocities' noise over the usual one, after innovations (..., n) of which (...) is noise.
+    def _roughness(self, carry: Belief, newest: Array) -> Array:
+        """Variance of the velocities' noise over the usual one, after innovations (..., n).
 
         A velocity measured too high makes one acceleration too high and the next too low: what of successive
-        innovations has opposite signs is noise, what has the same is a wrong model.
+        innovations has opposite signs is noise, what has the same is a wrong model. It grows where all of them is
+        noise, and more than was expected.
         """
         opposed = -2 * jnp.mean(jnp.clip(newest * carry.white, -STRANGEST, STRANGEST), axis=-1)
-        grown = 1 + ROUGHENED * (opposed - sure)
-        return jnp.maximum(carry.roughness * jnp.maximum(grown, AVERAGED), 1.0)
+        return jnp.maximum(carry.roughness * (1 + ROUGHENED * (opposed - 1)), 1.0)
 
     def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """What the last control step says of parameters and delay; nothing at the first.
@@ -221,7 +227,7 @@ class FilterBank(CertaintyEquivalence):
             covariance=P,
             evidence=evidence,
             white=newest,
-            roughness=jax.lax.stop_gradient(self._roughness(carry, newest, sure)),
+            roughness=jax.lax.stop_gradient(self._roughness(carry, newest)),
             surprise=jax.lax.stop_gradient(surprise),
             sure=jax.lax.stop_gradient(sure),
             loss=(0.5 * spread - likelihood + unexplained) / self.arm.n,

@@ -6,7 +6,7 @@ from pathlib import Path
 from armctl.arm import Arm
 from armctl.controllers.base import Controller
 from armctl.controllers.registry import find, make
-from armctl.controllers.saved import load
+from armctl.controllers.saved import load, parameters, with_parameters
 
 DEFAULT = ":default"
 """After a controller's name: with the gains its class has, whatever is shipped."""
@@ -25,10 +25,13 @@ def best(name: str, arm: Arm, control_dt: float = 0.01) -> tuple[Controller, Pat
     that ends in ":default". Raises UsageError for an unknown name, listing the known ones.
     """
     bare = name.removesuffix(DEFAULT)
-    find(bare)
-    path = folder(bare, arm) if bare == name else None
+    policy = find(bare).policy
+    path = folder(policy or bare, arm) if bare == name else None
     if path is not None:
         controller = load(path, arm)
         if controller.control_dt == control_dt:
+            if policy:
+                own = make(bare, arm, control_dt, controller.preview)
+                return with_parameters(own, parameters(controller)), path
             return controller, path
     return make(bare, arm, control_dt), None

@@ -19,7 +19,7 @@ from armctl.urdf import load_chain
 from tests.controllers.situations import PREVIEW, compiled, single, situation
 from tests.quick import quick_jit
 
-ALIKE = ("adaptive", "filter_bank", "oracle")  # the tracker's own code with less of it
+ALIKE = ("adaptive", "filter_bank", "oracle", "tracker_online")  # the tracker's own code with less of it
 every = pytest.mark.parametrize("name", [name for name in known() if name not in ALIKE])
 
 

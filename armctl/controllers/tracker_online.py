@@ -1,0 +1,89 @@
+"""The tracker that goes on learning where it is deployed: torques that repeat with an arm's posture, and its alone.
+
+Training sees arms of a kind; another arm's cogging has another phase. What the filters and the network leave
+unexplained, against a belief that cannot follow it, is fitted by harmonics of every joint's position (normalised least
+mean squares, Widrow and Hoff 1960): at a bounded rate, up to a bounded torque, and not while the controller is out of
+its depth. It lasts for an episode; `remember` makes it last, `forget` takes it back.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from armctl.arm import Arm
+from armctl.controllers.believed_plant import Plant
+from armctl.controllers.certainty_equivalence import Seen
+from armctl.controllers.feedback import mixed
+from armctl.controllers.filter_bank import Belief
+from armctl.controllers.tracker import Tracker
+from armctl.geometry import matvec
+from armctl.typing import Array
+
+PERIODS = (3, 12)
+"""Periods per turn, first and last: fewer are what a load does."""
+RATE = 0.02
+"""Share of what is unexplained that is learned in a control step."""
+LARGEST = 0.03
+"""Of a torque that is learned, in efforts."""
+SETTLED = 30
+"""Control steps before which the filters have not found out what they can."""
+
+
+class OnlineTracker(Tracker):
+    """Tracker + harmonics of joint position that are fitted on the plant itself."""
+
+    name = "tracker_online"
+    title = "Learned tracker, learning on"
+    family = "learned"
+    policy = Tracker.name
+
+    def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
+        super().__init__(arm, control_dt, preview, seed)
+        self.habit = nnx.Variable(jnp.zeros((arm.n, 2 * (PERIODS[1] - PERIODS[0] + 1))))
+
+    def remember(self, carry: Belief) -> None:
+        """Begin the next episodes with what was learned in those of a memory (...): their mean."""
+        self.habit[...] = jnp.mean(carry.habit.reshape(-1, *self.habit[...].shape), axis=0)
+
+    def forget(self) -> None:
+        """Begin the next episodes as trained."""
+        self.habit[...] = jnp.zeros_like(self.habit[...])
+
+    def init_carry(self, batch: tuple[int, ...] = ()) -> Belief:
+        """As the tracker's, with what was remembered."""
+        habit = jnp.broadcast_to(self.habit[...], (*batch, *self.habit[...].shape))
+        return super().init_carry(batch)._replace(habit=habit)
+
+    def believed(self, belief: Belief, posterior: Array) -> Plant:
+        """The plant to act upon; what is learned here is one more learned torque."""
+        plant = super().believed(belief, posterior)
+        return plant._replace(learned=jnp.concatenate([plant.learned, belief.habit], axis=-1))
+
+    def joint_torques(self, plant: Plant, q: Array, qd: Array) -> Array:
+        """Those of the tracker, and what was learned here."""
+        weights, habit = plant.learned[..., : self.FEATURES], plant.learned[..., self.FEATURES :]
+        return super().joint_torques(plant._replace(learned=weights), q, qd) + jnp.sum(habit * harmonics(q), axis=-1)
+
+    def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
+        """The filters explain what the habit does not; of what they leave, the habit takes a share."""
+        q, qd = (jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True))
+        basis = harmonics(q)
+        usual = jnp.sum(carry.habit * basis, axis=-1)
+        belief = super()._learn(carry, seen._replace(commands=seen.commands - usual[..., None, :]), believed, plant)
+        Y = self.filter.columns(seen.past, qd, self.learned(q, qd), believed)
+        level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
+        acted = mixed(self.posterior(carry.evidence), seen.commands) - usual
+        rest = acted - level - matvec(Y, self.filter.prior + carry.slow)
+        largest = LARGEST * self.arm.effort
+        step = RATE * jnp.clip(rest, -largest, largest)[..., None] * basis / jnp.sum(basis**2, axis=-1, keepdims=True)
+        may = (carry.step > SETTLED) & (self.caution(belief) < 0.5)
+        habit = carry.habit + jnp.where(may[..., None, None], step, 0.0)
+        size = jnp.sqrt(jnp.sum(habit**2, axis=-1, keepdims=True)) + 1e-9
+        bounded = habit * jnp.minimum(1.0, largest[..., None] / size)
+        return belief._replace(habit=jax.lax.stop_gradient(bounded))
+
+
+def harmonics(q: Array) -> Array:
+    """sin and cos of multiples of joint positions (..., n) -> (..., n, C)."""
+    turns = q[..., None] * jnp.arange(PERIODS[0], PERIODS[1] + 1, dtype=q.dtype)
+    return jnp.concatenate([jnp.sin(turns), jnp.cos(turns)], axis=-1)
