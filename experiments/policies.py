@@ -1,8 +1,9 @@
 """Tune every controller and train the tracker, as they are shipped in assets/policies.
 
-All on the same presets of plants, motions, objective and budget; chosen by validation on other plants and motions. What
-does not contract on every validation plant is not released. Runs go to runs/policies/ROBOT/CONTROLLER-SEED and can be
-resumed; of the best seed's, by validation, config.json and params.npz are copied.
+All on the same presets of plants, motions, objective and budget; chosen by validation on other plants and motions. Of
+rivals the best there is is shipped even where its loop does not contract on every validation plant (no gains of most
+do, under delays they do not know of), and summary.json says so; what is ours is not. Runs go to
+runs/policies/ROBOT/CONTROLLER-SEED and can be resumed; of the best seed's three files are copied.
 
     python experiments/policies.py --robots panda
     python experiments/policies.py --controllers tracker filter_bank --seeds 0 1 2 3 4
@@ -23,7 +24,8 @@ from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.urdf import load_chain
 
-SHIPPED = ("config.json", "params.npz")
+SHIPPED = ("config.json", "params.npz", "summary.json")
+OURS = ("tracker", "filter_bank", "oracle")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def tuned(args: Args, robot: str, chain: Chain, corpus: Corpus, name: str, seed:
     try:
         tune(config, training, run, held_out=references(corpus, chain, "val"), resume=run.exists())
     except (UnstableError, NonFiniteError) as error:
-        print(f"{chain.name} {name} {seed}: not released. {error}", flush=True)
-        return None
+        print(f"{chain.name} {name} {seed}: {error}", flush=True)
+        if name in OURS:
+            return None
     last = store.read_json(run / "summary.json")["last"]
     print(f"{chain.name} {name} {seed}: {last['validation_position_rms_mm']:.3f} mm on validation", flush=True)
     return last["validation_score"], run

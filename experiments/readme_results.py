@@ -26,6 +26,7 @@ from readme_twin import (
 )
 
 from armctl import store
+from armctl.bench.grid import markdown
 from armctl.errors import UsageError
 from armctl.report.theme import number
 
@@ -38,6 +39,8 @@ class Args:
     """Run folder of `make demo`."""
     grid: Path = Path("runs/grid")
     """Run folder of grid.py."""
+    full_grid: Path = Path("runs/grid")
+    """The same, for all controllers."""
     env_speed: Path = Path("runs/env_speed")
     """Folder of env_speed.py."""
     twin_audit: Path = Path("runs/twin_audit")
@@ -58,6 +61,9 @@ class Args:
     """Folder of rollout_memory.py."""
     pages: tuple[Path, ...] = (Path("README.md"), Path("docs/results.md"))
     """Files whose marked blocks are rewritten; each block stands in one of them."""
+
+
+GRID_COMMAND = "python experiments/grid.py"
 
 
 def demo_block(summary: dict[str, Any]) -> str:
@@ -89,30 +95,62 @@ def demo_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), *facts, source("make demo", summary)])
 
 
+FILTERS = ("filter_bank", "adaptive")
+"""Controllers that estimate parameters as the tracker does; the best of the others stands for all of them."""
+
+
 def grid_block(summary: dict[str, Any]) -> str:
-    """Position error of every controller on every plant of the grid, with what failed."""
-    grid = summary["grid"]
+    """The subject of the grid on every plant, beside its limit, its ablations and the best of all others."""
+    grid, subject = summary["grid"], summary["comparison"]["subject"]
+    filters = [name for name in FILTERS if name in grid["cells"]]
+    others = [name for name in grid["cells"] if name not in (*filters, subject, grid["oracle"])]
 
     def entry(name: str, plant: str) -> str:
         cell = grid["cells"][name][plant]
         if cell["failures"] == cell["episodes"]:
             return "†all"
-        text = number(cell["position_rmse_mm"]["iqm"], 2)
-        best = f"**{text}**" if grid["plants"][plant]["best"] == name else text
-        return f"{best} †{cell['failures']}" if cell["failures"] else best
+        block = cell["position_rmse_mm"]
+        text = number(block["iqm"], 2)
+        text = f"**{text}**" if grid["plants"][plant]["best"] == name else text
+        if name == subject:
+            text += f" [{number(block['low'], 2)}, {number(block['high'], 2)}]"
+        return f"{text} †{cell['failures']}" if cell["failures"] else text
 
-    rows = [[f"`{name}`", *(entry(name, plant) for plant in grid["plants"])] for name in grid["cells"]]
-    head = ["position RMSE, mm", *(facts["title"] for facts in grid["plants"].values())]
+    def order(name: str, plant: str) -> tuple[int, float]:
+        cell = grid["cells"][name][plant]
+        return cell["failures"], cell["position_rmse_mm"]["iqm"]
+
+    rows = []
+    for plant, facts in grid["plants"].items():
+        row = [facts["title"], entry(subject, plant)]
+        if grid["oracle"]:
+            times = grid["cells"][subject][plant]["times_oracle"]["iqm"]
+            row += [f"×{number(times, 2)}", entry(grid["oracle"], plant)]
+        row += [entry(name, plant) for name in filters]
+        best = min((order(name, plant), name) for name in others)[1]
+        rows.append([*row, f"{entry(best, plant)} `{best}`"])
+    limit = ["to the oracle", f"`{grid['oracle']}`"] if grid["oracle"] else []
+    head = ["position RMSE, mm", f"`{subject}`", *limit, *(f"`{name}`" for name in filters), "best of the others"]
+    behind = [facts["title"] for facts in grid["plants"].values() if facts["best"] != subject]
     counts = sorted({facts["episodes"] for facts in grid["plants"].values()})
+    caution = [facts["title"] for p, facts in grid["plants"].items() if grid["cells"][subject][p]["flagged"]]
+    facts = [
+        f"Interquartile mean [95 % interval] over {' to '.join(map(str, counts))} episodes per plant. Bold: the best "
+        "on the plant, with the fewest failures and then the smallest error; an oracle is told the plant and is the "
+        f"limit. †: failed episodes, which count as 1000 mm. {summary['caveats'][0]}",
+        f"`{subject}` is not the best on: {', '.join(behind)}." if behind else f"`{subject}` is the best on all.",
+        f"It took itself to be out of its depth in episodes of: {', '.join(caution)}." if caution else "",
+        f"The others are {', '.join(f'`{name}`' for name in others)}.",
+    ]
+    return "\n\n".join([table(head, rows), " ".join(filter(None, facts)), source(GRID_COMMAND, summary)])
+
+
+def full_grid_block(summary: dict[str, Any]) -> str:
+    """Every controller on every plant, and what they were tuned on."""
     trained = {name: facts["trained_on"] for name, facts in summary["given"].items() if facts["trained_on"]}
     told = ", ".join(f"`{name}` on {preset}" for name, preset in trained.items())
-    facts = [
-        f"Interquartile mean over {' to '.join(map(str, counts))} episodes per plant. Bold: the best on the plant, "
-        "with the fewest failures and then the smallest error; an oracle is told the plant and is the limit. †: failed "
-        f"episodes, which count as 1000 mm. {summary['caveats'][0]}",
-        f"Tuned or trained: {told}; the others have their default gains." if told else "All have their default gains.",
-    ]
-    return "\n\n".join([table(head, rows), " ".join(facts), source("python experiments/grid.py", summary)])
+    facts = f"Tuned or trained: {told}; the others have their default gains." if told else "All have default gains."
+    return "\n\n".join([markdown(summary["grid"]).strip(), facts, source(GRID_COMMAND, summary)])
 
 
 def times_panda_gym(row: dict[str, float]) -> str:
@@ -193,6 +231,8 @@ def rollout_memory_block(summary: dict[str, Any]) -> str:
 
 
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "grid": grid_block,
+    "full_grid": full_grid_block,
     "demo": demo_block,
     "env_speed": env_speed_block,
     "twin_audit": twin_audit_block,
@@ -204,8 +244,6 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,
 }
-AWAITED: dict[str, Callable[[dict[str, Any]], str]] = {"grid": grid_block}
-"""Blocks that no page has yet: written where their marks are found."""
 
 
 def replace_block(pages: dict[Path, str], name: str, content: str) -> dict[Path, str]:
@@ -224,8 +262,7 @@ def replace_block(pages: dict[Path, str], name: str, content: str) -> dict[Path,
 def main(args: Args) -> None:
     """Rewrite every block whose run folder exists."""
     pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
-    marked = {name: block for name, block in AWAITED.items() if f"<!-- results:{name} -->" in "".join(pages.values())}
-    for name, block in {**marked, **BLOCKS}.items():
+    for name, block in BLOCKS.items():
         path = getattr(args, name) / "summary.json"
         if path.exists():
             pages = replace_block(pages, name, block(store.read_json(path)))

@@ -23,8 +23,8 @@ from armctl.recursions.regressor import Regressor
 from armctl.rigid import GRAVITY
 from armctl.typing import Array
 
-LEFT = 0.1
-"""Share of a motor's effort that feedback may take even where the reference alone takes all of it."""
+SWEEPS = 3
+"""Of the search for a torque that the motors can give."""
 
 
 class Seen(NamedTuple):
@@ -81,19 +81,20 @@ class CertaintyEquivalence(Controller):
         return q + half * qd, qd + half * qdd
 
     def torque(self, seen: Seen, plant: Plant, joint: Array, delays: Array, sure: Array, caution: Array) -> Array:
-        """Command (..., n) N m, not yet limited.
+        """Command (..., n) N m, within the motors' effort.
 
         joint: (..., D + 1, n) N m that friction and all else that is no rigid body's take over the coming control
         steps, at the reference's velocity: friction that follows a measured one chatters. delays: (..., D + 1)
         probabilities; sure, caution: (...) in [0, 1], see Feedback.
         """
         M = inertia(plant, seen.M, jax.tree.map(lambda x: x[..., 0, :, :], seen.coming))
+        mobility = inverse(M)
         believed = along(plant._replace(tilt=plant.tilt - seen.tilt), seen.m.q.ndim - 1)
         needed = rigid_torque(believed, seen.coming) + joint
-        error = self._predict(plant, delays, M, needed, seen)
+        error = self._predict(plant, delays, mobility, needed, seen)
         acceleration = self.feedback(delays, error, sure, caution)
-        ahead, back = mixed(delays, needed) / plant.strength, matvec(M, acceleration) / plant.strength
-        return ahead + attainable(self.arm.effort, ahead, back)[..., None] * back
+        asked = mixed(delays, needed) + matvec(M, acceleration)
+        return attainable(self.arm.effort * plant.strength, asked, mobility) / plant.strength
 
     def _motions(
         self, before: Measurement, m: Measurement, want: Target, off: tuple[Array, Array], tilt: Array
@@ -112,14 +113,14 @@ class CertaintyEquivalence(Controller):
         parts = torque_regressor(self.arm, at, rate, acceleration, level + tilt[..., None, :])
         return jax.tree.map(lambda x: x[..., 0, :, :], parts), jax.tree.map(lambda x: x[..., 1:, :, :], parts)
 
-    def _predict(self, plant: Plant, delays: Array, M: Array, needed: Array, seen: Seen) -> Measurement:
+    def _predict(self, plant: Plant, delays: Array, mobility: Array, needed: Array, seen: Seen) -> Measurement:
         """How far from the reference the arm will be when the command to be given begins to act.
 
         What acts until then is under way; what it lacks of the torque that the reference needs makes the error grow.
         """
         ahead, dt = under_way(delays, seen.commands), self.control_dt
         lacking = plant.strength[..., None, :] * ahead.command - needed[..., : self.LONGEST, :]
-        drift = jnp.einsum("...ij,...dj->...di", inverse(M), lacking)
+        drift = jnp.einsum("...ij,...dj->...di", mobility, lacking)
         q, qd = seen.error
         for i in range(self.LONGEST):
             part = dt * ahead.share[..., i, None]
@@ -127,14 +128,21 @@ class CertaintyEquivalence(Controller):
         return Measurement(q, qd)
 
 
-def attainable(effort: Array, ahead: Array, back: Array) -> Array:
-    """Share (...) of the feedback's torque that the motors can give on top of the reference's, (..., n) N m each.
+def attainable(effort: Array, asked: Array, mobility: Array) -> Array:
+    """The torque within the motors' effort whose acceleration is nearest to that of the torque asked for.
 
-    One for all joints, so that the arm still accelerates towards the reference: a torque that is cut off joint by joint
-    drives it elsewhere, and the harder the further off it is.
+    effort, asked: (..., n) N m; mobility: (..., n, n) 1/(kg m^2), the inverse of the mass matrix; near in the norm of
+    kinetic energy, by some sweeps of projected Gauss-Seidel. Cut off joint by joint instead, a torque drives all joints
+    elsewhere, and the harder the further off they are.
     """
-    room = jnp.maximum(effort - jnp.sign(back) * ahead, LEFT * effort)
-    return jnp.minimum(1.0, jnp.min(room / (jnp.abs(back) + 1e-6), axis=-1))
+    n = asked.shape[-1]
+    least, most = (sign * effort - asked for sign in (-1, 1))
+    off = [jnp.clip(jnp.zeros_like(asked[..., i]), least[..., i], most[..., i]) for i in range(n)]
+    for _ in range(SWEEPS):
+        for i in range(n):
+            slope = sum(mobility[..., i, j] * off[j] for j in range(n))
+            off[i] = jnp.clip(off[i] - slope / mobility[..., i, i], least[..., i], most[..., i])
+    return asked + jnp.stack(off, axis=-1)
 
 
 def along(plant: Plant, axis: int) -> Plant:

@@ -108,9 +108,9 @@ class FilterBank(CertaintyEquivalence):
         delays, _ = self.bank.acted_upon(posterior)
         plant = self.believed(belief, posterior)
         joint = self.joint_torques(along(plant, m.q.ndim - 1), *self.middles(seen))
-        asked = self.torque(seen, plant, joint, delays, belief.sure, self.caution(belief))
-        command = jnp.clip(asked, -self.arm.effort, self.arm.effort)
-        full = jnp.mean(jnp.abs(jax.lax.stop_gradient(asked)) >= 0.999 * self.arm.effort, axis=-1, dtype=command.dtype)
+        command = self.torque(seen, plant, joint, delays, belief.sure, self.caution(belief))
+        at_bounds = jnp.abs(jax.lax.stop_gradient(command)) >= 0.999 * self.arm.effort
+        full = jnp.mean(at_bounds, axis=-1, dtype=command.dtype)
         commands = jnp.concatenate([command[..., None, :], seen.commands[..., :-1, :]], axis=-2)
         saturation = AVERAGED * belief.saturation + (1 - AVERAGED) * full
         return belief._replace(q=m.q, qd=m.qd, commands=commands, saturation=saturation, step=carry.step + 1), command
