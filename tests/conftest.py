@@ -1,5 +1,6 @@
 """Fixtures shared by all tests; while tests run, the shapes in the library's signatures are checked at every call."""
 
+import os
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -8,6 +9,10 @@ CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "twin.step", "plant.ob
 CHECKED += ("motion.collision", "learn.losses")
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float, as for mypy
 install_import_hook([f"armctl.{name}" for name in CHECKED], CHECKER)  # before anything imports them
+
+from tests.quick import XLA_FLAGS  # noqa: E402
+
+os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)  # read when the first function is compiled
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

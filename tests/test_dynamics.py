@@ -13,7 +13,6 @@ from armctl.arm import Arm
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS, Pinocchio, nameless, plain_arm, random_chain, random_motion, worst
 
 COUNT = 5
@@ -28,7 +27,7 @@ def all_of(arm, q, qd, qdd, tau, gravity):
     }
 
 
-everything, forward = quick_jit(all_of), quick_jit(dynamics.forward_dynamics)
+everything, forward = jax.jit(all_of), jax.jit(dynamics.forward_dynamics)
 
 
 @lru_cache
@@ -140,7 +139,7 @@ def test_batches_are_loops_and_vmap(x64):
     motion = random_motion(chain, COUNT)
     said = everything(arm, *motion, DOWN)
     q, qd, _, tau = motion
-    mapped = quick_jit(jax.vmap(dynamics.forward_dynamics, (None, 0, 0, 0)))(arm, q, qd, tau)
+    mapped = jax.jit(jax.vmap(dynamics.forward_dynamics, (None, 0, 0, 0)))(arm, q, qd, tau)
     np.testing.assert_allclose(mapped, said["forward"], rtol=1e-10, atol=1e-10)
     for k in range(2):
         alone = everything(arm, *(x[k] for x in motion), DOWN[k])
@@ -165,7 +164,7 @@ def test_plants_and_gravity_broadcast_against_states(x64):
 def test_mass_matrix_of_plants_scales_with_them(x64):
     arm = plain_arm("panda")
     q = random_motion(load_chain("panda"), COUNT)[0]
-    said = quick_jit(dynamics.mass_matrix)(plants(arm), q)
+    said = jax.jit(dynamics.mass_matrix)(plants(arm), q)
     np.testing.assert_allclose(said, FACTORS[:, None, None, None] * dynamics.mass_matrix(arm, q), rtol=1e-10)
 
 
@@ -183,7 +182,7 @@ def test_gradients_equal_central_differences(robot, x64):
     q, qd, _, tau = random_motion(chain, COUNT, seed=3)
     inputs = {"q": q, "qd": qd, "tau": tau, "gravity": DOWN * np.linspace(0.5, 1, COUNT)[:, None]}
     weight = np.random.default_rng(4).normal(size=(*arm.mass.shape[:-2], *q.shape))
-    d_arm, *rest = quick_jit(jax.grad(weighted, argnums=(0, 1, 2, 3, 4)))(arm, *inputs.values(), weight)
+    d_arm, *rest = jax.jit(jax.grad(weighted, argnums=(0, 1, 2, 3, 4)))(arm, *inputs.values(), weight)
     slopes = dict(zip(inputs, rest, strict=True))
 
     def value_at(name, value):
@@ -208,7 +207,7 @@ def test_free_motion_keeps_its_energy(x64):
     """Semi-implicit Euler is of first order: over the same 0.2 s the energy error shrinks with the step."""
     chain, arm = load_chain("planar3"), plain_arm("planar3")
 
-    @quick_jit
+    @jax.jit
     def swing(count):
         def step(_, state):
             q, qd = state

@@ -13,7 +13,6 @@ from armctl.arm import Arm
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS, Pinocchio, nameless, plain_arm, random_chain, random_motion, worst
 
 COUNT = 5
@@ -24,7 +23,7 @@ def all_of(arm, q):
     return {"tip": T, "jacobian": J, "links": kinematics.link_poses(arm, q)}
 
 
-everything = quick_jit(all_of)
+everything = jax.jit(all_of)
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
@@ -77,7 +76,7 @@ def test_sliding_joints(x64):
 def test_jacobian_is_the_derivative_that_jax_takes(x64):
     arm, q = plain_arm("panda"), random_motion(load_chain("panda"), COUNT)[0]
     qd = np.random.default_rng(1).normal(size=q.shape)
-    T, dT = quick_jit(lambda q: jax.jvp(lambda q: kinematics.forward_kinematics(arm, q), (q,), (qd,)))(q)
+    T, dT = jax.jit(lambda q: jax.jvp(lambda q: kinematics.forward_kinematics(arm, q), (q,), (qd,)))(q)
     twist = (everything(arm, q)["jacobian"] @ qd[..., None])[..., 0]
     spin = dT[..., :3, :3] @ T[..., :3, :3].swapaxes(-1, -2)
     assert worst(dT[..., :3, 3], twist[..., :3]) < 1e-12
@@ -88,7 +87,7 @@ def test_batches_are_loops_and_vmap(x64):
     arm = plain_arm("planar3")
     q = np.random.default_rng(0).normal(size=(COUNT, 3))
     flat = everything(arm, q)
-    mapped = quick_jit(jax.vmap(all_of, (None, 0)))(arm, q)
+    mapped = jax.jit(jax.vmap(all_of, (None, 0)))(arm, q)
     for shape in ((), (1, COUNT)):
         said = everything(arm, q[0] if shape == () else q.reshape(*shape, 3))
         for name, value in said.items():
@@ -109,10 +108,10 @@ def test_gradients_of_the_tip_reach_joints_and_lengths(x64):
         moved = replace(arm, p_parent_link=p_parent_link)
         return jnp.sum(weight * kinematics.forward_kinematics(moved, q))
 
-    both = quick_jit(jax.grad(value, (0, 1)))(arm.p_parent_link, q)
-    alone = quick_jit(jax.grad(value, 1))(arm.p_parent_link, q)
+    both = jax.jit(jax.grad(value, (0, 1)))(arm.p_parent_link, q)
+    alone = jax.jit(jax.grad(value, 1))(arm.p_parent_link, q)
     np.testing.assert_allclose(both[1], alone, atol=1e-12)
-    evaluate = quick_jit(value)
+    evaluate = jax.jit(value)
     for i, start in enumerate((arm.p_parent_link, q)):
         direction = np.random.default_rng(2).normal(size=start.shape)
         ends = [[arm.p_parent_link, q] for _ in range(2)]

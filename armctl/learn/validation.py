@@ -53,8 +53,8 @@ class Verdict:
 
 
 def better(new: Verdict, old: Verdict) -> bool:
-    """Whether parameters are to be preferred: sound ones before others, then by the score."""
-    return (not new.sound, new.score) < (not old.sound, old.score)
+    """Whether parameters are to be preferred: sound ones before others, then by what diverged, then by the score."""
+    return (not new.sound, new.diverged, new.score) < (not old.sound, old.diverged, old.score)
 
 
 class Validation:

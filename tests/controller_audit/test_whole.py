@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import jax
 import pytest
 
 from armctl import controllers, store
@@ -11,11 +10,9 @@ from armctl.commands.controller_audit import as_trained
 from armctl.controller_audit import audit, audit_controller
 from armctl.errors import UsageError
 from tests.controller_audit.loops import ARM, CONFIG, loop
-from tests.quick import quick_jit
 
 
 def test_a_whole_audit(tmp_path, monkeypatch):
-    monkeypatch.setattr(jax, "jit", quick_jit)
     subject, _ = loop()
     monkeypatch.setattr(audit, "make_subject", lambda *_: subject)  # whose programs are compiled
     folder = tmp_path / "found"

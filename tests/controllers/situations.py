@@ -20,7 +20,6 @@ from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 PREVIEW = 4
 
@@ -30,7 +29,7 @@ def compiled(name, robot="planar3"):
     """A controller, and the compiled function of (carry, measurement, window) that it is."""
     controller = make(name, load_arm(robot), preview=PREVIEW)
     graph, _ = nnx.split(controller)
-    call = quick_jit(lambda state, *args: nnx.merge(graph, state)(*args))
+    call = jax.jit(lambda state, *args: nnx.merge(graph, state)(*args))
     return controller, lambda *args: call(nnx.state(controller), *args)
 
 
@@ -54,7 +53,7 @@ def closed_loop(controller, reference, steps, push=0.0):
     config = ServoConfig(control=controller.control)
     params = single(plant_params(load_chain(controller.arm.name), Scenario()))
 
-    @quick_jit
+    @jax.jit
     def run(bank):
         def step(carry, k):
             state, memory = carry
@@ -78,7 +77,7 @@ def finite_gradient(controller):
     graph, params, *rest = nnx.split(controller, nnx.Param, ...)
     episodes = rollout.start(setting, task, controller, jax.random.key(0), 2, 3)
 
-    @quick_jit
+    @jax.jit
     def gradient(params):
         def loss(params):
             module = nnx.merge(graph, params, *rest)

@@ -17,7 +17,6 @@ from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 from tests.controllers.situations import PREVIEW, compiled, single, situation
-from tests.quick import quick_jit
 
 ALIKE = ("adaptive", "filter_bank", "oracle", "tracker_online")  # the tracker's own code with less of it
 every = pytest.mark.parametrize("name", [name for name in known() if name not in ALIKE])
@@ -136,7 +135,7 @@ def test_classical_controllers_track_the_nominal_arm_within_a_millimetre(name):
     controller = make(name, load_arm(robot), preview=PREVIEW)
     config, params = ServoConfig(control=controller.control), single(plant_params(chain, Scenario()))
 
-    @quick_jit
+    @jax.jit
     def run(bank):
         def step(carry, k):
             state, memory = carry

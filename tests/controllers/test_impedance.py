@@ -7,7 +7,6 @@ from armctl import dynamics, kinematics
 from armctl.controllers.preview import ahead, held, lead_steps
 from armctl.plant.observe import Measurement
 from tests.controllers.situations import compiled, finite_gradient, situation
-from tests.quick import quick_jit
 
 
 def test_without_an_error_it_is_inverse_dynamics_of_the_reference(x64):
@@ -31,7 +30,7 @@ def test_a_push_at_the_tip_meets_the_stiffness(x64):
     excess = lambda q: np.asarray(call((), Measurement(q, 0 * q), still)[1] - dynamics.gravity(arm, q))  # noqa: E731
     h = 1e-6 * np.eye(arm.n)
     slope = np.stack([(excess(w.q[0] + d) - excess(w.q[0] - d)) / 2e-6 for d in h], axis=-1)
-    J = np.asarray(quick_jit(kinematics.jacobian)(arm, w.q[0]))
+    J = np.asarray(jax.jit(kinematics.jacobian)(arm, w.q[0]))
     R, zero = T[:3, :3], np.zeros((3, 3))
     linear, angular = (R * np.exp(x[...]) @ R.T for x in (controller.log_k_position, controller.log_k_rotation))
     K = np.block([[linear, zero], [zero, angular]])

@@ -1,5 +1,6 @@
 """Path integral control draws the same futures from the same seed, departs from its nominal law only for less cost."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -8,7 +9,6 @@ from armctl.arm import load_arm
 from armctl.controllers.mppi import PathIntegral
 from armctl.dynamics import inverse_dynamics, mass_matrix
 from tests.controllers.situations import finite_gradient, situation
-from tests.quick import quick_jit
 
 
 class Few(PathIntegral):
@@ -22,7 +22,7 @@ class Many(PathIntegral):
 def called(controller):
     """Compiled function of a carry, measurements and windows -> the next carry, commands."""
     graph, state = nnx.split(controller)
-    return quick_jit(lambda *given: nnx.merge(graph, state)(*given))
+    return jax.jit(lambda *given: nnx.merge(graph, state)(*given))
 
 
 def test_the_seed_decides(x64):
@@ -55,7 +55,7 @@ def test_more_samples_cost_less(x64):
     m, w = situation(count=16)
     arm = load_arm("planar3")
 
-    @quick_jit
+    @jax.jit
     def costs():
         base, M = Few(arm).nominal(m, w), mass_matrix(arm, m.q)
         cost = lambda tau: jnp.mean(Few(arm).cost(m, w, tau[:, None]))  # noqa: E731

@@ -22,7 +22,6 @@ from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.twin import episodes as ep
 from armctl.twin.episodes import Task, single
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 CHAIN = load_chain("planar3")
 RUBBING = Scenario(payload_mass=0.8, payload_com=(0.0, 0.03, 0.0), viscous=0.1, coulomb=0.2, gravity_tilt=0.02)
@@ -57,7 +56,7 @@ def run():
             fresh = ep.start(setting, task, q, qd, index, index, 0 * index, controller.init_carry((count,)))
             fresh = rollout.told(controller, task, fresh)
 
-            @quick_jit
+            @jax.jit
             def go(episodes):
                 step = rollout.stepper(setting, task, controller, episodes, TrainConfig().objective, 1.0)
 
@@ -191,7 +190,7 @@ def test_a_filter_that_is_right_is_calibrated():
     mean, P = filter_.start((episodes,))
     mean = mean[:, None]
     R = 0.1 * np.eye(n)
-    step = quick_jit(filter_.update)
+    step = jax.jit(filter_.update)
     for _ in range(steps):
         Y = rng.normal(size=(episodes, n, m))
         y = np.einsum("enm,em->en", Y, truth + np.asarray(filter_.prior)) + np.sqrt(0.1) * rng.normal(

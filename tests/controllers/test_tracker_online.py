@@ -18,7 +18,6 @@ from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.twin.episodes import Task, single
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 CHAIN = load_chain("planar3")
 RIPPLE = Scenario(ripple=(0.4, 0.3, 0.2), ripple_harmonic=5.0, ripple_phase=1.0)
@@ -40,7 +39,7 @@ def learned():
         after, _ = step(episodes, None)
         return after, after.state.q
 
-    after, q = quick_jit(lambda x: jax.lax.scan(keep, x, length=STEPS))(episodes)
+    after, q = jax.jit(lambda x: jax.lax.scan(keep, x, length=STEPS))(episodes)
     return controller, after.carry, np.asarray(q)
 
 

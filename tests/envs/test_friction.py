@@ -14,7 +14,6 @@ from armctl.envs.bullet.plant import Plant
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS, plain_arm
 
 DT = 0.002
@@ -22,7 +21,7 @@ FORCE = 2.0
 """Of dry friction in these tests, N m."""
 
 
-@quick_jit
+@jax.jit
 def hold(arm, params, q, tau):
     """The twin after 20 control steps under a held torque."""
     config = ServoConfig(control="torque")

@@ -24,7 +24,6 @@ from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
 from tests.controllers.situations import compiled, single
-from tests.quick import quick_jit
 
 NAMES = ("tracker", "computed_torque", "operational_space_integral", "diff_ik")
 FORMS = [
@@ -41,7 +40,7 @@ def episode(name):
     chain = load_chain("planar3")
     bank = single(stack_references([random_reference(chain, np.random.default_rng(0), dt=0.01, duration=1.2)]))
     config, params = ServoConfig(control=controller.control), single(plant_params(chain, Scenario(payload_mass=0.3)))
-    step = quick_jit(lambda state, command: twin.step(controller.arm, config, params, state, command, stops=False)[0])
+    step = jax.jit(lambda state, command: twin.step(controller.arm, config, params, state, command, stops=False)[0])
     state = twin.reset(controller.arm, config, bank.samples.q[:, 0] + 0.02, bank.samples.qd[:, 0], params=params)
     carry, seen = controller.init_carry(()), []
     for k in range(STEPS):
@@ -59,7 +58,7 @@ def of_jax(controller, seen, dtype):
     with jax.enable_x64(dtype == np.float64):
         graph, state = nnx.split(controller)
         state, carry = cast((state, controller.init_carry(())), dtype)
-        call = quick_jit(lambda *args: nnx.merge(graph, state)(*args))
+        call = jax.jit(lambda *args: nnx.merge(graph, state)(*args))
         commands = []
         for m, w, _ in seen:
             carry, command = call(carry, *cast((m, w), dtype))

@@ -17,7 +17,6 @@ from armctl.motion.certificate import DISTANCES, RATIOS
 from armctl.motion.corpus import build_corpus
 from armctl.motion.files import load_suite_dir
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 FAMILIES = ("point_to_point", "via_points", "periodic")
 CONFIG = FlowConfig(width=64, embedding=32, blocks=2, steps=300, batch=128, chunk=100, sampler_steps=8)
@@ -76,8 +75,8 @@ def test_guidance_lowers_the_cost_of_bad_endpoints(chain, model):
     guidance = dataclasses.replace(ClearanceGuidance.of(chain, model.coder), steps=8)
     conditions, _ = draw_contexts(model, chain, np.random.default_rng(0), 64)
     z = 2.5 * jax.random.normal(jax.random.key(0), (64, model.data))
-    cost = quick_jit(lambda z: guidance.cost(model.to_data(z), conditions))
-    better = quick_jit(lambda z: guidance(z, conditions, model.to_data))(z)
+    cost = jax.jit(lambda z: guidance.cost(model.to_data(z), conditions))
+    better = jax.jit(lambda z: guidance(z, conditions, model.to_data))(z)
     before, after = np.asarray(cost(z)), np.asarray(cost(better))
     assert np.mean(before > 0) > 0.2
     assert after.sum() < 0.2 * before.sum()

@@ -14,13 +14,12 @@ from armctl.plant.observe import Measurement
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 CHAIN = load_chain("planar3")
 LOADED = Scenario(payload_mass=0.8, payload_com=(0.04, -0.03, 0.0), viscous=0.05, coulomb=(0.1, 0.05, 0.02))
 
 
-@partial(quick_jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def _rollout(config, params, motion):
     """The arm follows a motion by computed torque, or is told its velocities -> commands, q, qd (K, n)."""
     arm = Arm.from_chain(CHAIN)

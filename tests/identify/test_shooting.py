@@ -1,8 +1,9 @@
 """Multiple shooting: every sample in one window, commands where they take effect, whatever the servo."""
 
-from functools import partial
+from functools import jax
 
 import numpy as np
+import partial
 import pytest
 
 from armctl import rigid
@@ -11,7 +12,6 @@ from armctl.errors import UsageError
 from armctl.identify import parameters, shooting
 from armctl.identify.start import equation_values
 from tests.identify.logs import CHAIN, LOADED, twin_log
-from tests.quick import quick_jit
 
 ITEMS = parameters.parameters(CHAIN, ("payload", "friction"))
 
@@ -40,7 +40,7 @@ def test_velocity_commands_go_through_the_servo():
     windows, arm = shooting.cut(CHAIN, [log], 25, 0), Arm.from_chain(CHAIN)
     true = parameters.known_values(CHAIN, ITEMS, LOADED)
     theta = parameters.vector(ITEMS, true)
-    predict = quick_jit(partial(shooting.predict, arm, log.config, ITEMS))
+    predict = jax.jit(partial(shooting.predict, arm, log.config, ITEMS))
     x = predict(theta, windows.x[:, 0], windows.command)
     np.testing.assert_allclose(x, windows.x, atol=1e-11)
     start = equation_values(arm, log.config, ITEMS, windows)

@@ -17,7 +17,6 @@ from armctl.learn.losses import Objective, charbonnier, episode_weights, evened,
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from tests.learn.runs import CHAIN, CONFIG, references
-from tests.quick import quick_jit
 
 ARM = load_arm("planar3")
 
@@ -54,7 +53,7 @@ def test_gradient_through_the_twin_is_that_of_finite_differences_of_pybullet():
         return jnp.sum(jax.lax.scan(step, twin.reset(ARM, servo, CHAIN.home), commands)[1])
 
     with jax.enable_x64(True):
-        value, gradient = quick_jit(jax.value_and_grad(in_twin))(jnp.asarray(commands))
+        value, gradient = jax.jit(jax.value_and_grad(in_twin))(jnp.asarray(commands))
     assert abs(float(value) - in_pybullet(commands)) < 1e-9
     gradient = np.asarray(gradient).ravel()
     h, finite = 1e-4, np.zeros(commands.size)

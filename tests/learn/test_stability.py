@@ -13,7 +13,6 @@ from armctl.arm import load_arm
 from armctl.errors import UsageError
 from armctl.learn import rollout, stability, tune
 from tests.learn.runs import CHAIN, CONFIG, SMALL, references
-from tests.quick import quick_jit
 
 ARM, HORIZON = load_arm("planar3"), SMALL.horizon
 
@@ -27,7 +26,7 @@ def loop():
     episodes = rollout.start(setting, task, controller, jax.random.key(1), 3, HORIZON)
     graph, _, *rest = nnx.split(controller, nnx.Param, ...)
 
-    @quick_jit
+    @jax.jit
     def advance(params, episodes):
         module = nnx.merge(graph, params, *rest)
         return rollout.advance(setting, task, module, episodes, SMALL.objective, 1.0, HORIZON)[0]
@@ -47,7 +46,7 @@ def test_it_is_the_derivative_of_the_window(loop):
         return jnp.concatenate([after.state.q, after.state.qd], axis=-1)
 
     x = jnp.concatenate([episodes.state.q, episodes.state.qd], axis=-1)
-    pull = quick_jit(lambda x, row: jax.vjp(end, x)[1](row)[0])
+    pull = jax.jit(lambda x, row: jax.vjp(end, x)[1](row)[0])
     exact = np.stack([pull(x, jnp.tile(row, (3, 1))) for row in jnp.eye(6)], axis=1)
     assert found.shape == (3, 6, 6)
     np.testing.assert_allclose(found, exact, rtol=2e-3, atol=2e-3 * np.abs(exact).max())

@@ -51,6 +51,8 @@ def test_sound_parameters_come_before_more_accurate_ones():
     verdict = Verdict(1.0, 1.0, 0, 0.9, 1.0)
     assert better(verdict, replace(verdict, score=0.1, unstable=(3,)))
     assert better(replace(verdict, score=0.5), verdict)
+    lost = replace(verdict, diverged=1, unstable=(3,))
+    assert better(replace(lost, score=2.0), replace(lost, score=0.1, diverged=2))
 
 
 def test_stated_deviations_cover_the_truth_as_often_as_they_should():

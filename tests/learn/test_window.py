@@ -12,7 +12,6 @@ from armctl.errors import UsageError
 from armctl.learn import rollout, train, tune
 from armctl.learn.losses import Objective
 from tests.learn.runs import CHAIN, CONFIG, references
-from tests.quick import quick_jit
 
 ARM, HORIZON = load_arm("planar3"), 6
 
@@ -35,7 +34,7 @@ def window():
         _, (loss, _) = rollout.advance(setting, task, module, episodes, Objective(), 1.0, HORIZON, segment)
         return jnp.mean(loss)
 
-    return params, quick_jit(jax.value_and_grad(loss), static_argnums=1)
+    return params, jax.jit(jax.value_and_grad(loss), static_argnums=1)
 
 
 def test_window_gradient_is_that_of_finite_differences(window, x64):

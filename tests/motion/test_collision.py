@@ -11,7 +11,6 @@ from armctl.motion import collision
 from armctl.motion.certificate import Checker
 from armctl.motion.sampling import random_configuration
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 
 def configurations(chain, count, seed=1):
@@ -22,9 +21,9 @@ def configurations(chain, count, seed=1):
 def test_numpy_and_jax_agree_and_gradients_are_finite(name):
     chain = load_chain(name)
     arm, q = Arm.from_chain(chain), configurations(chain, 12)
-    said = quick_jit(lambda x: collision.clearance(arm, x))(jnp.asarray(q))
+    said = jax.jit(lambda x: collision.clearance(arm, x))(jnp.asarray(q))
     np.testing.assert_allclose(said, collision.clearance(chain, q), atol=2e-5)
-    gradient = quick_jit(jax.grad(lambda x: collision.pair_distances(arm, x).sum()))(jnp.asarray(q))
+    gradient = jax.jit(jax.grad(lambda x: collision.pair_distances(arm, x).sum()))(jnp.asarray(q))
     assert bool(jnp.isfinite(gradient).all())
 
 

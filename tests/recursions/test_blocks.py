@@ -9,7 +9,6 @@ import numpy as np
 from armctl import dynamics
 from armctl.recursions import blocks as scanform_blocks
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import plain_arm, random_motion, worst
 
 
@@ -24,7 +23,7 @@ def test_blocks_of_a_batch_are_the_batch(x64, monkeypatch):
         inverse = dynamics.inverse_dynamics(heavy, q, qd[0], qdd)
         return jnp.sum(jnp.sin(qdd)) + jnp.sum(jnp.sin(inverse)), (qdd, inverse, dynamics.mass_matrix(heavy, q))
 
-    run = lambda: quick_jit(jax.grad(values, (0, 1), has_aux=True))(arm.mass, q.reshape(2, 5, 7))  # noqa: E731
+    run = lambda: jax.jit(jax.grad(values, (0, 1), has_aux=True))(arm.mass, q.reshape(2, 5, 7))  # noqa: E731
     whole = run()
     monkeypatch.setattr(scanform_blocks, "BLOCK", 3)
     monkeypatch.setattr(scanform_blocks, "FEWEST", 2)
@@ -37,7 +36,7 @@ def test_second_derivatives_pass_the_opaque_passes(x64):
     chain, arm = load_chain("planar3"), plain_arm("planar3")
     q, qd, _, tau = (x[0] for x in random_motion(chain, 1))
     slope = jax.grad(lambda q: jnp.sum(dynamics.forward_dynamics(arm, q, qd, tau)))
-    both = quick_jit(jax.jacrev(lambda q: (slope(q),) * 2, has_aux=True))  # H, and what it is the derivative of
+    both = jax.jit(jax.jacrev(lambda q: (slope(q),) * 2, has_aux=True))  # H, and what it is the derivative of
     H, _ = both(q)
     steps = 1e-6 * np.eye(3)
     numeric = [(both(q + h)[1] - both(q - h)[1]) / 2e-6 for h in steps]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from armctl.recursions.elimination import solve
-from tests.quick import quick_jit
 
 
 def systems(batch, n=6, seed=0):
@@ -20,7 +19,7 @@ def systems(batch, n=6, seed=0):
 @pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
 def test_the_solution_solves(batch, x64):
     M, b = systems(batch)
-    x = np.asarray(quick_jit(solve)(M, b))
+    x = np.asarray(jax.jit(solve)(M, b))
     assert x.shape == b.shape
     np.testing.assert_allclose(np.einsum("...ij,...j->...i", M, x), b, atol=1e-10)
 
@@ -28,7 +27,7 @@ def test_the_solution_solves(batch, x64):
 def test_the_derivative_is_implicit(x64):
     whole = lambda M, b: jnp.linalg.solve(M, b[..., None])[..., 0]  # noqa: E731
     ours, theirs = (
-        quick_jit(jax.grad(lambda *a, f=f: jnp.sum(jnp.sin(f(*a))), (0, 1)))(*systems((4,))) for f in (solve, whole)
+        jax.jit(jax.grad(lambda *a, f=f: jnp.sum(jnp.sin(f(*a))), (0, 1)))(*systems((4,))) for f in (solve, whole)
     )
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-8 * np.abs(b).max())

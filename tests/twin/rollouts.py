@@ -10,7 +10,7 @@ from armctl.envs.bullet.plant import Plant
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
+from tests.quick import users_jit
 from tests.robots import plain_arm
 
 STRESS = Scenario(
@@ -53,7 +53,7 @@ def twin_rollout(robot, control, scenario, commands, dtype=np.float64):
     """What the twin does from home under commands (K, m): q, qd (K, n), limit, saturation (K,)."""
     chain = load_chain(robot)
     params = params_as_of_stress(chain, scenario)
-    compiled = quick_jit if dtype == np.float64 else jax.jit  # in single precision, rounding is the law
+    compiled = jax.jit if dtype == np.float64 else users_jit  # in single precision, rounding is the law
     said = runner(control, compiled)(plain_arm(robot), params, chain.home.astype(dtype), commands.astype(dtype))
     return {name: np.asarray(x) for name, x in said.items()}
 

@@ -8,10 +8,9 @@ import pytest
 from armctl import rigid
 from armctl.twin.constraints import constrained_velocity
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS
 
-solve = quick_jit(constrained_velocity)
+solve = jax.jit(constrained_velocity)
 
 
 def problems(chain, count, seed=0):
@@ -47,7 +46,7 @@ def test_the_derivative_is_that_of_differences(x64):
     def loss(M, free, wanted):
         return jnp.sum(weights * constrained_velocity(M, free, wanted, lower, upper)[0])
 
-    value = quick_jit(jax.value_and_grad(loss, (0, 1, 2)))
+    value = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))
     gradient = value(M, free, wanted)[1]
     half = rng.normal(size=M.shape)
     moves = (half + half.swapaxes(1, 2), rng.normal(size=free.shape), rng.normal(size=free.shape))

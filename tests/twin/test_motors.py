@@ -15,7 +15,6 @@ from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin import motors
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS, plain_arm
 from tests.twin.rollouts import STRESS, params_as_of_stress
 
@@ -35,7 +34,7 @@ def runner(control):
 
         return jax.lax.scan(step, twin.reset(arm, config, q, params=params), commands)[1]
 
-    return quick_jit(run)
+    return jax.jit(run)
 
 
 def both(robot, control, scenario, commands):
@@ -81,7 +80,7 @@ def test_gradient_through_saturated_motors_is_that_of_differences(x64):
     base = np.array(chain.velocity) * np.array([[0.3], [0.25], [0.2]])
     direction = np.random.default_rng(0).normal(size=base.shape)
 
-    @quick_jit
+    @jax.jit
     @partial(jax.value_and_grad, has_aux=True)
     def reached(commands):
         def step(state, command):

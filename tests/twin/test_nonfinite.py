@@ -14,7 +14,6 @@ from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin import nonfinite
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 
 CHAIN, ARM = load_chain("planar3"), load_arm("planar3")
 SERVO = ServoConfig(control="torque")
@@ -38,7 +37,7 @@ class Fuse(Effect, name="fuse"):
         return xp.where(((time + dt / 2) * p >= 1)[..., None], xp.nan, tau), memory
 
 
-@quick_jit
+@jax.jit
 def roll(params, start, commands):
     def step(state, command):
         # joint stops would hold an arm that is to break

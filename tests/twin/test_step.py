@@ -13,7 +13,6 @@ from armctl.envs.bullet.plant import Plant
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
-from tests.quick import quick_jit
 from tests.robots import ROBOTS, plain_arm
 from tests.twin.rollouts import STRESS, plant_rollout, random_torque, twin_rollout
 
@@ -115,7 +114,7 @@ def test_batch_equals_loop_and_scenarios_batch(x64):
     params = stack_params([plant_params(chain, s) for s in scenarios])
     commands = np.linspace(-0.3, 0.3, 18).reshape(6, 3)
 
-    @quick_jit
+    @jax.jit
     def together(params, q):
         def step(state, command):
             return twin.step(arm, config, params, state, jnp.broadcast_to(command, q.shape))[0], None
@@ -137,4 +136,4 @@ def test_statistics_of_a_step_cost_no_gradient(x64):
     def load(command):
         return jnp.sum(twin.step(arm, config, params, twin.reset(arm, config, chain.home), command)[1].load)
 
-    assert not quick_jit(jax.grad(load))(jnp.ones(3)).any()
+    assert not jax.jit(jax.grad(load))(jnp.ones(3)).any()

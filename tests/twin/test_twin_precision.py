@@ -13,6 +13,7 @@ from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin.step import added
 from armctl.urdf import load_chain
+from tests.quick import users_jit
 from tests.robots import ROBOTS, plain_arm
 from tests.twin.rollouts import plant_rollout, random_torque, twin_rollout
 
@@ -59,7 +60,7 @@ def tracking(n):
 
         return jax.lax.scan(step, twin.reset(arm, config, q), references)[1]
 
-    return jax.jit(run)
+    return users_jit(run)
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
