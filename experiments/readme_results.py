@@ -26,7 +26,7 @@ from readme_twin import (
 )
 
 from armctl import store
-from armctl.bench.grid import markdown
+from armctl.bench.grid import TITLES, markdown
 from armctl.errors import UsageError
 from armctl.report.theme import number
 
@@ -53,8 +53,10 @@ class Args:
     """Folder of scenarios.py."""
     twin_speed: Path = Path("runs/twin_speed")
     """Folder of twin_speed."""
-    ablation: Path = Path("runs/ablation")
-    """Folder of ablation.py."""
+    seeds: Path = Path("runs/seeds")
+    """Folder of seeds.py."""
+    online: Path = Path("runs/online")
+    """Folder of online.py."""
     identify: Path = Path("runs/identify")
     """Folder of identify.py."""
     rollout_memory: Path = Path("runs/rollout_memory")
@@ -175,13 +177,50 @@ def env_speed_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])
 
 
-def ablation_block(summary: dict[str, Any]) -> str:
-    """Position error of each controller on each preset of the plant."""
-    presets = summary["position_rmse_mm"]
-    names = list(next(iter(presets.values())))
-    rows = [[f"`{name}`", *(interval(row[name], 3) for row in presets.values())] for name in names]
-    head = ["position RMSE, mm", *(f"`{preset}`" for preset in presets)]
-    return "\n\n".join([table(head, rows), source("python experiments/ablation.py", summary)])
+def seeds_block(summary: dict[str, Any]) -> str:
+    """What several training seeds make of the tracker and of its ablation, on every plant."""
+    plants = summary["plants"]
+    names = list(next(iter(plants.values())))
+
+    def entry(block: dict[str, Any]) -> str:
+        text = f"{number(block['iqm'], 2)} [{number(block['low'], 2)}, {number(block['high'], 2)}]"
+        return f"{text} †{block['failures']}" if block["failures"] else text
+
+    first = names[0]
+    rows = [
+        [TITLES[plant], *(entry(row[name]) for name in names)]
+        + [f"×{number(row[first]['times_oracle'], 2)}", number(row[first]["max"], 2), spread(row[first]["seeds"])]
+        for plant, row in plants.items()
+    ]
+    head = ["position RMSE, mm", *(f"`{name}`" for name in names), "to the oracle", "worst episode", "seeds"]
+    count = len(next(iter(plants.values()))[first]["seeds"])
+    facts = (
+        f"Interquartile mean [95 % interval] over the episodes of all training seeds ({count} of `{first}`; of what is "
+        f"beside it one). The last three columns are `{first}`'s: by how much it exceeds the oracle on the same "
+        "episodes, its worst episode of all, and the best and worst seed. †: failed episodes, which count as 1000 mm."
+    )
+    return "\n\n".join([table(head, rows), facts, source("python experiments/seeds.py", summary)])
+
+
+def spread(seeds: dict[str, float]) -> str:
+    """The smallest and the largest of the seeds' figures."""
+    return f"{number(min(seeds.values()), 2)} to {number(max(seeds.values()), 2)}"
+
+
+def online_block(summary: dict[str, Any]) -> str:
+    """Error with and without learning in deployment, and the worst episodes of both."""
+    rows = [
+        [
+            case,
+            interval(row["tracker"], 3),
+            interval(row["tracker_online"], 3),
+            interval(row["times"]),
+            f"{number(row['worst']['tracker'], 2)}, {number(row['worst']['tracker_online'], 2)}",
+        ]
+        for case, row in summary["position_rmse_mm"].items()
+    ]
+    head = ["position RMSE, mm", "`tracker`", "`tracker_online`", "ratio", "worst episodes"]
+    return "\n\n".join([table(head, rows), source("python experiments/online.py", summary)])
 
 
 def identify_block(summary: dict[str, Any]) -> str:
@@ -240,7 +279,8 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "effect_cost": effect_cost_block,
     "scenarios": scenarios_block,
     "twin_speed": twin_speed_block,
-    "ablation": ablation_block,
+    "seeds": seeds_block,
+    "online": online_block,
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,
 }
@@ -263,7 +303,7 @@ def main(args: Args) -> None:
     """Rewrite every block whose run folder exists."""
     pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
     for name, block in BLOCKS.items():
-        path = getattr(args, name) / "summary.json"
+        path = getattr(args, name) / ("seeds.json" if name == "seeds" else "summary.json")
         if path.exists():
             pages = replace_block(pages, name, block(store.read_json(path)))
         else:

@@ -16,6 +16,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     train, short = config["train"], unfinished(folder)
     updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
+    if _summary(folder).get("status", "").startswith("No gains"):
+        budget += ", not stable on every plant of validation"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
     objective = f"Charbonnier pose error ({weights})"
     return {"tuning_budget": budget, "objective": objective, "trained_on": config["scenario"]}
@@ -27,10 +29,18 @@ def unfinished(folder: str | Path) -> str:
     Raises UsageError where the folder is no such run.
     """
     planned, metrics = _config(folder)["train"]["updates"], Path(folder) / "metrics.csv"
-    if not metrics.exists() and not (Path(folder) / "summary.json").exists():
+    summary = _summary(folder)
+    if not metrics.exists() and not summary:
         return ""  # not a run's own record: what its config.json says is all there is to go by
-    done = int(float(store.read_rows(metrics)[-1]["update"])) if metrics.exists() else 0
+    last = store.read_rows(metrics)[-1] if metrics.exists() else summary.get("last", {})
+    done = int(float(last.get("update", 0)))
     return f"{done} of {planned} updates" if done < planned else ""
+
+
+def _summary(folder: str | Path) -> dict[str, Any]:
+    """What a run said at its end; empty where it has not."""
+    path = Path(folder) / "summary.json"
+    return store.read_json(path) if path.exists() else {}
 
 
 def _config(folder: str | Path) -> dict[str, Any]:
