@@ -187,11 +187,11 @@ def seeds_block(summary: dict[str, Any]) -> str:
         return f"{text} †{block['failures']}" if block["failures"] else text
 
     first = names[0]
-    rows = [
-        [TITLES[plant], *(entry(row[name]) for name in names)]
-        + [f"×{number(row[first]['times_oracle'], 2)}", number(row[first]["max"], 2), spread(row[first]["seeds"])]
-        for plant, row in plants.items()
-    ]
+    rows = []
+    for plant, row in plants.items():
+        own = row[first]
+        rest = [f"×{number(own['times_oracle'], 2)}", number(own["max"], 2), spread(own["seeds"])]
+        rows.append([TITLES[plant], *(entry(row[name]) for name in names), *rest])
     head = ["position RMSE, mm", *(f"`{name}`" for name in names), "to the oracle", "worst episode", "seeds"]
     count = len(next(iter(plants.values()))[first]["seeds"])
     facts = (
