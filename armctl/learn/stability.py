@@ -8,7 +8,9 @@ import numpy as np
 from armctl.twin.episodes import Episodes, Task
 
 STEP = 0.02
-"""Of the differences, rad and rad/s."""
+"""Of the differences, rad."""
+PERIOD = 0.1
+"""Time in which a step of velocity makes one of position, s: smaller ones drown in what noise does to a stiff loop."""
 
 
 def jacobians(
@@ -16,13 +18,15 @@ def jacobians(
 ) -> np.ndarray:
     """d(q, qd) after so many windows by d(q, qd) at their start, (E, 2n, 2n) in rad and rad/s, of E episodes.
 
-    advance: rolls the E episodes over a window; step: of the central differences, rad and rad/s. The controller's
-    memory and the commands under way are left as they are. One disturbance is rolled at a time, by whatever program
-    rolls the episodes themselves: a batch of them all, or the derivative, would be another one to compile.
+    advance: rolls the E episodes over a window; step: of the central differences, rad, and step / PERIOD rad/s. The
+    controller's memory and the commands under way are left as they are. One disturbance is rolled at a time, by
+    whatever program rolls the episodes themselves: a batch of them all, or the derivative, would be another one to
+    compile.
     """
     n, ends = episodes.state.q.shape[-1], []
+    steps = np.repeat([step, step / PERIOD], n)
     for i in range(2 * n):
-        for move in (step, -step):
+        for move in (steps[i], -steps[i]):
             q, qd = episodes.state.q, episodes.state.qd
             q, qd = (q.at[:, i].add(move), qd) if i < n else (q, qd.at[:, i - n].add(move))
             moved = episodes._replace(state=episodes.state._replace(q=q, qd=qd))
@@ -30,7 +34,7 @@ def jacobians(
                 moved = advance(moved)
             ends.append(np.concatenate([moved.state.q, moved.state.qd], axis=-1))
     x = np.stack(ends).reshape(2 * n, 2, -1, 2 * n)
-    return np.moveaxis((x[:, 0] - x[:, 1]) / (2 * step), 0, -1)
+    return np.moveaxis((x[:, 0] - x[:, 1]) / (2 * steps[:, None, None]), 0, -1)
 
 
 def without_dry_friction(task: Task) -> Task:
