@@ -48,6 +48,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
         np.testing.assert_array_equal(once[name], twice[name])
 
 
+def test_seeds_are_runs_of_their_own_the_best_one_first(capsys, made, tmp_path):
+    argv = [*TUNE, "--data", str(made / "motions"), "--seeds", "0", "1", "--out", "both", "--json"]
+    assert cli.main(argv) == 0
+    rows = json.loads(capsys.readouterr().out)
+    scores = [row.get("validation_score", row["position_rms_mm"]) for row in rows]
+    assert scores == sorted(scores)
+    assert {row["folder"] for row in rows} == {"both/0", "both/1"}
+    first, second = (store.load_arrays(tmp_path / "both" / seed / "params.npz") for seed in "01")
+    alone = store.load_arrays(made / "tuned" / "params.npz")
+    assert all(np.array_equal(first[name], alone[name]) for name in alone)
+    assert any(not np.array_equal(first[name], second[name]) for name in first)
+
+
 def test_an_existing_folder_is_refused_and_unharmed(capsys, made, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "thesis.txt").write_text("years of work")
