@@ -32,7 +32,7 @@ LEAST = 24  # episodes of a controller on a plant
 class Args:
     """Settings of the study."""
 
-    controllers: tuple[str, ...] = ("classical",)
+    controllers: tuple[str, ...] = ("tracker", "classical", "oracle")
     """Names (with what is shipped for the arm), run folders of `tune` or `train`, LABEL=FOLDER; `classical` is all
     classical ones."""
     suites: tuple[str, ...] = ("corpus",)
