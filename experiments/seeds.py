@@ -1,10 +1,9 @@
-"""What the tracker's advantage is made of, and how much of it is luck: several training seeds on held-out plants.
+"""How much of the tracker's advantage is luck: several training seeds on held-out plants.
 
-The tracker and the same without its network (filter_bank), trained by policies.py with several seeds, in PyBullet on
-references and plants that none was tuned on; beside them the oracle and the best rivals that estimate no parameters, as
-they are shipped. Writes runs/seeds/: episodes.csv, summary.json, report.html. An interrupted run goes on with --resume.
+The tracker, or what else policies.py has trained with several seeds, in PyBullet on references and plants that none was
+tuned on; beside it the oracle and the best rivals that estimate no parameters, as they are shipped. Writes runs/seeds/: episodes.csv, summary.json, report.html. An interrupted run goes on with --resume.
 
-    python experiments/policies.py --controllers tracker filter_bank --seeds 0 1 2 3 4
+    python experiments/policies.py --controllers tracker --seeds 0 1 2 3 4
     python experiments/seeds.py
 """
 
@@ -39,7 +38,7 @@ class Args:
 
     robot: str = "panda"
     """Name of an arm in the assets."""
-    trained: tuple[str, ...] = ("tracker", "filter_bank")
+    trained: tuple[str, ...] = ("tracker",)
     """Controllers with a run folder for every seed."""
     beside: tuple[str, ...] = ("oracle", "disturbance_observer", "operational_space_integral")
     """Controllers as they are shipped."""
