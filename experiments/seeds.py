@@ -1,7 +1,8 @@
 """How much of the tracker's advantage is luck: several training seeds on held-out plants.
 
 The tracker, or what else policies.py has trained with several seeds, in PyBullet on references and plants that none was
-tuned on; beside it the oracle and the best rivals that estimate no parameters, as they are shipped. Writes runs/seeds/: episodes.csv, summary.json, report.html. An interrupted run goes on with --resume.
+tuned on; beside it the oracle and the best rivals that estimate no parameters, as they are shipped. Writes runs/seeds/:
+episodes.csv, summary.json, seeds.json, report.html. An interrupted run goes on with --resume.
 
     python experiments/policies.py --controllers tracker --seeds 0 1 2 3 4
     python experiments/seeds.py

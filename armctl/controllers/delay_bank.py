@@ -54,9 +54,9 @@ class DelayBank(nnx.Module):
         return inside + beyond[..., None] * last, beyond
 
     def beyond(self, posterior: Array) -> Array:
-        """Whole control steps (...) by which the delay is expected to exceed those that are acted upon."""
+        """Control steps (...) by which the delay is expected to exceed those that are acted upon."""
         more = jnp.maximum(jnp.arange(self.known + 1) - self.longest, 0)
-        return jnp.round(jnp.sum(posterior * more, axis=-1)).astype(int)
+        return jnp.sum(posterior * more, axis=-1)
 
 
 def under_way(delays: Array, commands: Array) -> Ahead:

@@ -35,9 +35,17 @@ def targets(w: Window, control_dt: float) -> Target:
 
 
 def coming(every: Target, start: Array, count: int) -> Target:
-    """So many steps of a window's (..., P, n) from step `start` (...) on; the last one goes on."""
-    rows = jnp.minimum(start[..., None] + jnp.arange(count), every.q.shape[-2] - 1)
-    return Target(*(jnp.take_along_axis(x, rows[..., None], axis=-2) for x in every))
+    """So many steps of a window's (..., P, n) from the whole step nearest to `start` (...) on; the last one goes on."""
+    near = [(jnp.abs(start - k) < 0.5)[..., None, None] for k in range(every.q.shape[-2])]
+
+    def chosen(x: Array) -> Array:
+        found = x[..., :count, :]
+        for k, here in enumerate(near):
+            rows = x[..., k : k + count, :]
+            found = jnp.where(here, jnp.concatenate([rows, *[x[..., -1:, :]] * (count - rows.shape[-2])], -2), found)
+        return found
+
+    return Target(*(chosen(x) for x in every))
 
 
 def mixed(weights: Array, rows: Array) -> Array:

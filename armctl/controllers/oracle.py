@@ -102,7 +102,7 @@ class Oracle(CertaintyEquivalence):
     def __call__(self, carry: Knowledge, m: Measurement, w: Window) -> tuple[Knowledge, Array]:
         """Act upon the truth."""
         truth, last, first = carry.truth, Measurement(carry.q, carry.qd), carry.step == 0
-        beyond = jnp.maximum(truth.delay - self.LONGEST, 0).astype(int)
+        beyond = jnp.maximum(truth.delay - self.LONGEST, 0)
         seen = self.see(last, carry.commands, m, w, first, truth.plant.tilt, beyond)
         q, qd = self.middles(seen)
         rubbing = DryFrictionParams(*(x[..., None, :] for x in truth.rubbing))

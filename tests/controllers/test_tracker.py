@@ -152,7 +152,7 @@ def test_textbook_gains_place_both_poles_of_a_double_integrator():
 
 def test_coming_targets_begin_later_and_end_with_the_window():
     every = Target(*(jnp.arange(6.0)[None, :, None] + k for k in (0, 10, 20)))
-    found = coming(every, jnp.asarray([3]), 4)
+    found = coming(every, jnp.asarray([2.9]), 4)
     np.testing.assert_array_equal(found.q[0, :, 0], [3, 4, 5, 5])
     np.testing.assert_array_equal(found.qdd[0, :, 0], [23, 24, 25, 25])
 

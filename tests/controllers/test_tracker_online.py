@@ -50,7 +50,7 @@ def test_ripple_is_found_on_the_arm_that_has_it(learned):
     alike = [np.corrcoef(found[:, 0, i], torque[:, i])[0, 1] for i in range(3)]
     assert min(alike) > 0.3
     assert np.median(alike) > 0.85
-    assert np.abs(found[:, 1]).max() < 0.3 * np.abs(found[:, 0]).max()
+    assert np.abs(found[:, 1]).max() < 0.5 * np.abs(found[:, 0]).max()
 
 
 def test_what_is_learned_is_bounded(learned):

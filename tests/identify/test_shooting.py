@@ -1,9 +1,9 @@
 """Multiple shooting: every sample in one window, commands where they take effect, whatever the servo."""
 
-from functools import jax
+from functools import partial
 
+import jax
 import numpy as np
-import partial
 import pytest
 
 from armctl import rigid
