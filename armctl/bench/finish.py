@@ -54,9 +54,13 @@ def caveats(config: dict[str, Any], given: dict[str, dict[str, Any]], elsewhere:
     """What must be said with every table of a bench: how episodes start, and who is tested on other plants."""
     settle = config.get("settle", 0.0)
     start = f"after the first pose has been held for {settle:g} s" if settle else "at once, as the load begins to fall"
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, others in elsewhere.items():
+        trained = ", ".join(dict.fromkeys(given[name]["trained_on"].split(",")))
+        alike.setdefault((trained, ", ".join(others)), []).append(name)
     return [f"Errors count {start}."] + [
-        f"{name} was trained on {given[name]['trained_on']}: on {', '.join(others)} it is tested elsewhere."
-        for name, others in elsewhere.items()
+        f"Trained on {trained}, and tested elsewhere on {others}: {', '.join(names)}."
+        for (trained, others), names in alike.items()
     ]
 
 

@@ -297,7 +297,7 @@ def test_who_is_tested_elsewhere_is_said(tmp_path):
     controllers = {"trained": Follow(8.0), "plain": Follow(5.0)}
     summary = run.run_bench(CONFIG, controllers, SUITES, scenarios, tmp_path / "run", records=records, progress=False)
     assert summary["tested_elsewhere"] == {"trained": ["nominal"]}
-    assert "trained was trained on payload: on nominal it is tested elsewhere." in summary["caveats"]
+    assert "Trained on payload, and tested elsewhere on nominal: trained." in summary["caveats"]
     assert {row["trained_on"] for row in store.read_rows(tmp_path / "run" / "episodes.csv")} == {"payload", ""}
     text = write_report(tmp_path / "run", animation=False).read_text()
     assert text.count("†") == 4  # in two tables: the controller or its cell, and the key
