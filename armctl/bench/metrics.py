@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from armctl.bench.motion_metrics import cross_track, lag, ldlj, overshoot, rms_jerk, settling_time
+from armctl.controllers.base import OUT_OF_DEPTH
 from armctl.geometry import orientation_angle, quat_to_matrix
 
 TRANSIENT = 1.0  # s; "steady" metrics leave out what happens before
@@ -14,7 +15,6 @@ LADDER = {
     "5mm_5deg": (5.0, 5.0),
     "1mm_0.5deg": (1.0, 0.5),
 }  # (mm, deg)
-CAUTIOUS = 0.5  # beyond which a controller's caution counts as a flag
 FAILED_MM, FAILED_DEG = 1000.0, 180.0
 
 
@@ -131,7 +131,7 @@ def _costs(episode: Episode) -> dict[str, float]:
         "ldlj": ldlj(episode.pose[: episode.moving, :3], dt),
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
         "saturation_s": float(np.sum(episode.saturated) * dt),
-        "cautious_s": float(np.sum(episode.caution > CAUTIOUS) * dt),
+        "cautious_s": float(np.sum(episode.caution > OUT_OF_DEPTH) * dt),
         "action_us": float(episode.action_us),
     }
 
@@ -154,6 +154,6 @@ def _failed_metrics(episode: Episode) -> dict[str, float]:
     return metrics | {
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
         "saturation_s": float(np.sum(episode.saturated) * episode.dt),
-        "cautious_s": float(np.sum(episode.caution > CAUTIOUS) * episode.dt),
+        "cautious_s": float(np.sum(episode.caution > OUT_OF_DEPTH) * episode.dt),
         "action_us": float(episode.action_us),
     }

@@ -16,7 +16,7 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     train, short = config["train"], unfinished(folder)
     updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
-    if _summary(folder).get("status", "").startswith("No gains"):
+    if _unstable(_summary(folder).get("last", {})):
         budget += ", not stable on every plant of validation"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
     objective = f"Charbonnier pose error ({weights})"
@@ -35,6 +35,15 @@ def unfinished(folder: str | Path) -> str:
     last = store.read_rows(metrics)[-1] if metrics.exists() else summary.get("last", {})
     done = int(float(last.get("update", 0)))
     return f"{done} of {planned} updates" if done < planned else ""
+
+
+def _unstable(last: dict[str, Any]) -> bool:
+    """Whether a run's last row of metrics says that the loop does not contract everywhere; False without validation.
+
+    Contraction is not a number (null) where an episode diverged.
+    """
+    contraction = last.get("validation_contraction", 0.0)
+    return contraction is None or not contraction < 1
 
 
 def _summary(folder: str | Path) -> dict[str, Any]:

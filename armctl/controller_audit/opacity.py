@@ -11,7 +11,7 @@ from armctl.bench import stats
 from armctl.controller_audit.closed_loop import Run
 from armctl.controller_audit.subject import Finding, Subject
 from armctl.controllers import saved
-from armctl.controllers.base import Controller
+from armctl.controllers.base import OUT_OF_DEPTH, Controller
 from armctl.controllers.feedback import mixed
 from armctl.plant.effects.dry_friction import DryFriction, DryFrictionParams
 from armctl.plant.presets import rated_payload
@@ -77,7 +77,7 @@ def _beliefs(subject: Subject, base: Run) -> Finding:
         "mass_found_share": float(np.mean(near)),
         "delay_found_share": float(np.mean(right)),
         "caution_median": float(np.median(told.caution[late])),
-        "flagged_share": float(np.mean(told.caution[late] > 0.5)),
+        "flagged_share": float(np.mean(told.caution[late] > OUT_OF_DEPTH)),
     }
     said = [
         f"The true load lies within two of its standard deviations in {_share(numbers['mass_coverage'])} of the time "

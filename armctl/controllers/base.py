@@ -21,6 +21,8 @@ FAMILIES = ("classical", "learned", "oracle", "yours")
 """Classical control, trained networks, those told what the others must find out, and all that are not shipped."""
 KNOWN: dict[str, type["Controller"]] = {}
 """Controllers by name; a class that has a name joins as it is defined."""
+OUT_OF_DEPTH = 0.5
+"""Caution beyond which a controller that knows its own counts as out of its depth."""
 
 
 class Controller(nnx.Module):

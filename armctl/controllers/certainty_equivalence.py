@@ -74,6 +74,10 @@ class CertaintyEquivalence(Controller):
         past, parts = self._motions(before, m, target, off, tilt)
         return Seen(m, before, commands, target, error, past, parts, mass_matrix(self.arm, now.q), tilt)
 
+    def last_middle(self, seen: Seen) -> Measurement:
+        """The measured state in the middle of the last control step (..., n); data, no gradient is taken of it."""
+        return Measurement(*(jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True)))
+
     def middles(self, seen: Seen) -> tuple[Array, Array]:
         """The reference in the middle of every coming control step: q, qd (..., D + 1, n)."""
         half = 0.5 * self.control_dt

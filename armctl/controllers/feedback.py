@@ -36,7 +36,8 @@ def targets(w: Window, control_dt: float) -> Target:
 
 def coming(every: Target, start: Array, count: int) -> Target:
     """So many steps of a window's (..., P, n) from the whole step nearest to `start` (...) on; the last one goes on."""
-    near = [(jnp.abs(start - k) < 0.5)[..., None, None] for k in range(every.q.shape[-2])]
+    steps = every.q.shape[-2]
+    near = [(jnp.abs(jnp.minimum(start, steps - 1) - k) < 0.5)[..., None, None] for k in range(steps)]
 
     def chosen(x: Array) -> Array:
         found = x[..., :count, :]

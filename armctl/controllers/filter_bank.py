@@ -29,6 +29,8 @@ SURPRISING, REOPENED = 3.0, 1e-2
 """Average beyond which the plant is taken for another one, and the variance that each multiple of it adds per step."""
 ROUGHENED = 0.05
 """How fast the noise is found to be stronger or weaker than it was taken to be, per control step."""
+ROUGHEST = 1e4
+"""Most of it: a hundred times the usual noise."""
 SLOWLY = 0.03
 """Share of the newest mean in the slow one, per control step."""
 
@@ -194,7 +196,19 @@ class FilterBank(CertaintyEquivalence):
         noise, and more than was expected.
         """
         opposed = -2 * jnp.mean(jnp.clip(newest * carry.white, -STRANGEST, STRANGEST), axis=-1)
-        return jnp.maximum(carry.roughness * (1 + ROUGHENED * (opposed - 1)), 1.0)
+        return jnp.clip(carry.roughness * (1 + ROUGHENED * (opposed - 1)), 1.0, ROUGHEST)
+
+    def _measured(self, seen: Seen, believed: Array) -> tuple[Array, Array, Array]:
+        """What the last control step measured.
+
+        believed: (..., m) mean until now -> features (..., n, K) of the learned torques, Y (..., n, m) and, under every
+        delay, y (..., H, n) N m.
+        """
+        q, qd = self.last_middle(seen)
+        features = self.learned(q, qd)
+        Y = self.filter.columns(seen.past, qd, features, believed)
+        level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
+        return features, Y, jax.lax.stop_gradient(seen.commands) - level[..., None, :]
 
     def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """What the last control step says of parameters and delay; nothing at the first.
@@ -204,13 +218,9 @@ class FilterBank(CertaintyEquivalence):
         without bound.
         """
         new = carry.step > 0
-        q, qd = (jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True))
         prior = self.posterior(carry.evidence)
-        features = self.learned(q, qd)
-        Y = self.filter.columns(seen.past, qd, features, believed)
-        R = self.filter.noise(inertia(plant, seen.M, seen.past), qd, plant.dry, carry.roughness)
-        level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
-        y = jax.lax.stop_gradient(seen.commands) - level[..., None, :]
+        features, Y, y = self._measured(seen, believed)
+        R = self.filter.noise(inertia(plant, seen.M, seen.past), self.last_middle(seen).qd, plant.dry, carry.roughness)
         P = carry.covariance + self.reopened(carry)[..., None, None] * jnp.eye(self.filter.size)
         mean, P, white, spread, sure = self.filter.update(carry.mean, P, Y, R, y)
         wrong = jnp.sum(misfit(white), axis=-1)

@@ -115,7 +115,7 @@ class Oracle(CertaintyEquivalence):
         late = jnp.minimum(truth.delay, self.LONGEST)[..., None]
         delays = jnp.maximum(0.0, 1 - jnp.abs(jnp.arange(self.LONGEST + 1) - late))
         one = jnp.ones_like(carry.step)
-        command = self.torque(seen, plant, joint, delays, one, 0 * one)
+        command = self.torque(seen, plant, joint, delays, one, (beyond > 0).astype(one.dtype))
         commands = jnp.concatenate([command[..., None, :], seen.commands[..., :-1, :]], axis=-2)
         return Knowledge(m.q, m.qd, commands, carry.step + 1, truth), command
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from armctl.arm import Arm
+from armctl.controllers.base import OUT_OF_DEPTH
 from armctl.controllers.believed_plant import Plant
 from armctl.controllers.certainty_equivalence import Seen
 from armctl.controllers.feedback import mixed
@@ -25,8 +26,8 @@ RATE = 0.02
 """Share of what is unexplained that is learned in a control step."""
 LARGEST = 0.03
 """Of a torque that is learned, in efforts."""
-SETTLED = 30
-"""Control steps before which the filters have not found out what they can."""
+SETTLED = 100
+"""Control steps before which the slow belief, against which torques are unexplained, is not where it will stay."""
 
 
 class OnlineTracker(Tracker):
@@ -66,17 +67,15 @@ class OnlineTracker(Tracker):
 
     def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """The filters explain what the habit does not; of what they leave, the habit takes a share."""
-        q, qd = (jax.lax.stop_gradient(0.5 * (a + b)) for a, b in zip(seen.before, seen.m, strict=True))
-        basis = harmonics(q)
+        basis = harmonics(self.last_middle(seen).q)
         usual = jnp.sum(carry.habit * basis, axis=-1)
-        belief = super()._learn(carry, seen._replace(commands=seen.commands - usual[..., None, :]), believed, plant)
-        Y = self.filter.columns(seen.past, qd, self.learned(q, qd), believed)
-        level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
-        acted = mixed(self.posterior(carry.evidence), seen.commands) - usual
-        rest = acted - level - matvec(Y, self.filter.prior + carry.slow)
+        seen = seen._replace(commands=seen.commands - usual[..., None, :])
+        belief = super()._learn(carry, seen, believed, plant)
+        _, Y, y = self._measured(seen, believed)
+        rest = mixed(self.posterior(carry.evidence), y) - matvec(Y, self.filter.prior + carry.slow)
         largest = LARGEST * self.arm.effort
         step = RATE * jnp.clip(rest, -largest, largest)[..., None] * basis / jnp.sum(basis**2, axis=-1, keepdims=True)
-        may = (carry.step > SETTLED) & (self.caution(belief) < 0.5)
+        may = (carry.step > SETTLED) & (self.caution(belief) < OUT_OF_DEPTH)
         habit = carry.habit + jnp.where(may[..., None, None], step, 0.0)
         size = jnp.sqrt(jnp.sum(habit**2, axis=-1, keepdims=True)) + 1e-9
         bounded = habit * jnp.minimum(1.0, largest[..., None] / size)

@@ -30,7 +30,8 @@ def calibrate(controller: FilterBank, validation: Validation) -> None:
         for group, (name, true) in zip(ratios, truths.items(), strict=True):
             off = np.abs(np.asarray(getattr(told, name)) - true) / np.asarray(getattr(told, f"{name}_deviation"))
             group.append(off[under_way].ravel())
-    widths = np.array([np.quantile(np.concatenate(group), COVERED) / 2 for group in ratios])
+    # never below what the filter itself says: where validation has no friction, any estimate of it is exact
+    widths = np.array([max(1.0, np.quantile(np.concatenate(group), COVERED) / 2) for group in ratios])
     controller.filter.log_stretch[...] = jnp.asarray(np.log(widths), jnp.float32)
 
 

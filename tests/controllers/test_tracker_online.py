@@ -21,14 +21,14 @@ from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
 RIPPLE = Scenario(ripple=(0.4, 0.3, 0.2), ripple_harmonic=5.0, ripple_phase=1.0)
-STEPS = 800
+STEPS = 1600
 
 
 @pytest.fixture(scope="module")
 def learned():
-    """Controller, memory after eight seconds on an arm with ripple and on one without, joint positions (T, 2, n)."""
+    """Controller, memory after sixteen seconds on an arm with ripple and on one without, joint positions (T, 2, n)."""
     rng = np.random.default_rng(0)
-    motions = [random_reference(CHAIN, rng, dt=0.01, duration=8.0) for _ in range(2)]
+    motions = [random_reference(CHAIN, rng, dt=0.01, duration=16.0) for _ in range(2)]
     task = single(Task(stack_references(motions), stack_params([plant_params(CHAIN, x) for x in (RIPPLE, Scenario())])))
     controller = make("tracker_online", load_arm("planar3"))
     setting = training_setting(controller.arm, "torque", TuneConfig(robot="planar3"))
@@ -50,7 +50,7 @@ def test_ripple_is_found_on_the_arm_that_has_it(learned):
     alike = [np.corrcoef(found[:, 0, i], torque[:, i])[0, 1] for i in range(3)]
     assert min(alike) > 0.3
     assert np.median(alike) > 0.85
-    assert np.abs(found[:, 1]).max() < 0.5 * np.abs(found[:, 0]).max()
+    assert np.abs(found[:, 1]).max() < 0.1 * np.abs(found[:, 0]).max()
 
 
 def test_what_is_learned_is_bounded(learned):
