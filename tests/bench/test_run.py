@@ -264,6 +264,12 @@ def test_tuning_is_described_from_its_run_folder(tmp_path):
     assert describe_tuning(tmp_path)["tuning_budget"].startswith("unfinished, 3 of 5 updates ×")
     store.append_rows(tmp_path / "metrics.csv", [{"update": 5}])
     assert describe_tuning(tmp_path)["tuning_budget"].startswith("5 updates ×")
+    for contraction, unstable in ((0.98, False), (1.02, True), (float("nan"), True)):
+        last = {"update": 5, "validation_contraction": contraction}
+        store.write_json(tmp_path / "summary.json", {"status": "finished", "last": last})
+        assert (
+            describe_tuning(tmp_path)["tuning_budget"].endswith("not stable on every plant of validation") == unstable
+        )
     for broken in ({"train": {}, "scenario": "payload"}, {"train": train}):
         store.write_json(tmp_path / "config.json", {"config": broken})
         with pytest.raises(UsageError, match="damaged"):

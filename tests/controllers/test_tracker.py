@@ -155,6 +155,7 @@ def test_coming_targets_begin_later_and_end_with_the_window():
     found = coming(every, jnp.asarray([2.9]), 4)
     np.testing.assert_array_equal(found.q[0, :, 0], [3, 4, 5, 5])
     np.testing.assert_array_equal(found.qdd[0, :, 0], [23, 24, 25, 25])
+    np.testing.assert_array_equal(coming(every, jnp.asarray([40.0]), 2).q[0, :, 0], [5, 5])
 
 
 def test_commands_under_way_act_one_after_the_other():

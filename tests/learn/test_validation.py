@@ -73,6 +73,18 @@ def test_stated_deviations_cover_the_truth_as_often_as_they_should():
     assert 0.9 < covered[1] < 1
 
 
+def test_deviations_are_not_shrunk_where_there_is_nothing_to_estimate():
+    """Without friction an estimate of none is exact; a deviation of zero would claim that it always is."""
+    controller = controllers.make("filter_bank", ARM)
+    setting, config = tune.training_setting(ARM, "torque", WATCHED), replace(WATCHED, scenario="nominal")
+    calibrate(
+        controller, Validation(controller, setting, tune.make_held_out(CHAIN, references(), config), config.train)
+    )
+    stretch = np.exp(np.asarray(controller.filter.log_stretch[...]))
+    assert (stretch >= 1).all()
+    assert np.isfinite(stretch).all()
+
+
 def test_a_run_says_how_it_does_elsewhere_and_is_never_worse_than_textbook_gains(tmp_path):
     tune.tune(WATCHED, references(), tmp_path / "run", held_out=references())
     row = store.read_rows(tmp_path / "run" / "metrics.csv")[-1]
