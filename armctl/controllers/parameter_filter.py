@@ -63,12 +63,12 @@ class ParameterFilter(nnx.Module):
         self.log_deviation = Gain(jnp.asarray(np.log(np.concatenate(list(groups.values()))), jnp.float32))
         # a learned torque is there until it turns out not to be: with weights of zero it could not be learned
         self.log_load = gain(0.3)
-        self.expected = Gain(jnp.concatenate([jnp.zeros(3 * n), jnp.ones(n * features)]))
+        self.expected = Gain(jnp.repeat(jnp.array([0, 1], jnp.float32), np.array([3 * n, n * features])))
         self.log_walk = Gain(jnp.full(self.size, np.log(1e-3), jnp.float32))
         self.log_velocity_noise = Gain(jnp.full(n, np.log(2e-3), jnp.float32))
         self.log_torque_noise = Gain(jnp.asarray(np.log(1e-3 * np.asarray(arm.effort)), jnp.float32))
         self.log_sticking = Gain(jnp.full(n, np.log(1.0), jnp.float32))
-        self.log_stretch = Gain(jnp.zeros(3))  # of the deviations that are stated: load, viscous, dry
+        self.log_stretch = Gain(jnp.zeros(3, jnp.float32))  # of the deviations that are stated: load, viscous, dry
         self.log_slow = Gain(jnp.full(n, np.log(0.02), jnp.float32))
 
     @property

@@ -24,9 +24,13 @@ from armctl.urdf import load_chain
 PREVIEW = 4
 
 
-@lru_cache
 def compiled(name, robot="planar3"):
-    """A controller, and the compiled function of (carry, measurement, window) that it is."""
+    """A controller, and the compiled function of (carry, measurement, window) that it is, in today's precision."""
+    return _compiled(name, robot, jax.config.jax_enable_x64)
+
+
+@lru_cache
+def _compiled(name, robot, double):
     controller = make(name, load_arm(robot), preview=PREVIEW)
     graph, _ = nnx.split(controller)
     call = jax.jit(lambda state, *args: nnx.merge(graph, state)(*args))
