@@ -13,6 +13,7 @@ from armctl.controller_audit.subject import Finding, Subject
 from armctl.controllers import saved
 from armctl.controllers.base import OUT_OF_DEPTH, Controller
 from armctl.controllers.feedback import mixed
+from armctl.controllers.tracker import Tracker
 from armctl.plant.effects.dry_friction import DryFriction, DryFrictionParams
 from armctl.plant.presets import rated_payload
 from armctl.plant.scenario import PlantParams
@@ -174,7 +175,7 @@ def _parts(subject: Subject, base: Run) -> Finding:
     """The same episodes without each part."""
     loop, task = subject.loop, subject.held_out
     rows: dict[str, Run] = {"whole": base}
-    if "torques/out" in saved.parameters(loop.controller):
+    if isinstance(loop.controller, Tracker):
         rows["without learned torques"] = loop.run(task, params=without_torques(loop.controller))
     rows["without the filter"] = loop.run(task, params=without_walk(loop.controller), change=_certain)
     rows["without the delay bank"] = loop.run(task, params=without_bank(loop.controller))
@@ -199,7 +200,7 @@ def _changed(controller: Controller, change: Callable[[str, np.ndarray], np.ndar
 
 def without_torques(controller: Controller) -> Any:
     """Parameters with which the learned torques are zero whatever the filter weighs them by."""
-    return _changed(controller, lambda name, x: 0 * x if name in ("torques/direct", "torques/out") else x)
+    return _changed(controller, lambda name, x: 0 * x if name.startswith("torques/") and "hidden" not in name else x)
 
 
 def without_walk(controller: Controller) -> Any:

@@ -18,7 +18,6 @@ from armctl.controllers.feedback import mixed
 from armctl.controllers.parameter_filter import ParameterFilter
 from armctl.geometry import matvec
 from armctl.plant.observe import Measurement, Window
-from armctl.recursions.cholesky import inverse_cholesky
 from armctl.typing import Array
 
 AVERAGED = 0.95
@@ -31,8 +30,6 @@ ROUGHENED = 0.05
 """How fast the noise is found to be stronger or weaker than it was taken to be, per control step."""
 ROUGHEST = 1e4
 """Most of it: a hundred times the usual noise."""
-SLOWLY = 0.03
-"""Share of the newest mean in the slow one, per control step."""
 
 
 class Belief(NamedTuple):
@@ -43,7 +40,6 @@ class Belief(NamedTuple):
     commands: Array  # (..., H, n) N m, newest first
     mean: Array  # (..., H, m) of the parameters under every delay, as deviations from the prior
     covariance: Array  # (..., m, m)
-    slow: Array  # (..., m) mean of the likely delays, averaged over the last tenths of a second
     evidence: Array  # (..., H) nats
     white: Array  # (..., n) newest innovations, of variance 1 where the model holds
     roughness: Array  # (...) variance of the velocities' noise over the usual one, 1 at least
@@ -52,7 +48,8 @@ class Belief(NamedTuple):
     saturation: Array  # (...) share of commands at their bounds
     loss: Array  # (...) minus the log-likelihood of the newest measurement per joint, nats
     step: Array  # (...) control steps so far
-    habit: Array  # (..., n, C) N m of what is learned in deployment, see tracker_online.py; C = 0 elsewhere
+    slow: Array  # (..., m) mean that cannot follow what repeats, see tracker_online.py; empty elsewhere
+    habit: Array  # (..., n, C) N m of what is learned in deployment, see there; C = 0 elsewhere
 
 
 class Estimates(NamedTuple):
@@ -93,9 +90,8 @@ class FilterBank(CertaintyEquivalence):
         mean = jnp.broadcast_to(mean[..., None, :], (*batch, hypotheses, self.filter.size))
         zero, none, one = jnp.zeros((*batch, n)), jnp.zeros(batch), jnp.ones(batch)
         commands, evidence = jnp.zeros((*batch, hypotheses, n)), jnp.zeros((*batch, hypotheses))
-        slow = mean[..., 0, :]
-        habit = jnp.zeros((*batch, n, 0))
-        return Belief(zero, zero, commands, mean, P, slow, evidence, zero, one, one, none, none, none, none, habit)
+        slow, habit = jnp.zeros((*batch, 0)), jnp.zeros((*batch, n, 0))
+        return Belief(zero, zero, commands, mean, P, evidence, zero, one, one, none, none, none, none, slow, habit)
 
     def __call__(self, carry: Belief, m: Measurement, w: Window) -> tuple[Belief, Array]:
         """Learn, then act upon what is believed."""
@@ -174,20 +170,6 @@ class FilterBank(CertaintyEquivalence):
         """Minus the log-likelihood of the newest innovations, nats per joint."""
         return carry.loss
 
-    def _unexplained(self, features: Array, slow: Array, Y: Array, R: Array, y: Array, delays: Array) -> Array:
-        """What the learned torques leave unexplained, (...) nats, for a belief that cannot follow them.
-
-        A filter follows what repeats with the posture by changing its mind all the time, and its innovations then teach
-        the network little. Against a belief that changes slowly the whole of it shows. Only the network learns by it.
-        """
-        if not self.FEATURES:
-            return jnp.zeros_like(slow[..., 0])
-        rest = mixed(delays, y) - matvec(Y, self.filter.prior + slow)
-        weights = self.filter.plant(slow).learned
-        rest, weights, whitening = jax.lax.stop_gradient((rest, weights, inverse_cholesky(R)))
-        rest = rest - jnp.sum((features - jax.lax.stop_gradient(features)) * weights, axis=-1)
-        return jnp.sum(misfit(matvec(whitening, rest)), axis=-1)
-
     def _roughness(self, carry: Belief, newest: Array) -> Array:
         """Variance of the velocities' noise over the usual one, after innovations (..., n).
 
@@ -198,17 +180,15 @@ class FilterBank(CertaintyEquivalence):
         opposed = -2 * jnp.mean(jnp.clip(newest * carry.white, -STRANGEST, STRANGEST), axis=-1)
         return jnp.clip(carry.roughness * (1 + ROUGHENED * (opposed - 1)), 1.0, ROUGHEST)
 
-    def _measured(self, seen: Seen, believed: Array) -> tuple[Array, Array, Array]:
+    def _measured(self, seen: Seen, believed: Array) -> tuple[Array, Array]:
         """What the last control step measured.
 
-        believed: (..., m) mean until now -> features (..., n, K) of the learned torques, Y (..., n, m) and, under every
-        delay, y (..., H, n) N m.
+        believed: (..., m) mean until now -> Y (..., n, m) and, under every delay, y (..., H, n) N m.
         """
         q, qd = self.last_middle(seen)
-        features = self.learned(q, qd)
-        Y = self.filter.columns(seen.past, qd, features, believed)
+        Y = self.filter.columns(seen.past, qd, self.learned(q, qd), believed)
         level = jnp.sum(seen.past.links, axis=-1) - matvec(seen.past.gravity, seen.tilt)
-        return features, Y, jax.lax.stop_gradient(seen.commands) - level[..., None, :]
+        return Y, jax.lax.stop_gradient(seen.commands) - level[..., None, :]
 
     def _learn(self, carry: Belief, seen: Seen, believed: Array, plant: Plant) -> Belief:
         """What the last control step says of parameters and delay; nothing at the first.
@@ -219,7 +199,7 @@ class FilterBank(CertaintyEquivalence):
         """
         new = carry.step > 0
         prior = self.posterior(carry.evidence)
-        features, Y, y = self._measured(seen, believed)
+        Y, y = self._measured(seen, believed)
         R = self.filter.noise(inertia(plant, seen.M, seen.past), self.last_middle(seen).qd, plant.dry, carry.roughness)
         P = carry.covariance + self.reopened(carry)[..., None, None] * jnp.eye(self.filter.size)
         mean, P, white, spread, sure = self.filter.update(carry.mean, P, Y, R, y)
@@ -229,10 +209,7 @@ class FilterBank(CertaintyEquivalence):
         newest = jax.lax.stop_gradient(mixed(self.posterior(evidence), white))
         best = jnp.mean(newest**2, axis=-1)
         surprise = AVERAGED * carry.surprise + (1 - AVERAGED) * jnp.minimum(best, STRANGEST)
-        slow = jax.lax.stop_gradient(carry.slow + SLOWLY * (mixed(prior, mean) - carry.slow))
-        unexplained = self._unexplained(features, slow, Y, R, y, prior)
         learnt = carry._replace(
-            slow=slow,
             mean=mean,
             covariance=P,
             evidence=evidence,
@@ -240,7 +217,7 @@ class FilterBank(CertaintyEquivalence):
             roughness=jax.lax.stop_gradient(self._roughness(carry, newest)),
             surprise=jax.lax.stop_gradient(surprise),
             sure=jax.lax.stop_gradient(sure),
-            loss=(0.5 * spread - likelihood + unexplained) / self.arm.n,
+            loss=(0.5 * spread - likelihood) / self.arm.n,
         )
         kept = carry._replace(loss=jnp.zeros_like(carry.loss))
         return jax.tree.map(lambda x, old: jnp.where(_like(new, x), x, old), learnt, kept)

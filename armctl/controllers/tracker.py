@@ -22,8 +22,8 @@ class Tracker(FilterBank):
 
     def __init__(self, arm: Arm, control_dt: float = 0.01, preview: int = 7, seed: int = 0) -> None:
         super().__init__(arm, control_dt, preview, seed)
-        self.torques = LearnedTorques(arm, self.FEATURES, seed)
+        self.torques = LearnedTorques(arm, seed)
 
     def learned(self, q: Array, qd: Array) -> Array:
-        """Features (..., n, K)."""
+        """Features (..., n, 2)."""
         return self.torques(q, qd)

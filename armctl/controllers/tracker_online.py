@@ -16,16 +16,17 @@ from armctl.controllers.believed_plant import Plant
 from armctl.controllers.certainty_equivalence import Seen
 from armctl.controllers.feedback import mixed
 from armctl.controllers.filter_bank import Belief
+from armctl.controllers.learned_torques import PERIODS, harmonics
 from armctl.controllers.tracker import Tracker
 from armctl.geometry import matvec
 from armctl.typing import Array
 
-PERIODS = (3, 12)
-"""Periods per turn, first and last: fewer are what a load does."""
 RATE = 0.02
 """Share of what is unexplained that is learned in a control step."""
 LARGEST = 0.03
 """Of a torque that is learned, in efforts."""
+SLOWLY = 0.03
+"""Share of the newest mean in the slow one, per control step."""
 SETTLED = 100
 """Control steps before which the slow belief, against which torques are unexplained, is not where it will stay."""
 
@@ -53,7 +54,7 @@ class OnlineTracker(Tracker):
     def init_carry(self, batch: tuple[int, ...] = ()) -> Belief:
         """As the tracker's, with what was remembered."""
         habit = jnp.broadcast_to(self.habit[...], (*batch, *self.habit[...].shape))
-        return super().init_carry(batch)._replace(habit=habit)
+        return super().init_carry(batch)._replace(slow=jnp.zeros((*batch, self.filter.size)), habit=habit)
 
     def believed(self, belief: Belief, posterior: Array) -> Plant:
         """The plant to act upon; what is learned here is one more learned torque."""
@@ -71,18 +72,14 @@ class OnlineTracker(Tracker):
         usual = jnp.sum(carry.habit * basis, axis=-1)
         seen = seen._replace(commands=seen.commands - usual[..., None, :])
         belief = super()._learn(carry, seen, believed, plant)
-        _, Y, y = self._measured(seen, believed)
-        rest = mixed(self.posterior(carry.evidence), y) - matvec(Y, self.filter.prior + carry.slow)
+        delays = self.posterior(carry.evidence)
+        slow = jax.lax.stop_gradient(carry.slow + SLOWLY * (mixed(delays, belief.mean) - carry.slow))
+        Y, y = self._measured(seen, believed)
+        rest = mixed(delays, y) - matvec(Y, self.filter.prior + carry.slow)
         largest = LARGEST * self.arm.effort
         step = RATE * jnp.clip(rest, -largest, largest)[..., None] * basis / jnp.sum(basis**2, axis=-1, keepdims=True)
         may = (carry.step > SETTLED) & (self.caution(belief) < OUT_OF_DEPTH)
         habit = carry.habit + jnp.where(may[..., None, None], step, 0.0)
         size = jnp.sqrt(jnp.sum(habit**2, axis=-1, keepdims=True)) + 1e-9
         bounded = habit * jnp.minimum(1.0, largest[..., None] / size)
-        return belief._replace(habit=jax.lax.stop_gradient(bounded))
-
-
-def harmonics(q: Array) -> Array:
-    """sin and cos of multiples of joint positions (..., n) -> (..., n, C)."""
-    turns = q[..., None] * jnp.arange(PERIODS[0], PERIODS[1] + 1, dtype=q.dtype)
-    return jnp.concatenate([jnp.sin(turns), jnp.cos(turns)], axis=-1)
+        return belief._replace(slow=slow, habit=jax.lax.stop_gradient(bounded))
