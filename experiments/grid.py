@@ -59,24 +59,33 @@ class Args:
     """Continue an interrupted run with the same settings."""
 
 
-def held_out(args: Args, chain: Chain) -> dict[str, list[Reference]]:
-    """The references of every suite; UsageError where they make too few episodes for a column."""
-    suites = {}
-    for name in args.suites:
-        found = load_suite(name, chain, seed=args.seed)
-        suites[suite_name(name)] = [one for one in found if one.duration <= args.longest][: args.references]
-    count = args.draws * sum(map(len, suites.values()))
+def held_out(
+    chain: Chain, suites: tuple[str, ...], *, references: int, longest: float, draws: int, seed: int
+) -> dict[str, list[Reference]]:
+    """The references of every suite, as Args says; UsageError where they make too few episodes for a column."""
+    found = {}
+    for name in suites:
+        motions = [one for one in load_suite(name, chain, seed=seed) if one.duration <= longest]
+        found[suite_name(name)] = motions[:references]
+    count = draws * sum(map(len, found.values()))
     if count < LEAST:
         raise UsageError(
-            f"{', '.join(suites)} with --longest {args.longest:g} and --draws {args.draws} make {count} episodes per "
-            f"plant; the table needs {LEAST}: raise --draws, --references or --longest, or add a suite."
+            f"{', '.join(found)} with --longest {longest:g} and --draws {draws} make {count} episodes per plant; the "
+            f"table needs {LEAST}: raise --draws, --references or --longest, or add a suite."
         )
-    return suites
+    return found
 
 
 def main(args: Args) -> None:
     """Run, print the tables, write the report."""
-    suites = held_out(args, load_chain(args.robot))
+    suites = held_out(
+        load_chain(args.robot),
+        args.suites,
+        references=args.references,
+        longest=args.longest,
+        draws=args.draws,
+        seed=args.seed,
+    )
     config = BenchConfig(robot=args.robot, draws=args.draws, seed=args.seed, batch=LEAST, jobs=args.jobs)
     controllers, records = load_controllers(named(list(args.controllers)), config)
     summary = run_bench(

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ class Args:
     """Folder of twin_speed."""
     seeds: Path = Path("runs/seeds")
     """Folder of seeds.py."""
+    seeds_settled: Path = Path("runs/seeds_settled")
+    """The same, from the settled start."""
+    seeds_suites: Path = Path("runs/seeds_suites")
+    """The same, on the suites of shapes and of ISO 9283."""
+    seeds_ur5e: Path = Path("runs/seeds_ur5e")
+    """The same, of the ur5e."""
+    seeds_xarm6: Path = Path("runs/seeds_xarm6")
+    """The same, of an arm that is not ours."""
     online: Path = Path("runs/online")
     """Folder of online.py."""
     identify: Path = Path("runs/identify")
@@ -177,7 +186,7 @@ def env_speed_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/env_speed.py", summary)])
 
 
-def seeds_block(summary: dict[str, Any]) -> str:
+def seeds_block(summary: dict[str, Any], options: str = "") -> str:
     """What several training seeds make of the tracker and of its ablation, on every plant."""
     plants = summary["plants"]
     names = list(next(iter(plants.values())))
@@ -190,16 +199,20 @@ def seeds_block(summary: dict[str, Any]) -> str:
     rows = []
     for plant, row in plants.items():
         own = row[first]
+        without = [f"×{interval(own['times_without'])}"] if "times_without" in own else []
         rest = [f"×{number(own['times_oracle'], 2)}", number(own["max"], 2), spread(own["seeds"])]
-        rows.append([TITLES[plant], *(entry(row[name]) for name in names), *rest])
-    head = ["position RMSE, mm", *(f"`{name}`" for name in names), "to the oracle", "worst episode", "seeds"]
-    count = len(next(iter(plants.values()))[first]["seeds"])
+        rows.append([TITLES[plant], *(entry(row[name]) for name in names), *without, *rest])
+    beside = [f"to `{names[1]}`"] if "times_without" in next(iter(plants.values()))[first] else []
+    columns = [*beside, "to the oracle", "worst episode", "seeds"]
+    head = ["position RMSE, mm", *(f"`{name}`" for name in names), *columns]
+    counts = {name: len(block["seeds"]) for name, block in next(iter(plants.values())).items()}
+    several = ", ".join(f"{count} of `{name}`" for name, count in counts.items() if count > 1 or name == first)
     facts = (
-        f"Interquartile mean [95 % interval] over the episodes of all training seeds ({count} of `{first}`; of what is "
-        f"beside it one). The last three columns are `{first}`'s: by how much it exceeds the oracle on the same "
+        f"Interquartile mean [95 % interval] over the episodes of all training seeds ({several}; one of the others). "
+        f"The last {len(columns)} columns are `{first}`'s: how many times the others' errors its own are on the same "
         "episodes, its worst episode of all, and the best and worst seed. †: failed episodes, which count as 1000 mm."
     )
-    return "\n\n".join([table(head, rows), facts, source("python experiments/seeds.py", summary)])
+    return "\n\n".join([table(head, rows), facts, source(f"python experiments/seeds.py{options}", summary)])
 
 
 def spread(seeds: dict[str, float]) -> str:
@@ -280,6 +293,10 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scenarios": scenarios_block,
     "twin_speed": twin_speed_block,
     "seeds": seeds_block,
+    "seeds_settled": partial(seeds_block, options=" --settle 0.5"),
+    "seeds_suites": partial(seeds_block, options=" --suites shapes iso9283 --longest 12 --draws 3"),
+    "seeds_ur5e": partial(seeds_block, options=" --robot ur5e"),
+    "seeds_xarm6": partial(seeds_block, options=" --robot xarm6_robot.urdf"),
     "online": online_block,
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,
@@ -303,7 +320,7 @@ def main(args: Args) -> None:
     """Rewrite every block whose run folder exists."""
     pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
     for name, block in BLOCKS.items():
-        path = getattr(args, name) / ("seeds.json" if name == "seeds" else "summary.json")
+        path = getattr(args, name) / ("seeds.json" if name.startswith("seeds") else "summary.json")
         if path.exists():
             pages = replace_block(pages, name, block(store.read_json(path)))
         else:
