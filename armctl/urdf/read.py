@@ -10,7 +10,7 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.bodies import Bodies
-from armctl.urdf.limits import read_home, read_limits
+from armctl.urdf.limits import is_endless, read_home, read_limits
 from armctl.urdf.parse import Tree, numbers, parse_urdf
 from armctl.urdf.shapes import read_shapes
 from armctl.urdf.tip import choose_tip, moving_joints, path_to
@@ -67,7 +67,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
     moving = moving_joints(joints)
     limits = read_limits(moving)
     home, home_notes = read_home(tree.extras.get("home"), limits, exact=tip is None)
-    bodies = Bodies(tree, moving)
+    bodies = Bodies(tree, moving, home)
     T_parent_joint = bodies.joint_poses(joints)
     T_last_tip, tip_name = bodies.T_body_link[tip_link], tip_link
     if tip is None and "tip_xyz" in tree.extras:
@@ -80,7 +80,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         base=joints[0].parent,
         tip=tip_name,
         joint_names=tuple(j.name for j in moving),
-        joint_types=tuple(j.type for j in moving),
+        joint_types=tuple("continuous" if is_endless(j) else j.type for j in moving),
         T_parent_joint=T_parent_joint,
         T_last_tip=T_last_tip.copy(),
         mass=mass,
@@ -91,7 +91,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         **limits.arrays(),
         home=home,
         shapes=shapes,
-        notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *shape_notes),
+        notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *tree.notes, *shape_notes),
     )
 
 
