@@ -43,24 +43,13 @@ class Bodies:
     def _collect(self, link: str) -> None:
         for joint in self.tree.below.get(link, []):
             if joint not in self.moving:
-                position = self._position(joint)
+                position = held_position(joint, self._joints, self._held)
                 if joint.type != "fixed":
                     text = f"Joint {joint.name!r} ({joint.type}) is not on the way to the tip: frozen at {position:g}"
                     self.notes.append(f"{text} and lumped into what carries it{self._leader(joint)}.")
                 self.body_of[joint.child] = self.body_of[link]
                 self.T_body_link[joint.child] = self.T_body_link[link] @ _pose_at(joint, position)
                 self._collect(joint.child)
-
-    def _position(self, joint: Joint, followed: tuple[str, ...] = ()) -> float:
-        """Where a joint is held [rad or m]: at home on the chain, elsewhere where what it mimics puts it, or at rest."""
-        if joint.name in self._held:
-            return self._held[joint.name]
-        leader = None if joint.mimic is None else self._joints.get(joint.mimic.joint)
-        if joint.mimic is None or leader is None:
-            return frozen_position(joint)
-        if joint.name in followed:
-            raise UsageError(f"Joint {joint.name!r} mimics itself by way of others; remove one <mimic>.")
-        return joint.mimic.multiplier * self._position(leader, (*followed, joint.name)) + joint.mimic.offset
 
     def _leader(self, joint: Joint) -> str:
         """What the note on a frozen joint says of the one that it mimics."""
@@ -98,6 +87,24 @@ def frozen_position(joint: Joint) -> float:
     """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
     return 0.0 if is_endless(joint) or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+
+
+def held_position(
+    joint: Joint, joints: dict[str, Joint], held: dict[str, float], followed: tuple[str, ...] = ()
+) -> float:
+    """Where a joint off the chain is held [rad or m]: where what it mimics puts it, or at rest.
+
+    joints: all of the file by name; held: positions of those on the chain; followed: those that led to this one.
+    """
+    if joint.name in held:
+        return held[joint.name]
+    leader = None if joint.mimic is None else joints.get(joint.mimic.joint)
+    if joint.mimic is None or leader is None:
+        return frozen_position(joint)
+    if joint.name in followed:
+        raise UsageError(f"Joint {joint.name!r} mimics itself by way of others; remove one <mimic>.")
+    position = held_position(leader, joints, held, (*followed, joint.name))
+    return joint.mimic.multiplier * position + joint.mimic.offset
 
 
 def _pose_at(joint: Joint, position: float) -> np.ndarray:

@@ -46,20 +46,19 @@ def checked_inertia(link: Link) -> tuple[np.ndarray, list[str]]:
             f"Link {link.name!r} has the non-physical principal inertias {_text(principal)} kg m2: none may be "
             "negative; correct its <inertia>."
         )
-    if principal[0] < -1e-9 * scale:
-        return _mended(link.inertia, f"Link {link.name!r} had a negative one among")
-    if principal[2] > (principal[0] + principal[1]) * (1 + 1e-12):
-        return _mended(link.inertia, f"Link {link.name!r} broke the triangle inequality with")
-    return link.inertia, []
+    if principal[2] <= (principal[0] + principal[1]) * (1 + 1e-12):
+        return link.inertia, []
+    fault = "had a negative one among" if principal[0] < -1e-9 * scale else "broke the triangle inequality with"
+    inertia, notes = _mended(link.inertia, f"Link {link.name!r} {fault}")
+    warnings.warn(notes[0], UserWarning, stacklevel=5)
+    return inertia, notes
 
 
 def _mended(inertia: np.ndarray, what: str, margin: float = _MARGIN) -> tuple[np.ndarray, list[str]]:
-    """The repaired inertia (3, 3) [kg m2], with a warning and the note that it is."""
+    """The repaired inertia (3, 3) [kg m2], and the note that it is."""
     new = repaired(inertia, margin)
-    values = [_text(np.linalg.eigvalsh(x)) for x in (inertia, new)]
-    note = f"{what} the principal inertias {values[0]} kg m2; repaired to {values[1]} kg m2."
-    warnings.warn(note, UserWarning, stacklevel=2)
-    return new, [note]
+    before, after = (_text(np.linalg.eigvalsh(x)) for x in (inertia, new))
+    return new, [f"{what} the principal inertias {before} kg m2; repaired to {after} kg m2."]
 
 
 def _text(values: np.ndarray) -> str:
@@ -88,6 +87,6 @@ def lump(
     if principal[2] <= 0:
         raise UsageError(f"Link {name!r} moves but has a non-physical inertia of zero; give its <inertia>.")
     notes: list[str] = []
-    if principal[0] <= 1e-9 * principal[2]:  # a rod: nothing resists a turn about its axis
+    if principal[0] < _MARGIN * principal[2]:  # a rod: nothing resists a turn about its axis
         inertia, notes = _mended(inertia, f"Link {name!r} is a rod without thickness, with", _THIN)
     return mass, com, inertia, notes

@@ -3,7 +3,7 @@
 import re
 
 from armctl.errors import UsageError
-from armctl.urdf.parse import MOVING, Joint, Tree
+from armctl.urdf.parse import MOVING, Joint, Tree, read_all
 
 _FINGER_JOINTS = 3
 """A branch with fewer own joints than this at the end of a chain is a finger, not a further arm."""
@@ -121,15 +121,18 @@ def moving_joints(path: list[Joint]) -> list[Joint]:
 
     Raises UsageError for planar, floating and mimic joints, which a serial chain cannot have.
     """
-    for joint in path:
-        if joint.type not in (*MOVING, "fixed"):
-            raise UsageError(
-                f"Joint {joint.name!r} is {joint.type}; the chain to the tip may hold only {', '.join(MOVING)} and "
-                "fixed joints: make it fixed, or choose a tip before it."
-            )
-        if joint.mimic is not None:
-            raise UsageError(
-                f"Joint {joint.name!r} mimics {joint.mimic.joint!r} inside the chain; choose a tip before it, "
-                "or remove <mimic>."
-            )
+    read_all(_check_joint, path)
     return [j for j in path if j.moves]
+
+
+def _check_joint(joint: Joint) -> None:
+    if joint.type not in (*MOVING, "fixed"):
+        raise UsageError(
+            f"Joint {joint.name!r} is {joint.type}; the chain to the tip may hold only {', '.join(MOVING)} and "
+            "fixed joints: make it fixed, or choose a tip before it."
+        )
+    if joint.mimic is not None:
+        raise UsageError(
+            f"Joint {joint.name!r} mimics {joint.mimic.joint!r} inside the chain; choose a tip before it, "
+            "or remove <mimic>."
+        )
