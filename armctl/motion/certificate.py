@@ -58,8 +58,8 @@ def check_measured(chain: Chain) -> None:
     """Raise UsageError for an arm with collision geometry that could not be measured: nobody can vouch for it."""
     if chain.unmeasured:
         raise UsageError(
-            f"No motion of {chain.name} can be certified, for collision geometry of {', '.join(chain.unmeasured)} could "
-            "not be measured; mend it, or remove its <collision> (armctl.load_chain(...).notes say what is wrong)."
+            f"No motion of {chain.name} can be certified: collision shapes of {', '.join(chain.unmeasured)} could not "
+            "be measured (armctl.load_chain(...).notes say why); mend it, or remove its <collision>."
         )
 
 

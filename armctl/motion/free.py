@@ -15,9 +15,10 @@ from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.self_collision import REACH, collision_pairs
 from armctl.motion.collision import MARGIN, clearance, safe_margin
 from armctl.spheres import blind_pairs
+from armctl.typing import Array
 
 
-def is_free(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Bool[np.ndarray, "*batch"]:
+def is_free(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Bool[Array, "*batch"]:
     """Whether the arm keeps off itself and the floor with a margin. q: (..., n) rad -> (...)."""
     free = np.array(clearance(chain, q) > safe_margin(chain))
     free[free] = blind_apart(chain, q[free])

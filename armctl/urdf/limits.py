@@ -48,7 +48,7 @@ def read_limits(joints: list[Joint]) -> Limits:
     notes = [note for *_, note in ranges if note]
     if (given > TOP_VELOCITY).any():
         fast = ", ".join(f"{j.name} ({v:g})" for j, v in zip(joints, given, strict=True) if v > TOP_VELOCITY)
-        notes.append(f"No faster than {TOP_VELOCITY:g} per s can be simulated; the velocity limit is cut to it: {fast}.")
+        notes.append(f"No more than {TOP_VELOCITY:g} per s can be simulated; velocity limits cut to it: {fast}.")
     assumed = {}
     for key, factor in _ASSUMED.items():
         absent = [j.name for j in joints if key not in j.limit]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -239,8 +239,9 @@ def parse_urdf(path: Path) -> Tree:
     names = {e.get("name", "") for e in root.findall("link")}
     if not names:
         raise UsageError(f"{str(path)!r} defines no links; a URDF needs <link> and <joint> elements.")
+    read: dict[str, Callable[[ET.Element], Link | Joint]]
     read = {"link": _parse_link, "joint": partial(_parse_joint, links=names)}
-    parts: list[Any] = read_all(lambda e: read[e.tag](e), [e for e in root if e.tag in read])
+    parts = read_all(lambda e: read[e.tag](e), [e for e in root if e.tag in read])
     links = {part.name: part for part in parts if isinstance(part, Link)}
     above, below = _connect([part for part in parts if isinstance(part, Joint)], path)
     extras, (colours, notes) = root.find("armctl"), _colours(root)

@@ -41,9 +41,7 @@ DOCUMENTS = {
         '<?xml version="1.0" encoding="windows-1252"?>' + PLAIN.replace("</robot>", "<!-- € --></robot>")
     ).encode("windows-1252"),
     "utf-16": ('<?xml version="1.0" encoding="UTF-16"?>' + PLAIN).encode("utf-16"),
-    "unbound prefixes": PLAIN.replace(
-        "</robot>", '<sensor:camera x:y="1"/><gazebo><a:b/></gazebo></robot>'
-    ).encode(),
+    "unbound prefixes": PLAIN.replace("</robot>", '<sensor:camera x:y="1"/><gazebo><a:b/></gazebo></robot>').encode(),
     "another one's joints": PLAIN.replace("</robot>", '<drake:joint name="j1"/><x:link name="l1"/></robot>').encode(),
 }
 
