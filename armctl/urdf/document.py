@@ -26,6 +26,8 @@ def _parse(data: bytes, encoding: str | None) -> ET.Element:
 def _declared_first(data: bytes) -> bytes:
     """The document with its declaration in front of blank lines and comments, where XML wants it."""
     data = data.removeprefix(codecs.BOM_UTF8)
+    if data[:2] not in _UTF_16:
+        data = data.rstrip(b"\0")  # C programs end texts so
     found = _DECLARATION.search(data)
     return data.lstrip() if found is None else found.group() + data[: found.start()] + data[found.end() :]
 

@@ -11,6 +11,8 @@ from armctl.urdf.parse import Link
 _MARGIN = 1e-6
 _SLIGHT = 0.5
 """A negative principal inertia up to this share of the largest one is a slip; beyond it the tensor means nothing."""
+_NOTHING = 1e-14
+"""Inertia that is zero but for rounding, kg m2: a milligram at the size of a grain of sand has more."""
 _THIN = 1e-4
 """Smallest principal inertia of what a joint moves over the largest: that of a rod a hundred times as long as thick."""
 
@@ -41,6 +43,8 @@ def checked_inertia(link: Link) -> tuple[np.ndarray, list[str]]:
         raise UsageError(f"Link {link.name!r} has the negative mass {link.mass:g} kg; give its true mass.")
     principal = np.linalg.eigvalsh(link.inertia)
     scale = max(abs(principal[0]), abs(principal[2]))
+    if scale < _NOTHING:
+        return np.zeros((3, 3)), []
     if principal[0] < -_SLIGHT * scale:
         raise UsageError(
             f"Link {link.name!r} has the non-physical principal inertias {_text(principal)} kg m2: none may be "
@@ -84,7 +88,7 @@ def lump(
         inertia += T[:3, :3] @ own @ T[:3, :3].T + link.mass * (d @ d * np.eye(3) - np.outer(d, d))
     inertia = 0.5 * (inertia + inertia.T)
     principal = np.linalg.eigvalsh(inertia)
-    if principal[2] <= 0:
+    if principal[2] < _NOTHING:
         raise UsageError(f"Link {name!r} moves but has a non-physical inertia of zero; give its <inertia>.")
     notes: list[str] = []
     if principal[0] < _MARGIN * principal[2]:  # a rod: nothing resists a turn about its axis

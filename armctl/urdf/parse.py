@@ -183,7 +183,7 @@ def _parse_joint(element: ET.Element, links: set[str]) -> Joint:
         _parse_axis(element, name),
         limit,
         dynamics,
-        _parse_mimic(element.find("mimic"), f"joint {name!r}"),
+        None if kind == "fixed" else _parse_mimic(element.find("mimic"), f"joint {name!r}"),
     )
 
 

@@ -48,12 +48,12 @@ def _is_hand(tree: Tree, link: str, before: int) -> bool:
 
 
 def _holds(tree: Tree, path: list[Joint], index: int) -> bool:
-    """Whether the link from which joint `index` of the path hangs holds what the arm holds: the arm ends there."""
+    """Whether the arm ends at the link from which joint `index` of the path hangs: a hand, or what carries a tool."""
     link, rest = path[index].parent, path[index:]
     before, left = count_moving(path[:index]), sum(joint.type != "fixed" for joint in rest)
     if before == 0 or left == 0:
         return False
-    if _is_hand(tree, link, before):
+    if rest[0].mimic is not None or _is_hand(tree, link, before):
         return True
     names = (f"{rest[0].name} {rest[0].child}".lower(), rest[0].name.lower())
     if left == 1 and rest[0].type != "fixed" and _JAW.search(names[0]) and not _WRIST.search(names[1]):

@@ -42,6 +42,7 @@ DOCUMENTS = {
     ).encode("windows-1252"),
     "utf-16": ('<?xml version="1.0" encoding="UTF-16"?>' + PLAIN).encode("utf-16"),
     "unbound prefixes": PLAIN.replace("</robot>", '<sensor:camera x:y="1"/><gazebo><a:b/></gazebo></robot>').encode(),
+    "ended by zeros": PLAIN.encode() + b"\n\0\0",
     "another one's joints": PLAIN.replace("</robot>", '<drake:joint name="j1"/><x:link name="l1"/></robot>').encode(),
 }
 

@@ -50,6 +50,10 @@ TIPS = {
     "a name before depth": ([fixed("a", "l6"), fixed("b", "a"), fixed("l_tcp", "l6")], "l_tcp", 6),
     "depth where no name tells": ([fixed("a", "l6"), fixed("b", "a"), fixed("c", "l6")], "b", 6),
     "no tool in a name": ([fixed("screen", "l6"), fixed("deep", "l6"), fixed("feet", "deep")], "feet", 6),
+    "a follower at the end": (
+        [links("f") + joint("fj", "l6", "f", extra='<mimic joint="j6"/>')], "l6", 6
+    ),
+    "a follower that is fixed": ([links("f") + joint("fj", "l6", "f", "fixed", "", '<mimic joint="j6"/>')], "f", 6),
     "a camera that turns half way": ([links("cam") + joint("pan", "l3", "cam")], "l6", 6),
 }  # fmt: skip
 
