@@ -35,7 +35,8 @@ class Chain:
     damping, friction (n,): [N m s/rad], [N m] ([N s/m], [N] for prismatic joints).
     lower, upper, home (n,) [rad or m]; velocity, acceleration, jerk (n,) [per s, s2, s3]; effort (n,) [N m or N].
     Continuous joints have lower = -inf and upper = +inf. shapes: geometry in link frames. notes: what was lumped,
-    frozen, defaulted or repaired, one sentence each. Arrays are read-only.
+    frozen, defaulted or repaired, one sentence each. unmeasured: links with collision geometry that could not be
+    measured and is left out, so that nothing vouches for motions of this arm. Arrays are read-only.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Chain:
     home: np.ndarray
     shapes: tuple[Shape, ...]
     notes: tuple[str, ...]
+    unmeasured: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Chains are cached and shared, so a caller must not be able to change one in place.

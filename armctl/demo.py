@@ -23,7 +23,7 @@ from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
-from armctl.motion.certificate import Checker
+from armctl.motion.certificate import Checker, check_measured
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.reference import Reference
 from armctl.plant.presets import sample_scenario
@@ -97,6 +97,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
     references and the bench. Raises UsageError for a folder that exists.
     """
     clock, chain = Clock(), load_chain(config.robot)
+    check_measured(chain)
     sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
     out = store.create_run(out, config, overwrite=overwrite)
     corpus = clock.timed("build_corpus", build_corpus, chain, config.corpus, config.seed)

@@ -1,13 +1,10 @@
 """Cover a chain's collision shapes with spheres, and choose the pairs of spheres that a self-collision check needs."""
 
 import math
-import re
-import struct
-from pathlib import Path
 
 import numpy as np
 
-from armctl import rigid
+from armctl import meshes, rigid
 from armctl.chain import Chain, Shape, link_pairs
 
 _MAX_SPHERES = 6
@@ -36,28 +33,9 @@ def _cover_box(extents: np.ndarray, center: np.ndarray) -> tuple[np.ndarray, np.
     return center + heights[:, None] * np.eye(3)[axis], radii
 
 
-def _mesh_vertices(path: Path) -> np.ndarray:
-    """Vertices (k, 3) of an OBJ or STL file; none for other formats."""
-    data = path.read_bytes()
-    if path.suffix.lower() == ".obj":
-        rows = re.findall(rb"^v\s+(\S+)\s+(\S+)\s+(\S+)", data, re.MULTILINE)
-    elif (
-        path.suffix.lower() == ".stl" and len(data) >= 84 and len(data) == 84 + 50 * struct.unpack("<I", data[80:84])[0]
-    ):
-        triangles = np.frombuffer(data, np.dtype([("n", "<3f4"), ("v", "<9f4"), ("a", "<u2")]), offset=84)
-        return triangles["v"].reshape(-1, 3).astype(float)
-    elif path.suffix.lower() == ".stl":
-        rows = re.findall(rb"vertex\s+(\S+)\s+(\S+)\s+(\S+)", data)
-    else:
-        rows = []
-    return np.array(rows, dtype=float).reshape(-1, 3)
-
-
-def mesh_box(shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
-    """Extents (3,) and middle (3,) of the box around a mesh in its own frame, m; None for a file we cannot read."""
-    vertices = _mesh_vertices(Path(shape.filename)) * np.array(shape.size)
-    if len(vertices) == 0:
-        return None
+def mesh_box(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """Extents (3,) and middle (3,) of the box around a mesh in its own frame, m."""
+    vertices = meshes.vertices(shape.filename) * np.array(shape.size)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     return np.maximum(high - low, 1e-4), 0.5 * (low + high)
 
@@ -69,8 +47,7 @@ def _cover(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     if shape.kind == "box":
         return _cover_box(np.array(shape.size), np.zeros(3))
     if shape.kind == "mesh":
-        box = mesh_box(shape)
-        return (np.zeros((0, 3)), np.zeros(0)) if box is None else _cover_box(*box)
+        return _cover_box(*mesh_box(shape))
     cover = _cover_cylinder if shape.kind == "cylinder" else _cover_capsule
     heights, radii = cover(*shape.size)
     return heights[:, None] * np.array([0.0, 0.0, 1.0]), radii
@@ -91,18 +68,33 @@ def spheres(chain: Chain) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     return tuple(links), np.concatenate(centers), np.concatenate(radii)
 
 
-def sphere_pairs(chain: Chain) -> tuple[tuple[int, int], ...]:
-    """Pairs (i, j) of indices into `spheres(chain)` that a self-collision check must watch.
-
-    Their links are at least two apart, and the spheres do not touch at home (those that do would always report a hit).
-    """
+def _judged(chain: Chain) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Pairs of spheres of the watched pairs of links, and the pairs of links some of whose spheres overlap at home."""
     links, centers, radii = spheres(chain)
     poses = np.concatenate([np.eye(4)[None], rigid.link_poses(chain, chain.home)])[np.array(links, dtype=int) + 1]
     world = np.einsum("sij,sj->si", poses[:, :3, :3], centers) + poses[:, :3, 3]
     apart = np.linalg.norm(world[:, None] - world[None], axis=-1) > radii[:, None] + radii[None]
-    count, watched = len(links), set(link_pairs(chain))
+    found, blind = [], []
+    for a, b in link_pairs(chain):
+        pairs = [(i, j) for i, x in enumerate(links) for j, y in enumerate(links) if (x, y) == (a, b)]
+        if all(apart[pair] for pair in pairs):
+            found += [(min(pair), max(pair)) for pair in pairs]
+        else:
+            blind.append((a, b))
+    return sorted(found), blind
 
-    def ordered(i: int, j: int) -> tuple[int, int]:
-        return min(links[i], links[j]), max(links[i], links[j])
 
-    return tuple((i, j) for i in range(count) for j in range(i + 1, count) if ordered(i, j) in watched and apart[i, j])
+def sphere_pairs(chain: Chain) -> tuple[tuple[int, int], ...]:
+    """Pairs (i, j) of indices into `spheres(chain)` that a self-collision check must watch.
+
+    Their links are at least two apart, and none of their spheres touch at home: see `blind_pairs`.
+    """
+    return tuple(_judged(chain)[0])
+
+
+def blind_pairs(chain: Chain) -> list[tuple[int, int]]:
+    """Watched pairs of links of which spheres say nothing, for some touch at home where the links need not.
+
+    A plate over a wrist is such a case; the shapes themselves have to be looked at.
+    """
+    return _judged(chain)[1]

@@ -7,7 +7,7 @@ import numpy as np
 from armctl import rigid
 from armctl.chain import Chain, joint_box
 from armctl.envs.bullet.client import p, quiet
-from armctl.urdf.bodies import frozen_position
+from armctl.urdf.bodies import held_position
 from armctl.urdf.parse import Link, Tree, parse_urdf
 
 TOLERANCE = 1e-6
@@ -64,7 +64,8 @@ def _dynamics(chain: Chain, tree: Tree, body: int, client: int) -> list[str]:
         return ["PyBullet names the joints differently; the file itself could not be compared."]
     columns = [moving.index(name) for name in chain.joint_names]
     joints = {joint.name: joint for joint in tree.above.values()}
-    rest = [0.0 if name in chain.joint_names else frozen_position(joints[name]) for name in moving]
+    home = dict(zip(chain.joint_names, chain.home.tolist(), strict=True))
+    rest = [held_position(joints[name], joints, home) for name in moving]
     worst = np.zeros(2)
     low, high = joint_box(chain)
     for q in np.random.default_rng(0).uniform(low, high, (5, chain.n)):

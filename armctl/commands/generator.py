@@ -12,6 +12,7 @@ from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
+from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
 from armctl.urdf import load_chain
 
@@ -50,6 +51,8 @@ def run(argv: Sequence[str], prog: str) -> int:
     config, chain = part(arguments, GeneratorConfig), load_chain(arguments.robot)
     out = arguments.out or Path("runs") / f"{chain.name}-generator"
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    if arguments.audit:
+        check_measured(chain)
     if arguments.resume and (out / "params.npz").is_file():
         store.create_run(out, config, resume=True)
     else:

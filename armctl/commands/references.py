@@ -12,6 +12,7 @@ from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse
 from armctl.errors import UsageError
+from armctl.motion.certificate import check_measured
 from armctl.motion.reference import Reference, over_speed
 from armctl.urdf import load_chain
 
@@ -50,6 +51,7 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     chain = load_chain(arguments.robot)
     check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
     _check(arguments)
+    check_measured(chain)
     from armctl.generator import propose, write_references
 
     model = _generator(arguments, chain)

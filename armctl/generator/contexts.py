@@ -6,7 +6,7 @@ from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
 from armctl.generator.paths import PathCoder, check_difficulty
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.free import is_free
 
 # Of each joint's half range: how far a new context lies from the one it was drawn around. Much less and every proposal
 # is the neighbour of a training path (0.08 on the Panda: Z_U -9); much more and it is told from real (0.35: C2ST 0.59).
@@ -60,4 +60,4 @@ def _moved(rows: np.ndarray, coder: PathCoder, chain: Chain, rng: np.random.Gene
 
 def _clear(rows: np.ndarray, coder: PathCoder, chain: Chain) -> np.ndarray:
     ends = coder.denormalise(rows[:, : 2 * coder.n].reshape(-1, 2, coder.n))
-    return (clearance(chain, ends) > safe_margin(chain)).all(axis=1)
+    return is_free(chain, ends).all(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from armctl import rigid
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.free import is_free
 from armctl.motion.sampling import random_configuration
 
 HIGHEST = 1.5
@@ -82,4 +82,4 @@ def _allowed(chain: Chain, motion: Motion) -> bool:
     torque = rigid.inverse_dynamics(chain, *motion)
     # an arm that can barely hold itself may use what holding the start takes
     room = np.maximum(SHARE["effort"] * chain.effort, 1.1 * np.abs(rigid.gravity(chain, motion[0][0])))
-    return bool(np.all(np.abs(torque) <= room)) and bool(clearance(chain, motion[0]).min() > safe_margin(chain))
+    return bool(np.all(np.abs(torque) <= room)) and bool(is_free(chain, motion[0]).all())

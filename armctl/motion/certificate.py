@@ -14,6 +14,7 @@ from armctl.chain import Chain, joint_box
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
 from armctl.envs.bullet.self_collision import apart_at_home
+from armctl.errors import UsageError
 from armctl.motion import spline
 from armctl.motion.collision import clearance_bounds
 from armctl.motion.reference import Reference, interpolant
@@ -53,11 +54,24 @@ class Certificate:
         return tuple(name for name in (*RATIOS, *DISTANCES) if self.margins[name] < -TOLERANCE.get(name, 0.0))
 
 
+def check_measured(chain: Chain) -> None:
+    """Raise UsageError for an arm with collision geometry that could not be measured: nobody can vouch for it."""
+    if chain.unmeasured:
+        raise UsageError(
+            f"No motion of {chain.name} can be certified: collision shapes of {', '.join(chain.unmeasured)} could not "
+            "be measured (armctl.load_chain(...).notes say why); mend it, or remove its <collision>."
+        )
+
+
 class Checker:
     """A PyBullet world that certifies references of one arm; use it as a context manager or close it."""
 
     def __init__(self, chain: Chain) -> None:
-        """Load the arm, as the environments do, and a floor at height 0 into a world of their own."""
+        """Load the arm, as the environments do, and a floor at height 0 into a world of their own.
+
+        Raises UsageError for an arm whose shapes are not all known, see `check_measured`.
+        """
+        check_measured(chain)
         self.chain, self._body = chain, ArmBody(chain, collisions=True)
         world = {"physicsClientId": self._body.client}
         plane = p.createCollisionShape(p.GEOM_PLANE, planeNormal=[0, 0, 1], **world)
@@ -90,7 +104,8 @@ class Checker:
         for k in np.flatnonzero((pair_bound < NEAR).any(axis=1) | (floor_bound < NEAR).any(axis=1)):
             self._body.place(q[k])
             for i in np.flatnonzero(pair_bound[k] < best["self_collision"]):
-                best["self_collision"] = self._body.distance(*self._pairs[i], best["self_collision"])
+                nearest = self._body.distance(*self._pairs[i], max(best["self_collision"], 0.0))
+                best["self_collision"] = min(best["self_collision"], nearest)
             for i in np.flatnonzero(floor_bound[k] < best["floor"]):
                 best["floor"] = self._height(self._floor_links[i], best["floor"])
         return best

@@ -10,9 +10,9 @@ import numpy as np
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion import spline
-from armctl.motion.collision import clearance, safe_margin
 from armctl.motion.families import FAMILIES
 from armctl.motion.files import load_suite_dir
+from armctl.motion.free import is_free
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
 
@@ -94,11 +94,11 @@ def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray) -> Any:
     return np.concatenate(parts)
 
 
-def path_clearance(chain: Chain, paths: np.ndarray) -> np.ndarray:
-    """Smallest sphere clearance (N,) m along paths (N, C, n) rad."""
+def paths_free(chain: Chain, paths: np.ndarray) -> np.ndarray:
+    """Whether the arm keeps off itself and the floor along paths (N, C, n) rad -> (N,)."""
 
     def block(part: np.ndarray) -> np.ndarray:
-        return clearance(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1)
+        return is_free(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0]).all(axis=-1)
 
     return _blocks(block, paths)
 
@@ -113,7 +113,7 @@ def _draw(chain: Chain, rng: np.random.Generator, family: str, wanted: int) -> t
             break
         tried = min(4000, int(1.3 * missing / rate) + 8)
         paths = FAMILIES[family](chain, rng, tried)
-        paths = paths[path_clearance(chain, paths) > safe_margin(chain)] if len(paths) else paths
+        paths = paths[paths_free(chain, paths)] if len(paths) else paths
         rate = max(len(paths) / tried, 0.02)
         if len(paths):
             t_min, binding = _blocks(lambda p: path_timing(chain, p), paths[:missing])

@@ -9,7 +9,8 @@ from armctl import rigid
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion import spline
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.collision import clearance
+from armctl.motion.free import is_free
 from armctl.motion.reference import Reference
 from armctl.typing import Array
 
@@ -30,7 +31,7 @@ def random_configuration(
     wanted, found = 1 if size is None else size, np.empty((0, chain.n))
     for _ in range(50):
         q = rng.uniform(lower, upper, (max(CANDIDATES, 2 * wanted), chain.n))
-        found = np.concatenate([found, q[clearance(chain, q) > safe_margin(chain)]])
+        found = np.concatenate([found, q[is_free(chain, q)]])
         if len(found) >= wanted:
             break
     else:  # an arm whose shapes always touch: better any configuration than none
@@ -92,11 +93,12 @@ def random_path(chain: Chain, rng: np.random.Generator, start: ArrayLike | None 
     inner = spline.straight_inner(starts, goals) + bump[:, None] * offset
     paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
     for _ in range(6):
-        gap = clearance(chain, spline.evaluate(paths, CLEARANCE_SAMPLES, derivatives=0)[0]).min(axis=-1)
-        if (gap > safe_margin(chain)).any():
-            return paths[np.argmax(gap > safe_margin(chain))]
+        q = spline.evaluate(paths, CLEARANCE_SAMPLES, derivatives=0)[0]
+        free = is_free(chain, q).all(axis=-1)
+        if free.any():
+            return paths[np.argmax(free)]
         paths = start + 0.6 * (paths - start)  # shorter motions from a clear start are clear sooner or later
-    return paths[np.argmax(gap)]
+    return paths[np.argmax(clearance(chain, q).min(axis=-1))]
 
 
 def _timed_path(

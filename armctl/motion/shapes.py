@@ -11,9 +11,10 @@ from armctl import rigid
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion import ik, sampling, spline
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.collision import clearance
 from armctl.motion.families import reach
 from armctl.motion.figures import SHAPES
+from armctl.motion.free import blind_apart, is_free
 from armctl.motion.iso9283 import pose_cycle
 from armctl.motion.reference import Reference, interpolant, sample_spline
 
@@ -57,7 +58,7 @@ def _largest(chain: Chain, name: str, q_center: np.ndarray, sizes: ArrayLike) ->
     lower, upper = joint_box(chain, LIMIT_MARGIN)
     inside = ((found.q >= lower) & (found.q <= upper)) | np.isinf(chain.lower)
     good = found.success.all(axis=-1) & inside.all(axis=(-2, -1))
-    good &= clearance(chain, found.q[..., ::2, :]).min(axis=-1) > safe_margin(chain)
+    good &= is_free(chain, found.q[..., ::2, :]).all(axis=-1)
     return np.max(np.where(good, sizes, 0.0), axis=-1)
 
 
@@ -147,7 +148,7 @@ def _check(chain: Chain, name: str, size: float, found: ik.IKResult, points: np.
             f"Shape '{name}' of size {size:.3f} m leaves the workspace of {chain.name} at "
             f"({x:.3f}, {y:.3f}, {z:.3f}) m by {1e3 * found.position_error[k]:.1f} mm; choose a smaller size."
         )
-    if clearance(chain, found.q[::2]).min() <= 0:
+    if clearance(chain, found.q[::2]).min() <= 0 or not blind_apart(chain, found.q[::2]).all():
         raise UsageError(
             f"Shape '{name}' of size {size:.3f} m makes {chain.name} hit itself or the floor; choose a smaller size."
         )

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from armctl.chain import Chain
-from armctl.envs.bullet.body import load_text
+from armctl.envs.bullet.body import load_arm
 from armctl.envs.bullet.client import p
 from armctl.rigid import link_poses
-from armctl.urdf import write_urdf
 
 SIZE = (460, 430)  # pixels of one panel's picture
 STRIP = 92  # pixels of the error curve below it
@@ -113,7 +112,7 @@ class _Body:
 
     def __enter__(self) -> "_Body":
         self.client = p.connect(p.DIRECT)
-        self.body = load_text(write_urdf(self.chain), self.client)
+        self.body = load_arm(self.chain, self.client)
         return self
 
     def __exit__(self, *_: object) -> None:

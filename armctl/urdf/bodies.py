@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.inertia import checked_inertia, lump
-from armctl.urdf.parse import Joint, Tree
+from armctl.urdf.limits import is_endless
+from armctl.urdf.parse import Joint, Tree, read_all
 from armctl.urdf.tip import path_to
 
 
@@ -21,8 +23,11 @@ def align_z(axis: np.ndarray) -> np.ndarray:
 class Bodies:
     """A tree cut at the chain's joints: the rigid body (-1 = base) each link rides on, and its pose in that body."""
 
-    def __init__(self, tree: Tree, moving: list[Joint]) -> None:
+    def __init__(self, tree: Tree, moving: list[Joint], home: np.ndarray) -> None:
+        """home: posture (n,) of the moving joints [rad or m], where joints that follow one of them are frozen."""
         self.tree, self.moving, self.notes = tree, moving, []
+        self._held = {joint.name: float(q) for joint, q in zip(moving, home, strict=True)}
+        self._joints = {joint.name: joint for joint in tree.above.values()}
         root = path_to(tree, moving[0].child)[0].parent
         self.body_of: dict[str, int] = {root: -1}
         self.T_body_link: dict[str, np.ndarray] = {root: np.eye(4)}
@@ -38,13 +43,20 @@ class Bodies:
     def _collect(self, link: str) -> None:
         for joint in self.tree.below.get(link, []):
             if joint not in self.moving:
-                position = frozen_position(joint)
+                position = held_position(joint, self._joints, self._held)
                 if joint.type != "fixed":
                     text = f"Joint {joint.name!r} ({joint.type}) is not on the way to the tip: frozen at {position:g}"
-                    self.notes.append(f"{text} and lumped into what carries it.")
+                    self.notes.append(f"{text} and lumped into what carries it{self._leader(joint)}.")
                 self.body_of[joint.child] = self.body_of[link]
                 self.T_body_link[joint.child] = self.T_body_link[link] @ _pose_at(joint, position)
                 self._collect(joint.child)
+
+    def _leader(self, joint: Joint) -> str:
+        """What the note on a frozen joint says of the one that it mimics."""
+        name = joint.mimic.joint if joint.mimic is not None else ""
+        if name and name not in self._joints:
+            return f"; the joint {name!r} that it mimics is not in the file"
+        return f"; it mimics {name!r}, which moves, and does not follow it here" if name in self._held else ""
 
     def joint_poses(self, joints: list[Joint]) -> np.ndarray:
         """Pose (n, 4, 4) of every link frame of the chain in the one before it, at q = 0."""
@@ -57,22 +69,42 @@ class Bodies:
 
     def inertias(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
         """Mass (n,), com (n, 3), inertia (n, 3, 3) of the moving bodies, and notes on repairs."""
-        results, notes = [], []
-        for index, joint in enumerate(self.moving):
-            parts = []
-            for name in (name for name, body in self.body_of.items() if body == index):
-                inertia, repair = checked_inertia(self.tree.links[name])
-                parts.append((self.T_body_link[name], self.tree.links[name], inertia))
-                notes += repair
-            results.append(lump(parts, joint.child))
-        mass, com, inertia = (np.array(values) for values in zip(*results, strict=True))
-        return mass, com, inertia, notes
+        riding = [[n for n, body in self.body_of.items() if body == i] for i in range(len(self.moving))]
+        checked = read_all(lambda name: checked_inertia(self.tree.links[name]), [n for row in riding for n in row])
+        sane = dict(zip([n for row in riding for n in row], checked, strict=True))
+
+        def body(index: int) -> tuple[float, np.ndarray, np.ndarray, list[str]]:
+            parts = [(self.T_body_link[name], self.tree.links[name], sane[name][0]) for name in riding[index]]
+            return lump(parts, self.moving[index].child)
+
+        lumped = read_all(body, range(len(self.moving)))
+        mass, com, inertia = (np.array([row[k] for row in lumped]) for k in range(3))
+        notes = [note for _, found in checked for note in found]
+        return mass, com, inertia, [*notes, *(note for row in lumped for note in row[3])]
 
 
 def frozen_position(joint: Joint) -> float:
     """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
-    return 0.0 if joint.type == "continuous" or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+    return 0.0 if is_endless(joint) or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+
+
+def held_position(
+    joint: Joint, joints: dict[str, Joint], held: dict[str, float], followed: tuple[str, ...] = ()
+) -> float:
+    """Where a joint off the chain is held [rad or m]: where what it mimics puts it, or at rest.
+
+    joints: all of the file by name; held: positions of those on the chain; followed: those that led to this one.
+    """
+    if joint.name in held:
+        return held[joint.name]
+    leader = None if joint.mimic is None else joints.get(joint.mimic.joint)
+    if joint.mimic is None or leader is None:
+        return frozen_position(joint)
+    if joint.name in followed:
+        raise UsageError(f"Joint {joint.name!r} mimics itself by way of others; remove one <mimic>.")
+    position = held_position(leader, joints, held, (*followed, joint.name))
+    return joint.mimic.multiplier * position + joint.mimic.offset
 
 
 def _pose_at(joint: Joint, position: float) -> np.ndarray:

@@ -2,16 +2,24 @@
 
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
+from armctl.urdf.document import read_document
 
 MOVING = ("revolute", "continuous", "prismatic")
 _KNOWN = (*MOVING, "fixed", "planar", "floating")
+_LIMITS = ("lower", "upper", "velocity", "acceleration", "jerk", "effort")
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +31,15 @@ class Link:
     com: np.ndarray
     inertia: np.ndarray
     shapes: tuple[ET.Element, ...]
+
+
+@dataclass(frozen=True)
+class Mimic:
+    """What a joint follows: its position is multiplier x position of `joint` + offset [rad or m]."""
+
+    joint: str
+    multiplier: float
+    offset: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +54,7 @@ class Joint:
     axis: np.ndarray
     limit: dict[str, float]
     dynamics: dict[str, float]
-    mimic: str | None
+    mimic: Mimic | None
 
     @property
     def moves(self) -> bool:
@@ -47,7 +64,7 @@ class Joint:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A whole URDF file: links and joints by name, the joint above and the joints below every link, colours, extras."""
+    """A whole URDF file: links by name, the joint above and the joints below every link, colours, extras, notes."""
 
     name: str
     path: Path
@@ -56,15 +73,29 @@ class Tree:
     below: dict[str, list[Joint]]
     colours: dict[str, tuple[float, ...]]
     extras: dict[str, str]
+    notes: tuple[str, ...]
 
 
-def numbers(text: str | None, count: int | None, what: str) -> np.ndarray:
-    """Read whitespace-separated finite numbers; `count` of them unless it is None."""
+def read_all(read: Callable[[Item], Read], items: Iterable[Item]) -> list[Read]:
+    """What `read` makes of every item; the UsageErrors of all that cannot be read become one."""
+    found, faults = [], []
+    for item in items:
+        try:
+            found.append(read(item))
+        except UsageError as error:
+            faults.append(str(error))
+    if faults:
+        raise UsageError(" ".join(faults))
+    return found
+
+
+def numbers(text: str | None, count: int | None, what: str, *, endless: bool = False) -> np.ndarray:
+    """Read whitespace-separated numbers, finite ones unless `endless`; `count` of them unless it is None."""
     try:
         values = np.array([float(word) for word in (text or "").split()])
     except ValueError:
         raise UsageError(f"{what} is {text!r}, which is not numeric; write plain decimal numbers.") from None
-    if not np.all(np.isfinite(values)):
+    if np.isnan(values).any() or not (endless or np.isfinite(values).all()):
         raise UsageError(f"{what} is {text!r}; every number must be finite.")
     if count is not None and len(values) != count:
         raise UsageError(f"{what} is {text!r}; expected {count} number(s), found {len(values)}.")
@@ -104,9 +135,20 @@ def _parse_link(element: ET.Element) -> Link:
 
 
 def _attributes(element: ET.Element | None, what: str, names: tuple[str, ...]) -> dict[str, float]:
+    """The numbers among an element's attributes; only positions and velocities may be infinite, without a limit."""
     if element is None:
         return {}
-    return {k: number(element.get(k), f"{k} of {what}") for k in names if element.get(k) is not None}
+    given = [k for k in names if element.get(k) is not None]
+    free = ("lower", "upper", "velocity")
+    values = read_all(lambda k: numbers(element.get(k), 1, f"{k} of {what}", endless=k in free)[0], given)
+    return dict(zip(given, map(float, values), strict=True))
+
+
+def _parse_mimic(element: ET.Element | None, what: str) -> Mimic | None:
+    if element is None:
+        return None
+    multiplier = number(element.get("multiplier", "1"), f"mimic multiplier of {what}")
+    return Mimic(element.get("joint", ""), multiplier, number(element.get("offset", "0"), f"mimic offset of {what}"))
 
 
 def _parse_axis(element: ET.Element, name: str) -> np.ndarray:
@@ -120,7 +162,7 @@ def _parse_axis(element: ET.Element, name: str) -> np.ndarray:
     return axis / length
 
 
-def _parse_joint(element: ET.Element, links: dict[str, Link]) -> Joint:
+def _parse_joint(element: ET.Element, links: set[str]) -> Joint:
     name, kind = element.get("name", ""), element.get("type", "")
     if kind not in _KNOWN:
         raise UsageError(f"Joint {name!r} has the unknown type {kind!r}; use one of {', '.join(_KNOWN)}.")
@@ -130,13 +172,8 @@ def _parse_joint(element: ET.Element, links: dict[str, Link]) -> Joint:
         ends[end] = "" if found is None else found.get("link", "")
         if ends[end] not in links:
             raise UsageError(f"Joint {name!r} names the {end} link {ends[end]!r}, which the file does not define.")
-    limit = _attributes(
-        element.find("limit"),
-        f"joint {name!r}",
-        ("lower", "upper", "velocity", "acceleration", "jerk", "effort"),
-    )
+    limit = _attributes(element.find("limit"), f"joint {name!r}", _LIMITS)
     dynamics = _attributes(element.find("dynamics"), f"joint {name!r}", ("damping", "friction"))
-    mimic = element.find("mimic")
     return Joint(
         name,
         kind,
@@ -146,34 +183,27 @@ def _parse_joint(element: ET.Element, links: dict[str, Link]) -> Joint:
         _parse_axis(element, name),
         limit,
         dynamics,
-        None if mimic is None else mimic.get("joint", ""),
+        None if kind == "fixed" else _parse_mimic(element.find("mimic"), f"joint {name!r}"),
     )
 
 
-def _read_root(path: Path) -> ET.Element:
-    if not path.is_file():
-        raise UsageError(
-            f"There is no file {str(path)!r}; give the path of a URDF file or the name of a shipped robot."
-        )
-    try:
-        root = ET.parse(path).getroot()
-    except (ET.ParseError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{str(path)!r} is not readable XML ({error}); give a URDF file.") from None
-    if root.tag != "robot":
-        raise UsageError(f"{str(path)!r} is not a URDF: its root element is <{root.tag}>, not <robot>.")
-    if any("xacro" in e.tag for e in root.iter()):
-        raise UsageError(f"{str(path)!r} is a xacro template; expand it first: xacro FILE > robot.urdf.")
-    return root
-
-
-def _colours(root: ET.Element) -> dict[str, tuple[float, ...]]:
+def _colours(root: ET.Element) -> tuple[dict[str, tuple[float, ...]], list[str]]:
+    """Named colours, and notes on those that are none."""
     named: dict[str, tuple[float, ...]] = {}
+    notes = []
     for material in root.iter("material"):
-        colour = material.find("color")
-        if colour is not None and material.get("name"):
-            rgba = numbers(colour.get("rgba"), 4, f"colour {material.get('name')!r}")
-            named.setdefault(material.get("name", ""), tuple(rgba.tolist()))
-    return named
+        colour, name = material.find("color"), material.get("name")
+        if colour is not None and name:
+            try:
+                named.setdefault(name, tuple(numbers(colour.get("rgba"), 4, f"The colour {name!r}").tolist()))
+            except UsageError as error:
+                notes.append(left_out(error))
+    return named, notes
+
+
+def left_out(error: UsageError) -> str:
+    """The note on something that nobody needs and that cannot be read."""
+    return f"{str(error).rstrip('.')}; it was left out."
 
 
 def _connect(joints: list[Joint], path: Path) -> tuple[dict[str, Joint], dict[str, list[Joint]]]:
@@ -202,14 +232,18 @@ def parse_urdf(path: Path) -> Tree:
 
     Raises UsageError for a missing file, bad XML, undefined links, unknown types, non-numbers, loops and double names.
     """
-    root = _read_root(path)
+    root = read_document(path)
     for (kind, name), count in Counter((e.tag, e.get("name", "")) for e in root).items():
         if count > 1 and kind in ("link", "joint"):
             raise UsageError(f"{str(path)!r} has two {kind}s named {name!r}; give every {kind} a name of its own.")
-    links = {e.get("name", ""): _parse_link(e) for e in root.findall("link")}
-    if not links:
+    names = {e.get("name", "") for e in root.findall("link")}
+    if not names:
         raise UsageError(f"{str(path)!r} defines no links; a URDF needs <link> and <joint> elements.")
-    above, below = _connect([_parse_joint(e, links) for e in root.findall("joint")], path)
-    extras = root.find("armctl")
+    read: dict[str, Callable[[ET.Element], Link | Joint]]
+    read = {"link": _parse_link, "joint": partial(_parse_joint, links=names)}
+    parts = read_all(lambda e: read[e.tag](e), [e for e in root if e.tag in read])
+    links = {part.name: part for part in parts if isinstance(part, Link)}
+    above, below = _connect([part for part in parts if isinstance(part, Joint)], path)
+    extras, (colours, notes) = root.find("armctl"), _colours(root)
     own = {} if extras is None else dict(extras.attrib)
-    return Tree(root.get("name", path.stem), path, links, above, below, _colours(root), own)
+    return Tree(root.get("name", path.stem), path, links, above, below, colours, own, tuple(notes))

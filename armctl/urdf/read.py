@@ -1,6 +1,8 @@
 """URDF -> Chain: one serial arm as plain NumPy arrays, every fixed link and side branch lumped in and reported."""
 
-from functools import lru_cache
+import warnings
+from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,8 +12,8 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.bodies import Bodies
-from armctl.urdf.limits import read_home, read_limits
-from armctl.urdf.parse import Tree, numbers, parse_urdf
+from armctl.urdf.limits import Limits, is_endless, read_home, read_limits
+from armctl.urdf.parse import Joint, Tree, numbers, parse_urdf, read_all
 from armctl.urdf.shapes import read_shapes
 from armctl.urdf.tip import choose_tip, moving_joints, path_to
 
@@ -65,22 +67,22 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
     tip_link, notes = choose_tip(tree, tip)
     joints = path_to(tree, tip_link)
     moving = moving_joints(joints)
-    limits = read_limits(moving)
+    limits = _limits(tree, moving)
     home, home_notes = read_home(tree.extras.get("home"), limits, exact=tip is None)
-    bodies = Bodies(tree, moving)
+    bodies = Bodies(tree, moving, home)
     T_parent_joint = bodies.joint_poses(joints)
     T_last_tip, tip_name = bodies.T_body_link[tip_link], tip_link
     if tip is None and "tip_xyz" in tree.extras:
         T_last_tip, tip_name, notes = T_last_tip @ _extra_tip(tree), tree.extras.get("tip", tip_link), []
     mass, com, inertia, inertia_notes = bodies.inertias()
-    shapes, shape_notes = read_shapes(tree, bodies.body_of, bodies.T_body_link)
+    shapes, shape_notes, unmeasured = read_shapes(tree, bodies.body_of, bodies.T_body_link)
     return Chain(
         name=tree.name,
         source=str(tree.path),
         base=joints[0].parent,
         tip=tip_name,
         joint_names=tuple(j.name for j in moving),
-        joint_types=tuple(j.type for j in moving),
+        joint_types=tuple("continuous" if is_endless(j) else j.type for j in moving),
         T_parent_joint=T_parent_joint,
         T_last_tip=T_last_tip.copy(),
         mass=mass,
@@ -91,8 +93,23 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         **limits.arrays(),
         home=home,
         shapes=shapes,
-        notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *shape_notes),
+        notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *tree.notes, *shape_notes),
+        unmeasured=(*filter(None, tree.extras.get("unmeasured", "").split(";")), *unmeasured),
     )
+
+
+def _limits(tree: Tree, moving: list[Joint]) -> Limits:
+    """Limits of the moving joints; where there is something wrong with them, masses are judged along with them."""
+    try:
+        return read_limits(moving)
+    except UsageError:
+        readers: list[Callable[[], object]] = [
+            partial(read_limits, moving),
+            Bodies(tree, moving, np.zeros(len(moving))).inertias,
+        ]
+        with warnings.catch_warnings(action="ignore"):
+            read_all(lambda read: read(), readers)
+        raise
 
 
 def _extra_tip(tree: Tree) -> np.ndarray:

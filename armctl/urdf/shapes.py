@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from armctl import meshes
 from armctl.chain import Shape
 from armctl.errors import UsageError
-from armctl.urdf.parse import Tree, numbers, origin
+from armctl.urdf.parse import Tree, left_out, numbers, origin
 
 _SIZES = {"sphere": ("radius",), "box": ("size",), "cylinder": ("radius", "length"), "capsule": ("radius", "length")}
 
@@ -24,53 +25,95 @@ def _find_mesh(filename: str, urdf: Path) -> Path | None:
 
 def _size(kind: str, element: ET.Element, what: str) -> tuple[float, ...]:
     if kind == "box":
-        values = numbers(element.get("size"), 3, f"size of {what}")
+        values = numbers(element.get("size"), 3, f"The size of {what}")
     else:
-        values = np.concatenate([numbers(element.get(key), 1, f"{key} of {what}") for key in _SIZES[kind]])
+        values = np.concatenate([numbers(element.get(key), 1, f"The {key} of {what}") for key in _SIZES[kind]])
     if np.any(values <= 0):
-        raise UsageError(f"The size of {what} is {values.tolist()}; every extent must be above zero.")
+        raise _Sizeless(f"The size of {what} is {values.tolist()}; every extent must be above zero.", not values.any())
     return tuple(values.tolist())
 
 
-def _rgba(element: ET.Element, tree: Tree) -> tuple[float, ...] | None:
+class _Sizeless(UsageError):
+    """A shape without volume; `nothing` if it is a mere point."""
+
+    def __init__(self, message: str, nothing: bool) -> None:
+        super().__init__(message)
+        self.nothing = nothing
+
+
+def _rgba(element: ET.Element, tree: Tree, what: str, notes: list[str]) -> tuple[float, ...] | None:
     material = element.find("material")
     if material is None:
         return None
     colour = material.find("color")
-    if colour is not None:
-        return tuple(numbers(colour.get("rgba"), 4, "rgba of a <color>").tolist())
-    return tree.colours.get(material.get("name", ""))
+    if colour is None or material.get("name") in tree.colours:
+        return tree.colours.get(material.get("name", ""))
+    if material.get("name"):  # the file has been searched for named colours: this one was no colour
+        return None
+    try:
+        return tuple(numbers(colour.get("rgba"), 4, f"The colour of {what}").tolist())
+    except UsageError as error:
+        notes.append(left_out(error))
+        return None
 
 
-def _read_shape(element: ET.Element, link: int, T_body_link: np.ndarray, tree: Tree, what: str) -> Shape | str | None:
-    """The shape, a sentence saying why it is left out, or None for an empty element."""
+def _mesh(element: ET.Element, role: str, what: str, tree: Tree) -> tuple[tuple[float, ...], str]:
+    """Scale and absolute path of a mesh that can be used in its role."""
+    name = element.get("filename", "")
+    path = _find_mesh(name, tree.path)
+    if path is None:
+        raise UsageError(f"The mesh {name!r} of {what} was not found.")
+    try:
+        meshes.check_looks(path) if role == "visual" else meshes.vertices(path)
+    except UsageError as error:
+        raise UsageError(f"The mesh {name!r} of {what} {error}.") from None
+    scale = numbers(element.get("scale", "1 1 1"), 3, f"The scale of {what}")
+    if not scale.all():
+        raise UsageError(f"The scale of {what} is {scale.tolist()}; it must not be zero.")
+    return tuple(scale.tolist()), str(path)
+
+
+def _read_shape(
+    element: ET.Element, link: int, T_body_link: np.ndarray, tree: Tree, what: str, notes: list[str]
+) -> Shape | None:
+    """The shape, or None for an empty element; UsageError where it cannot be used."""
     geometry = element.find("geometry")
     if geometry is None or len(geometry) == 0:
         return None
-    found = geometry[0]
+    found, path = geometry[0], ""
     T = T_body_link @ origin(element, what)
-    if found.tag in _SIZES:
-        return Shape(link, element.tag, found.tag, _size(found.tag, found, what), T, _rgba(element, tree))
-    if found.tag != "mesh":
-        return f"The {found.tag!r} geometry of {what} is not supported and was left out."
-    path = _find_mesh(found.get("filename", ""), tree.path)
-    if path is None:
-        return f"The mesh {found.get('filename')!r} of {what} was not found and was left out."
-    scale = numbers(found.get("scale", "1 1 1"), 3, f"scale of {what}")
-    return Shape(link, element.tag, "mesh", tuple(scale.tolist()), T, _rgba(element, tree), str(path))
+    if found.tag == "mesh":
+        size, path = _mesh(found, element.tag, what, tree)
+    elif found.tag in _SIZES:
+        size = _size(found.tag, found, what)
+    else:
+        raise UsageError(f"The {found.tag!r} geometry of {what} is not supported.")
+    return Shape(link, element.tag, found.tag, size, T, _rgba(element, tree, what, notes), path)
 
 
 def read_shapes(
     tree: Tree, body_of: dict[str, int], T_body_link: dict[str, np.ndarray]
-) -> tuple[tuple[Shape, ...], list[str]]:
-    """All shapes of the links that ride on a body of the chain, and notes on those left out."""
+) -> tuple[tuple[Shape, ...], list[str], tuple[str, ...]]:
+    """All shapes of the links that ride on a body of the chain, notes on what was left out, links not fully measured.
+
+    Looks that cannot be used are left out, and so are collision shapes, whose links then count as not measured.
+    """
     shapes: list[Shape] = []
     notes: list[str] = []
+    unmeasured: list[str] = []
     for name, body in body_of.items():
         for element in tree.links[name].shapes:
-            shape = _read_shape(element, body, T_body_link[name], tree, f"a {element.tag} of link {name!r}")
-            if isinstance(shape, Shape):
+            what = f"a {element.tag} of link {name!r}"
+            try:
+                shape = _read_shape(element, body, T_body_link[name], tree, what, notes)
+            except UsageError as error:
+                notes.append(left_out(error))
+                if element.tag == "collision" and not (isinstance(error, _Sizeless) and error.nothing):
+                    unmeasured.append(name)
+                continue
+            if shape is not None:
                 shapes.append(shape)
-            elif shape is not None:
-                notes.append(shape)
-    return tuple(shapes), notes
+    if unmeasured:
+        links = ", ".join(dict.fromkeys(unmeasured))
+        notes.append(f"Without the collision shapes left out of {links} no certificate of a motion can be given.")
+    return tuple(shapes), notes, tuple(dict.fromkeys(unmeasured))

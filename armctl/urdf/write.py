@@ -96,7 +96,8 @@ def write_urdf(
     inertia = chain.inertia if inertia is None else np.asarray(inertia)
     robot = ET.Element("robot", name=chain.name)
     tip = {"tip_xyz": _text(chain.T_last_tip[:3, 3]), "tip_rpy": _text(matrix_rpy(chain.T_last_tip[:3, :3]))}
-    ET.SubElement(robot, "armctl", {"home": _text(chain.home), "tip": chain.tip, **tip})
+    rest = {"unmeasured": ";".join(chain.unmeasured)} if chain.unmeasured else {}
+    ET.SubElement(robot, "armctl", {"home": _text(chain.home), "tip": chain.tip, **tip, **rest})
     names = [chain.base, *link_names(chain)]
     for index, name in enumerate(names, start=-1):
         link = ET.SubElement(robot, "link", name=name)

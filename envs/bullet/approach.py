@@ -9,8 +9,6 @@ from armctl.spheres import mesh_box
 
 RIM = 32
 """Corners of the polygon around the rim of a cylinder."""
-ANYWHERE = 1e6
-"""How far a mesh may reach whose file we cannot read, m: its distances are measured whenever the arm moves."""
 BEYOND = 0.2
 """How far joints are taken to go beyond their limits, rad or m: in torque control nothing keeps them from it."""
 ALIGNED = 1e-9
@@ -85,8 +83,7 @@ def _corners(shape: Shape) -> np.ndarray:
     if shape.kind == "sphere":
         corners = np.zeros((1, 3))
     elif shape.kind in ("box", "mesh"):
-        box = (np.array(shape.size), np.zeros(3)) if shape.kind == "box" else mesh_box(shape)
-        extents, middle = (np.full(3, 2 * ANYWHERE), np.zeros(3)) if box is None else box
+        extents, middle = (np.array(shape.size), np.zeros(3)) if shape.kind == "box" else mesh_box(shape)
         corners = middle + extents * np.array(list(product((-0.5, 0.5), repeat=3)))
     else:
         radius, length = shape.size

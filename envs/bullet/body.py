@@ -14,6 +14,7 @@ from armctl.chain import Chain
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import IDENTITY, Numbers, compose, inverse, quat_rotate, same_side
 from armctl.geometry import matrix_to_pose
+from armctl.meshes import for_bullet
 from armctl.plant.servo import TOP_SPEED
 from armctl.urdf import write_urdf
 
@@ -64,8 +65,8 @@ class ArmBody:
         # Where no stop acts this costs nothing.
         p.setPhysicsEngineParameter(numSolverIterations=10000, solverResidualThreshold=1e-30, **client)
         p.setGravity(*gravity, **client)
-        text = write_urdf(_with(chain, self._shape, self._stops))
-        self.chain, self.id, self.loads = chain, load_text(text, self.client), self.loads + 1
+        loaded = load_arm(_with(chain, self._shape, self._stops), self.client)
+        self.chain, self.id, self.loads = chain, loaded, self.loads + 1
         self._gravity, self._analysed = gravity, self._can_be_analysed()
         self._last_link = partial(p.getLinkState, self.id, chain.n - 1, 0, 1, self.client)  # from fresh kinematics
         # of each joint: position, velocity, reaction forces and motor torque
@@ -185,6 +186,12 @@ def _with(chain: Chain, role: str | None, stops: bool) -> Chain:
     """The chain with only the shapes of one role, and with or without joint limits."""
     types = chain.joint_types if stops else tuple(t.replace("revolute", "continuous") for t in chain.joint_types)
     return replace(chain, joint_types=types, shapes=tuple(s for s in chain.shapes if s.role == role))
+
+
+def load_arm(chain: Chain, client: int) -> int:
+    """Load a chain with its shapes as a fixed-base body; returns its id."""
+    readable = [replace(s, filename=for_bullet(s.filename, s.role)) if s.filename else s for s in chain.shapes]
+    return load_text(write_urdf(replace(chain, shapes=tuple(readable))), client)
 
 
 def load_text(urdf: str, client: int) -> int:

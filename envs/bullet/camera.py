@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from armctl.chain import Chain
-from armctl.envs.bullet.body import load_text
+from armctl.envs.bullet.body import load_arm
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import Numbers
 from armctl.errors import UsageError
-from armctl.urdf import write_urdf
 
 TARGET_COLOUR = (0.95, 0.35, 0.1, 0.9)
 FLOOR_COLOUR = (0.66, 0.7, 0.75, 1.0)
@@ -38,7 +37,7 @@ class Camera:
         if human:
             p.configureDebugVisualizer(p.COV_ENABLE_GUI, 0, **client)
         shapes = tuple(s for s in chain.shapes if s.role == "visual")
-        self._arm = load_text(write_urdf(replace(chain, shapes=shapes)), self._client)
+        self._arm = load_arm(replace(chain, shapes=shapes), self._client)
         self._add(p.GEOM_BOX, FLOOR_COLOUR, halfExtents=[1.5, 1.5, 0.005], position=(0, 0, -0.006))
         self._target = self._add(p.GEOM_SPHERE, TARGET_COLOUR, radius=0.02)
         self._axes = [

@@ -148,3 +148,24 @@ def test_friction_of_a_file_is_kept_and_the_servo_counts_on_it(urdf):
         plant.step(wanted.tolist())
     np.testing.assert_allclose(plant.qd, wanted, rtol=0.02)
     plant.close()
+
+
+@pytest.mark.parametrize(
+    ("robot", "viscous", "coulomb"),
+    [("xarm6", 0.2, 0), ("ur5e", 0.5, 0), ("gen3", 0.5, 0), ("iiwa14", 1, 1), ("xarm6", 0, 1), ("panda", 50, 20)],
+)
+def test_friction_far_beyond_what_is_explicitly_stable_only_slows(robot, viscous, coulomb, x64):
+    """Explicit friction of this size ended at 1e9 rad/s; now plant and twin creep alike."""
+    chain, config, scenario = load_chain(robot), ServoConfig(), Scenario(viscous=viscous, coulomb=coulomb)
+    plant, rng = Plant(chain, config), np.random.default_rng(0)
+    plant.reset(scenario, chain.home, np.zeros(chain.n))
+    commands = 0.1 * chain.velocity * rng.uniform(-1, 1, (60, chain.n))
+    for wanted in commands:
+        plant.step(wanted.tolist())
+        assert (np.abs(plant.qd) < chain.velocity).all()
+    if robot == "iiwa14":  # one compilation for both kinds of friction
+        arm, params = plain_arm(robot), plant_params(chain, scenario)
+        start = twin.reset(arm, config, chain.home, params=params)
+        follow = lambda state, wanted: (twin.step(arm, config, params, state, wanted)[0], None)  # noqa: E731
+        np.testing.assert_allclose(jax.lax.scan(follow, start, commands)[0].q, plant.q, rtol=0, atol=1e-8)
+    plant.close()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armctl import rigid
+from armctl.errors import UsageError
 from armctl.spheres import sphere_pairs, spheres
 from armctl.urdf import load_chain, read_urdf, write_urdf
 from armctl.urdf.inertia import repaired
@@ -91,6 +92,21 @@ def test_public_urdfs_load_with_notes(file, n, tip, said, tmp_path):
     assert any(said in note for note in chain.notes)
     assert_equals_pybullet(chain, tmp_path / "canonical.urdf", write_urdf(chain))
     assert len(spheres(chain)[0]) >= n  # meshes are covered too
+
+
+@pytest.mark.filterwarnings("ignore:Link")
+def test_every_file_of_pybullet_loads_or_says_in_a_sentence_why_not():
+    loaded, refused = 0, 0
+    for path in DATA.rglob("*.urdf"):
+        if "random_urdfs" not in path.parts:  # a thousand bodies without a joint
+            try:
+                loaded += read_urdf(path).n > 0
+            except UsageError as error:
+                refused += 1
+                assert "\n" not in str(error)
+                assert str(error)[-1] == "."
+    assert loaded > 20
+    assert refused > 20  # bodies without a joint
 
 
 def test_written_inertia_can_be_replaced(tmp_path):

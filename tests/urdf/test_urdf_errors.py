@@ -51,13 +51,6 @@ BAD = {
     ),
     "bad home": (robot('<armctl home="5"/>', TWO, joint("j", "base", "a")), "outside the joint limits"),
     "short home": (robot('<armctl home=""/>', TWO, joint("j", "base", "a")), "expected 1"),
-    "bad shape": (
-        robot('<link name="base"><visual><geometry><sphere radius="-1"/></geometry></visual></link>')[:-8]
-        + links("a")
-        + joint("j", "base", "a")
-        + "</robot>",
-        "above zero",
-    ),
 }
 
 

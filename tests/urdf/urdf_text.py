@@ -26,3 +26,20 @@ def links(*names, **inertials) -> str:
 
 def robot(*parts: str) -> str:
     return f'<robot name="r">{"".join(parts)}</robot>'
+
+
+def arm(*extra: str, n: int = 6, mass: str = inertial(2.0, (0.02, 0.02, 0.01), (0, 0, 0.1)), **given: str) -> str:
+    """A whole arm of n joints, 0.3 m apart, about z and y in turn; `given` replaces the content of links l1 ... ln."""
+    parts = ['<link name="base"/>']
+    for k in range(1, n + 1):
+        pose = '<origin xyz="0 0 0.3"/><axis xyz="' + ("0 0 1" if k % 3 == 1 else "0 1 0") + '"/>'
+        parts.append(f'<link name="l{k}">{given.get(f"l{k}", mass)}</link>')
+        parts.append(joint(f"j{k}", f"l{k - 1}" if k > 1 else "base", f"l{k}", limit=ARM_LIMIT, extra=pose))
+    return robot(*parts, *extra)
+
+
+ARM_LIMIT = '<limit lower="-2" upper="2" velocity="2" effort="80"/>'
+
+
+def shape(role: str, geometry: str, rest: str = "") -> str:
+    return f"<{role}><geometry>{geometry}</geometry>{rest}</{role}>"

@@ -1,0 +1,238 @@
+"""Nothing is refused for how it is written or what it looks like, and what is wrong is named all at once."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from armctl.envs.bullet.camera import Camera
+from armctl.errors import UsageError
+from armctl.motion.sampling import random_reference
+from armctl.urdf import read_urdf, write_urdf
+from tests.engines import assert_equals_pybullet
+from tests.robots import is_physical
+from tests.urdf.urdf_text import ARM_LIMIT, arm, inertial, joint, links, robot, shape
+
+PLAIN = arm()
+DECLARED = '<?xml version="1.0"?>'
+
+
+# --- the document ---------------------------------------------------------------------------------------------------
+
+DOCUMENTS = {
+    "default namespace": PLAIN.replace("<robot", '<robot xmlns="http://drake.mit.edu"').encode(),
+    "namespace within": PLAIN.replace('<link name="l3"', '<link xmlns="http://a.b" name="l3"').encode(),
+    "blank line first": f"\n{DECLARED}\n{PLAIN}".encode(),
+    "blanks and no declaration": f"\r\n\t {PLAIN}".encode(),
+    "comment first": f"<!-- by xacro -->\n{DECLARED}\n{PLAIN}".encode(),
+    "byte order mark": b"\xef\xbb\xbf\n" + f"{DECLARED}{PLAIN}".encode(),
+    "latin-1": PLAIN.replace("</robot>", "<!-- größte Höhe --></robot>").encode("latin-1"),
+    "latin-1 that claims to be utf-8": (
+        '<?xml version="1.0" encoding="UTF-8"?>' + PLAIN.replace("</robot>", "<!-- é --></robot>")
+    ).encode("latin-1"),
+    "latin-1 that says so": (
+        '<?xml version="1.0" encoding="ISO-8859-1"?>' + PLAIN.replace("</robot>", "<!-- é --></robot>")
+    ).encode("latin-1"),
+    "windows-1252": (
+        '<?xml version="1.0" encoding="windows-1252"?>' + PLAIN.replace("</robot>", "<!-- € --></robot>")
+    ).encode("windows-1252"),
+    "utf-16": ('<?xml version="1.0" encoding="UTF-16"?>' + PLAIN).encode("utf-16"),
+    "unbound prefixes": PLAIN.replace("</robot>", '<sensor:camera x:y="1"/><gazebo><a:b/></gazebo></robot>').encode(),
+    "ended by zeros": PLAIN.encode() + b"\n\0\0",
+    "another one's joints": PLAIN.replace("</robot>", '<drake:joint name="j1"/><x:link name="l1"/></robot>').encode(),
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_a_document_is_read_however_it_is_written(document, tmp_path):
+    path = tmp_path / "robot.urdf"
+    path.write_bytes(document)
+    assert write_urdf(read_urdf(path)) == write_urdf(_read(tmp_path, PLAIN))
+
+
+def _read(folder, text):
+    (folder / "plain.urdf").write_text(text)
+    return read_urdf(folder / "plain.urdf")
+
+
+# --- looks ----------------------------------------------------------------------------------------------------------
+
+LOOKS = {
+    "zero radius": (shape("visual", '<sphere radius="0"/>'), "[0.0]"),
+    "negative size": (shape("visual", '<box size="1 1 -1"/>'), "-1.0"),
+    "two sizes": (shape("visual", '<box size="1 1"/>'), "expected 3"),
+    "no length": (shape("visual", '<cylinder radius="1"/>'), "length"),
+    "words": (shape("visual", '<sphere radius="big"/>'), "'big'"),
+    "not finite": (shape("visual", '<sphere radius="nan"/>'), "nan"),
+    "unknown geometry": (shape("visual", '<torus radius="1"/>'), "'torus'"),
+    "bad place": (shape("visual", '<sphere radius="1"/>', '<origin xyz="1 2"/>'), "'1 2'"),
+    "inline colour of three": (
+        shape("visual", '<sphere radius="1"/>', '<material><color rgba="1 1 1"/></material>'), "'1 1 1'"
+    ),
+    "no scale": (shape("visual", '<mesh filename="good.obj" scale="0 0 0"/>'), "scale"),
+    "scale of two": (shape("visual", '<mesh filename="good.obj" scale="1 1"/>'), "'1 1'"),
+    "missing mesh": (shape("visual", '<mesh filename="package://gone/a.dae"/>'), "not found"),
+    "no mesh": (shape("visual", "<mesh/>"), "not found"),
+    "empty mesh": (shape("visual", '<mesh filename="empty.obj"/>'), "is empty"),
+    "git's pointer": (shape("visual", '<mesh filename="lfs.dae"/>'), "Git LFS"),
+    "damaged glb": (shape("visual", '<mesh filename="link.glb"/>'), "cannot be read"),
+    "damaged ply": (shape("visual", '<mesh filename="link.ply"/>'), "cannot be read"),
+    "no format": (shape("visual", '<mesh filename="link.xyz1"/>'), "cannot be read"),
+}  # fmt: skip
+
+
+def _meshes(folder):
+    (folder / "good.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (folder / "empty.obj").touch()
+    for name in ("lfs.dae", "lfs.stl"):
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    for name in ("link.glb", "link.ply", "link.xyz1", "link.dae", "link.stl", "link.obj"):
+        (folder / name).write_bytes(b"glTF" + bytes(60))
+
+
+@pytest.mark.parametrize(("look", "said"), LOOKS.values(), ids=LOOKS.keys())
+def test_looks_never_refuse_an_arm(look, said, urdf, tmp_path):
+    _meshes(tmp_path)
+    chain = read_urdf(urdf(arm(l2=inertial() + look)))
+    assert chain.n == 6
+    assert not chain.unmeasured
+    assert [note for note in chain.notes if said in note and "left out" in note]
+    camera = Camera(chain, width=32, height=24)
+    camera.place(chain.home, [0.0, 0, 1, 0, 0, 0, 1])
+    assert camera.picture().std() > 0
+    camera.close()
+
+
+@pytest.mark.parametrize("rgba", ["0.5 0.5 0.5", "grey", "", "1 1 1 nan"])
+def test_a_named_colour_that_is_none_is_left_out(rgba, urdf):
+    used = shape("visual", '<sphere radius="0.1"/>', '<material name="grey"/>')
+    chain = read_urdf(urdf(arm(f'<material name="grey"><color rgba="{rgba}"/></material>', l2=inertial() + used)))
+    assert [s.rgba for s in chain.shapes] == [None]
+    assert [note for note in chain.notes if "'grey'" in note and "left out" in note]
+
+
+# --- inertias -------------------------------------------------------------------------------------------------------
+
+
+def _tensor(mass, tensor):
+    names = zip(("ixx", "ixy", "ixz", "iyy", "iyz", "izz"), tensor[np.triu_indices(3)], strict=True)
+    values = " ".join(f'{name}="{float(value)!r}"' for name, value in names)
+    return f'<inertial><mass value="{mass!r}"/><inertia {values}/></inertial>'
+
+
+def _turned(moments, seed):
+    R = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    return R @ np.diag(moments) @ R.T
+
+
+@limits(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), size=st.floats(1e-6, 1.0), thick=st.sampled_from([0.0, 1e-17, -1e-17, 1e-9]))
+def test_a_rod_is_given_some_thickness_and_noted(seed, size, thick, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rod")
+    rod = _tensor(0.5, _turned(np.array([1.0, 1.0, thick]) * size, seed))
+    chain = _read(folder, arm(n=3, l3=rod))
+    assert is_physical(chain.inertia[2])
+    assert np.linalg.eigvalsh(chain.inertia[2])[0] > 1e-4 * size
+    assert [note for note in chain.notes if "'l3'" in note and "repaired" in note]
+    assert_equals_pybullet(chain, folder / "canonical.urdf", write_urdf(chain))
+
+
+@limits(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), share=st.floats(1e-6, 0.4), fixed=st.booleans())
+def test_a_slip_below_zero_is_repaired_with_a_warning(seed, share, fixed, tmp_path_factory):
+    own = _tensor(0.02, _turned(np.array([1e-5, 1e-5, -1e-5 * share]), seed))
+    camera = f'<link name="cam">{own}</link>' + joint("cj", "l6", "cam", "fixed", "")
+    with pytest.warns(UserWarning, match=r"negative one .* repaired"):
+        chain = _read(tmp_path_factory.mktemp("slip"), arm(camera) if fixed else arm(l6=own))
+    assert is_physical(chain.inertia[-1])
+    assert [note for note in chain.notes if "repaired" in note]
+
+
+def test_what_is_no_inertia_at_all_is_refused(urdf):
+    with pytest.raises(UsageError, match="none may be negative"):
+        read_urdf(urdf(arm(l3=inertial(1.0, (-0.1, 0.1, 0.1)))))
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def _limited(limit):
+    return arm().replace(ARM_LIMIT, f'<limit {limit} effort="300"/>', 1)
+
+
+@pytest.mark.parametrize("size", ["1e16", "1e+09", "99999", "inf"])
+def test_limits_beyond_meaning_are_none(size, urdf):
+    chain = read_urdf(urdf(_limited(f'lower="-{size}" upper="{size}" velocity="2"')))
+    assert chain.joint_types[0] == "continuous"
+    assert (chain.lower[0], chain.upper[0], chain.home[0]) == (-np.inf, np.inf, 0.0)
+    assert [note for note in chain.notes if "'j1'" in note and "continuous" in note]
+    assert len(random_reference(chain, np.random.default_rng(0), dt=0.02).q) < 5000  # it returns
+
+
+@pytest.mark.parametrize(("limit", "wanted"), [('lower="-1e16" upper="1"', 1.0), ('lower="0.5" upper="1e300"', 0.5)])
+def test_a_joint_without_limit_on_one_side_keeps_the_other(limit, wanted, urdf):
+    chain = read_urdf(urdf(_limited(f'{limit} velocity="2"')))
+    assert wanted in (chain.lower[0], chain.upper[0])
+    assert chain.upper[0] - chain.lower[0] == pytest.approx(8 * np.pi)
+    assert [note for note in chain.notes if "'j1'" in note and "turns" in note]
+
+
+def test_a_rail_without_end_is_refused(urdf):
+    text = _limited('lower="-1e16" upper="1e16" velocity="2"').replace('"revolute"', '"prismatic"', 1)
+    with pytest.raises(UsageError, match=r"'j1' has the range .* rail"):
+        read_urdf(urdf(text))
+
+
+@pytest.mark.parametrize(("degrees", "noted"), [(170, True), (90, True), (15, True), (2 * np.pi, False), (3, False)])
+def test_limits_like_degrees_are_noted(degrees, noted, urdf):
+    chain = read_urdf(urdf(_limited(f'lower="-{degrees}" upper="{degrees}" velocity="2"')))
+    assert chain.upper[0] == degrees
+    assert bool([note for note in chain.notes if "degrees" in note and "'j1'" in note]) == noted
+
+
+@pytest.mark.parametrize("velocity", ["110", "1e16", "inf"])
+def test_velocities_beyond_what_can_be_simulated_are_cut(velocity, urdf):
+    chain = read_urdf(urdf(_limited(f'lower="-2" upper="2" velocity="{velocity}"')))
+    assert chain.velocity.tolist() == [50, 2, 2, 2, 2, 2]
+    assert np.isfinite(chain.jerk).all()
+    assert [note for note in chain.notes if "velocity" in note and "j1" in note]
+
+
+# --- all faults at once ---------------------------------------------------------------------------------------------
+
+
+def test_every_joint_and_quantity_is_named_in_one_sentence(urdf):
+    with pytest.raises(UsageError) as error:
+        read_urdf(urdf(arm().replace('velocity="2" effort="80"', 'velocity="0" effort="0"')))
+    said = str(error.value)
+    assert all(f"'j{k}'" in said for k in range(1, 7))
+    assert "velocity limit 0 and the effort limit 0" in said
+    assert said.count(".") == 1
+
+
+def test_faults_of_different_kinds_are_named_together(urdf):
+    text = arm(l2=inertial(-1.0), l3="").replace('upper="2"', 'upper="-2"', 1)
+    text = text.replace('velocity="2"', "", 2).replace('effort="80"', 'effort="-1"', 3)
+    with pytest.raises(UsageError) as error:
+        read_urdf(urdf(text))
+    for said in ("'j1'", "'j2'", "'j3'", "empty range", "no velocity", "effort limit -1", "negative mass"):
+        assert said in str(error.value)
+
+
+def test_numbers_that_are_none_are_named_together(urdf):
+    text = robot(links("base", "a"), f'<link name="b">{inertial().replace("1.0", "heavy")}</link>')
+    text = text.replace("</robot>", joint("j", "base", "a", extra='<axis xyz="up"/>') + joint("k", "a", "c"))
+    with pytest.raises(UsageError) as error:
+        read_urdf(urdf(text + "</robot>"))
+    for said in ("'heavy'", "'up'", "child link 'c'"):
+        assert said in str(error.value)
+
+
+def test_reading_again_says_nothing_new(urdf):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_urdf(urdf(PLAIN)).notes == read_urdf(urdf(PLAIN)).notes
