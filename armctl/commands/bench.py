@@ -13,7 +13,7 @@ from armctl.chain import Chain
 from armctl.commands.console import bench_table, say, show
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference
+from armctl.motion.reference import Reference, warn_of_limits
 from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
@@ -169,7 +169,6 @@ def check_finite(source: str, parameters: dict[str, Any]) -> None:
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
     """References of every suite that was named."""
     from armctl.bench.suite import load_suite, suite_name
-    from armctl.commands.references import warn_of_speed
 
     suites: dict[str, list[Reference]] = {}
     for name in arguments.suite or ("shapes",):
@@ -180,7 +179,7 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
             seed=arguments.seed,
         )  # fmt: skip
         suites[suite_name(name)] = found
-        warn_of_speed(found, chain)
+        warn_of_limits(found, chain)
     return suites
 
 

@@ -72,7 +72,10 @@ def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     """The motions to learn from."""
     if config.demonstrations is not None:
-        return import_demonstrations(config.demonstrations, chain, config.seed)
+        found = import_demonstrations(config.demonstrations, chain, config.seed)
+        if not len(found.subset("val")):
+            say(f"{len(found)} demonstration(s), too few to hold one back: the validation loss is on the same ones")
+        return found
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
     say(f"making {config.motions} motions of {chain.name}")

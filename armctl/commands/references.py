@@ -12,7 +12,7 @@ from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Folder, Limit, check_out, parse
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference, over_speed
+from armctl.motion.reference import Reference, warn_of_limits
 from armctl.urdf import load_chain
 
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
@@ -125,18 +125,12 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
         arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
         seed=arguments.seed,
     )  # fmt: skip
-    warn_of_speed(found, chain)
+    warn_of_limits(found, chain)
     from armctl.generator import write_references
 
     write_references(found, out, overwrite=arguments.overwrite)
     _show(arguments, found, out)
     return 0
-
-
-def warn_of_speed(found: Sequence[Reference], chain: Chain) -> None:
-    """Warn of references that are over the speed of the joints: no controller can follow them."""
-    for text in filter(None, (over_speed(reference, chain) for reference in found)):
-        say(text)
 
 
 def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], out: Path | None = None) -> None:
