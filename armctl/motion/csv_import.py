@@ -17,8 +17,8 @@ from armctl.motion import ik
 from armctl.motion.clock import NAMES, beat, check_duration, time_unit
 from armctl.motion.csv_columns import Columns, find_columns
 from armctl.motion.csv_table import Table, read_table
-from armctl.motion.reference import Reference, sample_spline
-from armctl.motion.smoothing import smooth_path
+from armctl.motion.reference import Reference
+from armctl.motion.smoothing import sampled
 
 STARTS = 8  # starting configurations tried along a whole path
 MAX_JUMP = 1.0  # rad between samples; more means that the arm had to change its posture on the way
@@ -94,10 +94,7 @@ def _seconds(
         raise UsageError(f"Reference '{path}': time does not increase at line {table.lines[int(late[0]) + 1]}.")
     if even is None:
         return times
-    notes.append(
-        f"its times are uneven by up to {1e3 * np.abs(times - even).max():.3g} ms, its motion is not; rows are taken "
-        f"as evenly spaced by {1e3 * even[1]:.4g} ms"
-    )
+    notes.append(f"its times are uneven, its motion is not; rows are taken as evenly spaced by {1e3 * even[1]:.4g} ms")
     return even
 
 
@@ -187,8 +184,7 @@ def _on_grid(
 ) -> Reference:
     """Joint samples on a uniform grid of dt s through a smooth path."""
     dt = float(np.mean(np.diff(times))) if dt is None else float(dt)
-    spline = smooth_path(times, q)
     grid = times[0] + np.arange(int((times[-1] - times[0]) / dt + 1e-6) + 1) * dt
-    q, qd, qdd = sample_spline(spline, grid)
+    q, qd, qdd = sampled(times, q, grid)
     meta = {"family": "csv", "source": path.name, **({"notes": notes} if notes else {})}
     return Reference.from_joints(chain, dt, q, qd, qdd, name=path.stem, meta=meta)
