@@ -9,7 +9,7 @@ from typing import Any
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
-from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
@@ -34,13 +34,13 @@ class GeneratorArguments(GeneratorConfig):
 
     out: Folder = None
     """Run folder to write; runs/ROBOT-generator if absent."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: bool = False
+    resume: Flag = False
     """Keep a finished run with the same settings; an unfinished one wrote nothing and starts anew."""
-    audit: bool = False
+    audit: Flag = False
     """Also audit the generator against the corpus (about a minute); the block goes into summary.json."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

@@ -10,7 +10,7 @@ import tyro
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
-from armctl.commands.parsing import Folder, Limit, check_out, parse
+from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference, warn_of_limits
 from armctl.urdf import load_chain
@@ -38,9 +38,9 @@ class SampleArguments:
     """Sampling period of the references, s."""
     seed: int = 0
     """Seed of the contexts and noise."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace a folder of references written by armctl."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
@@ -66,11 +66,12 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
 def _check(arguments: SampleArguments) -> None:
     """Raise UsageError for what the generator would refuse only after it has been trained."""
     from armctl.motion.families import FAMILIES
+    from armctl.motion.sampling import check_eta
 
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
-    if arguments.difficulty is not None and not 0 < arguments.difficulty <= 1:
-        raise UsageError(f"--difficulty is {arguments.difficulty:g}; it must lie in (0, 1].")
+    if arguments.difficulty is not None:
+        check_eta(arguments.difficulty, "--difficulty")
     if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
         raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
 
@@ -107,9 +108,9 @@ class SuiteArguments:
     """Sampling period of the references, s."""
     seed: int = 0
     """Seed of the corpus."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace a folder of references written by armctl."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
