@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LIMIT_SLACK = 0.01
+"""How far a measured joint may be beyond its limit, rad or m: sensor error."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shape:
@@ -86,3 +89,20 @@ def joint_box(chain: Chain, margin: float = 0.05) -> tuple[np.ndarray, np.ndarra
     bounded = np.isfinite(chain.lower) & np.isfinite(chain.upper)
     lower, upper = np.where(bounded, chain.lower, -np.pi), np.where(bounded, chain.upper, np.pi)
     return lower + margin * (upper - lower), upper - margin * (upper - lower)
+
+
+def unwrapped(chain: Chain, times: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Joint samples q (K, n) rad at times (K,) s without the jumps by a turn of sensors that count from -pi to pi.
+
+    Of joints that can turn all the way; a jump is one of more than half a turn that is faster than the joint, or nearly
+    a whole turn. What a joint with limits would leave them by is left as it is.
+    """
+    turn = 2 * np.pi
+    whole = (np.array(chain.joint_types) != "prismatic") & (chain.upper - chain.lower >= turn)
+    steps = np.diff(q, axis=0)
+    fast = np.abs(steps) > chain.velocity * np.diff(times)[:, None]
+    jumps = whole & (np.abs(steps) > np.pi) & (fast | (np.abs(steps) > turn - 1))
+    turns = np.where(jumps, np.round(steps / turn), 0.0)
+    found = q - turn * np.concatenate([np.zeros((1, q.shape[1])), np.cumsum(turns, axis=0)])
+    inside = ((found >= chain.lower - LIMIT_SLACK) & (found <= chain.upper + LIMIT_SLACK)).all(axis=0)
+    return np.where(inside, found, q)

@@ -1,13 +1,18 @@
 """The command line: `armctl COMMAND ...`.
 
 A command's module is imported only when it is called, so that `armctl --help` needs neither JAX nor PyBullet. stdout
-carries results, stderr everything else. Exit status: 0 done, 1 something does not work, 2 wrong input, 130 Ctrl-C.
+carries results, stderr everything else. Exit status: 0 done, 1 something does not work, 2 wrong input, 130 Ctrl-C, 141
+nobody reads on, 143 terminated.
 """
 
+import contextlib
 import os
+import select
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
@@ -34,20 +39,42 @@ COMMANDS = {
     "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("bench:run_report", "write the page of a bench anew"),
 }
-INTERRUPTED = 130
+INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
-AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench"), RESUME)
-AFTER_INTERRUPT |= dict.fromkeys(("demo", "audit"), "the same command with --overwrite starts anew.")
+AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench", "demo"), RESUME)
+AFTER_INTERRUPT["audit"] = "the same command with --overwrite starts anew."
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which like Ctrl-C lets a run write what it has."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. argv: its words, those of the process if absent. Returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     warnings.showwarning = _warn
-    status = guarded(lambda: _run(words), _name(words))
-    if argv is None and status == INTERRUPTED:
-        _leave_at_once()
+    with _terminable():
+        status = guarded(lambda: _run(words), _name(words))
+    if argv is None and status in (INTERRUPTED, TERMINATED):
+        _leave_at_once(status)
     return status
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is an exception, where Python lets a thread take signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _warn(
@@ -62,15 +89,42 @@ def _warn(
     print(f"armctl: {message}", file=sys.stderr)
 
 
-def _leave_at_once() -> None:
+def _leave_at_once(status: int) -> None:
     """End the process without tearing it down: after Ctrl-C within a compilation JAX crashes there."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(status)
 
 
 def guarded(work: Callable[[], int], command: str = "") -> int:
-    """Exit status of some work; wrong input, training that broke down and Ctrl-C become one sentence on stderr."""
+    """Exit status of some work; wrong input, training that broke down and Ctrl-C become one sentence on stderr.
+
+    A reader that leaves, such as head, ends the work without a word, as it ends other programs.
+    """
+    try:
+        status = _told(work, command)
+        sys.stdout.flush()  # while a broken pipe can still be caught
+    except BrokenPipeError:
+        if not (left := [stream for stream in (sys.stdout, sys.stderr) if _unread(stream)]):
+            raise
+        for stream in left:  # else the interpreter would complain as it flushes them at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return UNREAD
+    return status
+
+
+def _unread(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file at all, as in notebooks
+        return False
+
+
+def _told(work: Callable[[], int], command: str) -> int:
+    """Exit status of some work, with a sentence about what went wrong."""
     try:
         return work()
     except UsageError as error:
@@ -79,8 +133,9 @@ def guarded(work: Callable[[], int], command: str = "") -> int:
         if error.filename is None:
             raise
         return _fail(f"'{error.filename}' cannot be used: {error.strerror}.", 2)
-    except KeyboardInterrupt:
-        return _fail(f"interrupted; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        how, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        return _fail(f"{how}; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", status)
     except (NonFiniteError, UnstableError) as error:
         return _fail(str(error), 1)
 

@@ -20,14 +20,25 @@ from armctl.bench.tuning import describe_tuning
 from armctl.chain import Chain
 from armctl.controllers.base import Controller
 from armctl.errors import UsageError
-from armctl.generator import FlowConfig, FlowModel, ProposalStats, propose, save_model, train_flow, write_references
+from armctl.generator import (
+    FlowConfig,
+    ProposalStats,
+    load_model,
+    propose,
+    save_model,
+    train_flow,
+    write_references,
+)
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
 from armctl.motion.certificate import Checker, check_measured
 from armctl.motion.corpus import Corpus, build_corpus, references
+from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
+from armctl.motion.sampling import check_eta
 from armctl.plant.presets import sample_scenario
 from armctl.report.page import write_report
+from armctl.settings import check_finite
 from armctl.urdf import load_chain
 
 T = TypeVar("T")
@@ -64,11 +75,12 @@ class DemoConfig:
     """The generator."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name in ("corpus", "episodes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
-        if self.difficulty is not None and not 0 < self.difficulty <= 1:
-            raise UsageError(f"difficulty is {self.difficulty}; give a number in (0, 1].")
+        if self.difficulty is not None:
+            check_eta(self.difficulty)
 
 
 class Clock:
@@ -90,16 +102,19 @@ class Clock:
         return result
 
 
-def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) -> dict[str, Any]:
+def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, resume: bool = False) -> dict[str, Any]:
     """Train, generate, compare and report; return the content of summary.json.
 
+    resume: go on with what an interrupted run with the same settings has left: controllers from their last chunk of
+    updates, a generator and references that are whole, episodes that were run.
+
     The folder holds summary.json, report.html, the run folders of every controller and of the generator, the generated
-    references and the bench. Raises UsageError for a folder that exists.
+    references and the bench. Raises UsageError for a folder that exists, or was started with other settings.
     """
     clock, chain = Clock(), load_chain(config.robot)
     check_measured(chain)
     sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
-    out = store.create_run(out, config, overwrite=overwrite)
+    out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     corpus = clock.timed("build_corpus", build_corpus, chain, config.corpus, config.seed)
     training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
@@ -121,8 +136,11 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False) ->
     clock.say(f"bench in PyBullet: {len(CONTROLLERS)} controllers x {sum(map(len, suites.values()))} episodes")
     summary = clock.timed(
         "bench",
-        lambda: run_bench(bench, results, suites, [config.scenario], out / "bench", records=records, progress=False),
-    )
+        lambda: run_bench(
+            bench, results, suites, [config.scenario], out / "bench", records=records, progress=False,
+            resume=(out / "bench").exists(),
+        ),
+    )  # fmt: skip
     return _finish(config, out, clock, {**summary, "certified_references": certified}, parity, stats)
 
 
@@ -166,21 +184,31 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
 
     # several are tuned at a time, and programs that span devices must not be started from several threads
     one = jax.devices()[:1]
-    return clock.timed(f"train_{name}", lambda: tune(settings, training, out / name, progress=progress, devices=one))
+    folder = out / name
+    return clock.timed(
+        f"train_{name}",
+        lambda: tune(settings, training, folder, progress=progress, devices=one, resume=folder.exists()),
+    )
 
 
 def _generate(
     config: DemoConfig, chain: Chain, corpus: Corpus, out: Path, clock: Clock
 ) -> tuple[list[Reference], ProposalStats]:
-    """Train the generator and let it propose certified references."""
-    flow = replace(config.flow, seed=config.seed)
-    model: FlowModel = clock.timed("train_generator", lambda: train_flow(corpus, flow, chain=chain))
-    save_model(model, out / "generator")
+    """Train the generator and let it propose certified references, as far as that is not done yet."""
+    if (out / "generated").exists():  # appears when it is whole
+        stats = store.read_json(out / "generated" / "summary.json")["proposals"]
+        return load_suite_dir(out / "generated", chain), ProposalStats(**stats)
+    if (out / "generator" / "config.json").exists():  # written last
+        model = load_model(out / "generator")
+    else:
+        flow = replace(config.flow, seed=config.seed)
+        model = clock.timed("train_generator", lambda: train_flow(corpus, flow, chain=chain))
+        save_model(model, out / "generator")
     wanted = 2 * config.episodes
     found, stats = clock.timed(
         "propose", lambda: propose(model, chain, wanted, difficulty=config.difficulty, seed=config.seed)
     )
-    chosen = (_short(found) or found)[: config.episodes]
+    chosen = sorted((_short(found) or found)[: config.episodes], key=lambda one: one.name)  # as a folder is read
     write_references(chosen, out / "generated", stats)
     return chosen, stats
 

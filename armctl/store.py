@@ -24,6 +24,7 @@ import numpy as np
 
 from armctl.errors import UsageError
 
+SAID = 3  # differences that a refusal names
 PACKAGES = ("armctl", "jax", "flax", "optax", "numpy", "pybullet", "gymnasium")
 
 
@@ -63,7 +64,7 @@ def create_run(
     """Create (or reopen) the folder of one run and record its configuration (a dataclass), versions and seeds.
 
     overwrite: the old folder is moved aside until `finish_run` removes it. resume: the folder is reopened if its
-    configuration is the same in every field outside `may_change`.
+    configuration is the same in every field outside `may_change`, such as "jobs" or "train.updates".
     Raises UsageError where the folder exists and neither is given, is no run folder, or has another configuration.
     """
     path = Path(path)
@@ -207,14 +208,23 @@ def _plain(value: Any) -> Any:
 
 
 def _check_same(path: Path, config: Any, may_change: tuple[str, ...]) -> None:
-    old, new = read_config(path), _plain(config)
+    old, new = _flat(read_config(path)), _flat(_plain(config))
     different = [name for name in new if name not in may_change and old.get(name) != new[name]]
     if different:
-        name = different[0]
+        said = [f"{name}={old.get(name)!r}, not {new[name]!r}" for name in different[:SAID]]
+        more = f", and {len(different) - SAID} more" if len(different) > SAID else ""
         raise UsageError(
-            f"'{path}' was started with {name}={old.get(name)!r}, not {new[name]!r}; resume it with the same "
-            "options or replace it with --overwrite."
+            f"'{path}' was started with {', '.join(said)}{more}; resume it with the same options or replace it with "
+            "--overwrite."
         )
+
+
+def _flat(fields: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Fields of fields under joined names, such as train.updates."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {f"{before}{name}": value}
+    return found
 
 
 def _move_aside(path: Path) -> None:

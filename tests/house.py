@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {"armctl": ROOT / "armctl", "armctl.envs": ROOT / "envs", "armctl.assets": ROOT / "assets"}
 LAYERS = (  # rooms from the ground up; those of one layer do not know one another
     ("errors", "typing", "plot_style", "assets"),
-    ("chain", "geometry", "meshes", "store"),
+    ("chain", "geometry", "meshes", "settings", "store"),
     ("rigid",),
     ("spheres",),
     ("urdf",),

@@ -14,6 +14,7 @@ from armctl.motion.reference import Reference
 from armctl.plant.presets import sample_scenario
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
+from armctl.settings import check_finite
 
 HOLD = 60.0  # s; the longest hold that is still about settling
 
@@ -41,6 +42,9 @@ class BenchConfig:
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int = 1
     """Worker processes; 1 runs in this process."""
+
+    def __post_init__(self) -> None:
+        check_finite(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -194,12 +194,25 @@ def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     path = out / "plan.json"
-    if path.exists() and store.read_json(path) != plan:
-        raise UsageError(
-            f"'{out}' was started with other references, scenarios or controllers; resume it with the same ones or "
-            "replace it with --overwrite."
-        )
+    if path.exists() and (other := _different(store.read_json(path), plan)):
+        raise UsageError(f"'{out}' was started {other}; resume it with the same ones or replace it with --overwrite.")
     store.write_json(path, plan)
+
+
+def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """In what the plan of a resumed bench differs from that of the interrupted one, in words; empty if in nothing."""
+    was, now = old["controllers"], new["controllers"]
+    if set(was) != set(now):
+        return f"with the controllers {', '.join(was)}, not {', '.join(now)}"
+    if changed := [name for name in now if was[name] != now[name]]:
+        return f"with other parameters of {', '.join(changed)}"
+    before = {tuple(episode[:4]): episode[4:] for episode in old["episodes"]}
+    after = {tuple(episode[:4]): episode[4:] for episode in new["episodes"]}
+    if before == after:
+        return "" if old["episodes"] == new["episodes"] else "with the same episodes in another order"
+    key = next(key for key in (*after, *before) if before.get(key) != after.get(key))
+    kind = "without" if key not in before else "with another" if key in after else "with an"
+    return f"{kind} episode {', '.join(map(str, key[:3]))}, draw {key[3]}"
 
 
 def _file(unit: Unit) -> str:

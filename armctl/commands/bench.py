@@ -11,9 +11,9 @@ from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
 from armctl.commands.console import bench_table, say, show
-from armctl.commands.parsing import Folder, Limit, check_out, parse, part, words
+from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference
+from armctl.motion.reference import Reference, warn_of_limits
 from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ class BenchArguments(BenchConfig):
     """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
     scenarios: str = SCENARIOS
     """Scenario presets, separated by commas (`grid` is all plants of the grid), or a TOML file of scenarios."""
-    grid: bool = False
+    grid: Flag = False
     """The same as --scenarios grid."""
-    curves: bool = False
+    curves: Flag = False
     """Also run six references of each suite over payload, delay and friction, and plot the errors."""
     limit: Limit = None
     """Largest number of references per suite."""
@@ -44,13 +44,13 @@ class BenchArguments(BenchConfig):
     """Folder of `train generator` or `sample`, for the suite generated."""
     out: Path = Path("runs/bench")
     """Run folder to write."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: bool = False
+    resume: Flag = False
     """Continue an interrupted run with the same settings."""
     animation: bool = True
     """Whether the report shows the arm moving (a few seconds to render)."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
@@ -169,7 +169,6 @@ def check_finite(source: str, parameters: dict[str, Any]) -> None:
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
     """References of every suite that was named."""
     from armctl.bench.suite import load_suite, suite_name
-    from armctl.commands.references import warn_of_speed
 
     suites: dict[str, list[Reference]] = {}
     for name in arguments.suite or ("shapes",):
@@ -180,7 +179,7 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
             seed=arguments.seed,
         )  # fmt: skip
         suites[suite_name(name)] = found
-        warn_of_speed(found, chain)
+        warn_of_limits(found, chain)
     return suites
 
 
@@ -192,7 +191,7 @@ class ReportArguments:
     """Run folder of a bench."""
     animation: bool = True
     """Whether the report shows the arm moving (a few seconds to render)."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

@@ -12,7 +12,7 @@ from armctl.bench.plan import BenchConfig
 from armctl.bench.tuning import describe_tuning
 from armctl.commands.bench import find_controller
 from armctl.commands.console import say, show
-from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.controller_audit.config import ControllerAuditConfig
 from armctl.urdf import load_chain
 
@@ -26,9 +26,9 @@ class AuditArguments(ControllerAuditConfig):
     what it was trained on is read from its folder."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-CONTROLLER-audit if absent."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    json: bool = False
+    json: Flag = False
     """Print JSON in place of sentences."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from armctl.commands.console import show
-from armctl.commands.parsing import check_out, parse, part
+from armctl.commands.parsing import Flag, check_out, parse, part
 from armctl.demo import DemoConfig, run_demo, table
 from armctl.plant.presets import check_preset
 
@@ -16,18 +16,21 @@ class DemoArguments(DemoConfig):
 
     out: Path = Path("runs/demo")
     """Run folder to write."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    json: bool = False
+    resume: Flag = False
+    """Continue an interrupted run with the same settings."""
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
 def run(argv: Sequence[str], prog: str) -> int:
     """Run the demo and print its table; returns the exit status."""
     arguments = parse(DemoArguments, argv, prog)
-    check_out(arguments.out, overwrite=arguments.overwrite)
+    check_out(arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
     check_preset(arguments.scenario)
-    summary = run_demo(part(arguments, DemoConfig), arguments.out, overwrite=arguments.overwrite)
+    options = {"overwrite": arguments.overwrite, "resume": arguments.resume}
+    summary = run_demo(part(arguments, DemoConfig), arguments.out, **options)
     report = arguments.out / "report.html"
     show({**summary, "report": str(report)}, f"{table(summary)}\n\nreport: {report}", arguments.json)
     return 0

@@ -15,7 +15,7 @@ import tyro
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import say, show, table
-from armctl.commands.parsing import parse
+from armctl.commands.parsing import Flag, parse
 from armctl.errors import UsageError
 from armctl.urdf import load_chain
 
@@ -32,9 +32,9 @@ class DoctorArguments:
     """Name of an arm in the assets, or path of a URDF."""
     twin: RobotChoice = None
     """Audit the twin of this arm or URDF against PyBullet instead: parity, gradients, growth of rollouts (a minute)."""
-    scenarios: bool = False
+    scenarios: Flag = False
     """Print instead from what the scenario presets draw, in the size of the robot."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

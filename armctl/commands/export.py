@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from armctl.commands.console import say, show, table
-from armctl.commands.parsing import check_out, parse
+from armctl.commands.parsing import Flag, check_out, parse
 from armctl.errors import UsageError
 from armctl.export.folder import FORMS, UNITS, digest, export
 
@@ -26,11 +26,11 @@ class ExportArguments:
     """Nominal arm; that of the run if absent (panda for a name)."""
     out: Path = Path("runs/export")
     """Folder to write."""
-    double: bool = False
+    double: Flag = False
     """Compute in double precision, where the tracker's filters agree with JAX's to 1e-6 over an episode."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace the files of an earlier export."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

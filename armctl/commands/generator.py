@@ -9,7 +9,7 @@ from typing import Any
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
-from armctl.commands.parsing import Folder, check_out, parse, part
+from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.certificate import check_measured
@@ -35,13 +35,13 @@ class GeneratorArguments(GeneratorConfig):
 
     out: Folder = None
     """Run folder to write; runs/ROBOT-generator if absent."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: bool = False
+    resume: Flag = False
     """Keep a finished run with the same settings; an unfinished one wrote nothing and starts anew."""
-    audit: bool = False
+    audit: Flag = False
     """Also audit the generator against the corpus (about a minute); the block goes into summary.json."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
@@ -75,7 +75,10 @@ def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     """The motions to learn from."""
     if config.demonstrations is not None:
-        return import_demonstrations(config.demonstrations, chain, config.seed)
+        found = import_demonstrations(config.demonstrations, chain, config.seed)
+        if not len(found.subset("val")):
+            say(f"{len(found)} demonstration(s), too few to hold one back: the validation loss is on the same ones")
+        return found
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
     say(f"making {config.motions} motions of {chain.name}")

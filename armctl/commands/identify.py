@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from armctl.commands.console import say, show, table
-from armctl.commands.parsing import Folder, check_out, parse, words
+from armctl.commands.parsing import Flag, Folder, check_out, parse, words
 from armctl.errors import UsageError
 from armctl.identify.log import load_log, save_log
 from armctl.plant.presets import sample_scenario
@@ -32,9 +32,9 @@ class RecordArguments:
     """Seed of the true plant and of the motion."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("runs/log.npz")
     """File to write, .npz."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace the file."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of text."""
 
 
@@ -74,9 +74,9 @@ class IdentifyArguments:
     """Samples that are predicted from one initial state."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-identify if absent."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

@@ -10,10 +10,13 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from armctl import store
 from armctl.errors import UsageError
 
 T = TypeVar("T")
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+"""A switch that is off; one that is on shows both its names, so that its help is not that of the contrary."""
 Limit = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 WIDE = "4000"  # columns; a message that is not wrapped can be read back word by word
 
@@ -27,7 +30,7 @@ def parse(arguments: type[T], argv: Sequence[str], prog: str) -> T:
     helped = not {"-h", "--help"}.isdisjoint(argv)
     try:
         with contextlib.redirect_stderr(message), contextlib.nullcontext() if helped else _columns(WIDE):
-            given = tyro.cli(arguments, args=list(argv), prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+            given = tyro.cli(arguments, args=list(argv), prog=prog)
     except SystemExit as leaving:
         if not leaving.code:
             raise
@@ -54,6 +57,14 @@ def sentence(box: str) -> str:
     wrong = " ".join(parts[0].split())
     meant = [line for part in parts for line in part.splitlines() if line.startswith("--") and "Perhaps" in part]
     return wrong.rstrip(".") + (f" (perhaps {' or '.join(meant)})" if meant else "")
+
+
+def unfinished(out: Path) -> bool:
+    """Whether a folder holds a run that was killed, terminated or interrupted."""
+    if not (out / "config.json").is_file():
+        return False
+    summary = out / "summary.json"
+    return not summary.is_file() or store.read_json(summary).get("status") == "interrupted"
 
 
 @contextlib.contextmanager
@@ -97,6 +108,7 @@ def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: s
         return
     if not (overwrite or resume):
         remedy = "replace it with --overwrite" if resume is None else "continue it with --resume or --overwrite it"
-        raise UsageError(f"'{out}' already exists; {remedy}, or name another folder with --out.")
+        what = "already exists, an unfinished run" if unfinished(out) else "already exists"
+        raise UsageError(f"'{out}' {what}; {remedy}, or name another folder with --out.")
     if not (out / mark).is_file():
         raise UsageError(f"'{out}' was not written by this command (no {mark}), so it is left alone; name another.")

@@ -10,10 +10,10 @@ import tyro
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, say, show, table
-from armctl.commands.parsing import Folder, Limit, check_out, parse
+from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
-from armctl.motion.reference import Reference, over_speed
+from armctl.motion.reference import Reference, warn_of_limits
 from armctl.urdf import load_chain
 
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
@@ -39,9 +39,9 @@ class SampleArguments:
     """Sampling period of the references, s."""
     seed: int = 0
     """Seed of the contexts and noise."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace a folder of references written by armctl."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
@@ -68,11 +68,12 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
 def _check(arguments: SampleArguments) -> None:
     """Raise UsageError for what the generator would refuse only after it has been trained."""
     from armctl.motion.families import FAMILIES
+    from armctl.motion.sampling import check_eta
 
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
-    if arguments.difficulty is not None and not 0 < arguments.difficulty <= 1:
-        raise UsageError(f"--difficulty is {arguments.difficulty:g}; it must lie in (0, 1].")
+    if arguments.difficulty is not None:
+        check_eta(arguments.difficulty, "--difficulty")
     if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
         raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
 
@@ -109,9 +110,9 @@ class SuiteArguments:
     """Sampling period of the references, s."""
     seed: int = 0
     """Seed of the corpus."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace a folder of references written by armctl."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 
@@ -127,18 +128,12 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
         arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
         seed=arguments.seed,
     )  # fmt: skip
-    warn_of_speed(found, chain)
+    warn_of_limits(found, chain)
     from armctl.generator import write_references
 
     write_references(found, out, overwrite=arguments.overwrite)
     _show(arguments, found, out)
     return 0
-
-
-def warn_of_speed(found: Sequence[Reference], chain: Chain) -> None:
-    """Warn of references that are over the speed of the joints: no controller can follow them."""
-    for text in filter(None, (over_speed(reference, chain) for reference in found)):
-        say(text)
 
 
 def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], out: Path | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from armctl.chain import Chain
 from armctl.commands.console import show, table
-from armctl.commands.parsing import parse
+from armctl.commands.parsing import Flag, parse
 from armctl.motion.families import reach
 from armctl.plant.presets import rated_payload
 from armctl.urdf import load_chain, robots
@@ -18,7 +18,7 @@ from armctl.urdf import load_chain, robots
 class RobotsArguments:
     """List the arms by name, with their joints, tip, reach, payload range and the source of their numbers."""
 
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
 
 

@@ -11,7 +11,7 @@ import tyro
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, results_only, say, show, table
-from armctl.commands.parsing import Folder, Limit, check_out, parse, part
+from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.learn import hosts
@@ -35,11 +35,11 @@ class TrainArguments(TuneConfig):
     seeds: tuple[int, ...] = ()
     """Seeds of weights, plants and episodes to train with in turn, on the same motions, each in OUT/SEED; the table has
     the one that does best on validation first."""
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: bool = False
+    resume: Flag = False
     """Continue an interrupted run with the same settings."""
-    json: bool = False
+    json: Flag = False
     """Print JSON instead of a table."""
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Train over several machines: address of process 0, a free port; run the same command on every machine."""

@@ -6,6 +6,7 @@ from armctl.errors import UsageError
 from armctl.learn.tune import TuneConfig
 from armctl.plant.presets import check_preset
 from armctl.plant.servo import ServoConfig
+from armctl.settings import check_finite
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ControllerAuditConfig:
     """Physics step, s."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name in ("episodes", "references"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; an audit needs at least 1.")

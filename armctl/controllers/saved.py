@@ -59,4 +59,9 @@ def load(folder: str | Path, arm: Arm) -> Controller:
         controller = make(config["controller"], arm, config["control_dt"], config["preview"])
     except (KeyError, TypeError) as error:
         raise UsageError(f"{folder / 'config.json'} is damaged ({error}); train again.") from None
+    if not (folder / "params.npz").exists() and (folder / "learner.npz").exists():
+        raise UsageError(
+            f"The training in '{folder}' was killed before it wrote its parameters (params.npz); the command that "
+            "started it, with --resume, finishes it."
+        )
     return with_parameters(controller, store.load_arrays(folder / "params.npz"))

@@ -3,6 +3,7 @@
 import dataclasses
 
 from armctl.errors import UsageError
+from armctl.settings import check_finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class FlowConfig:
     """Seed of the initialisation, minibatches and noise."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name in ("width", "embedding", "blocks", "steps", "batch", "chunk", "sampler_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"FlowConfig.{name} is {getattr(self, name)}; it must be at least 1.")

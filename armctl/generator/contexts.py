@@ -5,8 +5,9 @@ import numpy as np
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
-from armctl.generator.paths import PathCoder, check_difficulty
+from armctl.generator.paths import PathCoder
 from armctl.motion.free import is_free
+from armctl.motion.sampling import check_eta
 
 # Of each joint's half range: how far a new context lies from the one it was drawn around. Much less and every proposal
 # is the neighbour of a training path (0.08 on the Panda: Z_U -9); much more and it is told from real (0.35: C2ST 0.59).
@@ -30,7 +31,7 @@ def draw_contexts(
     if family is not None:
         pool = np.flatnonzero(contexts[:, columns.start + coder.index(family)] > 0.5)
     if difficulty is not None:
-        check_difficulty(difficulty)
+        check_eta(difficulty)
     chosen, origin = np.empty((0, contexts.shape[1])), np.empty(0, int)
     for _ in range(ROUNDS):
         drawn = rng.choice(pool, 2 * count) if len(pool) else pool

@@ -45,13 +45,15 @@ def train_flow(
 ) -> FlowModel:
     """Fit the flow to the paths of a corpus; the model with the lowest validation loss seen.
 
-    corpus: its "train" split is fitted, its "val" split only scored. config: FlowConfig() if None; its seed decides
-    every random number. chain: whose limits normalise the joints. progress: called with a row of HISTORY per chunk.
+    corpus: its "train" split is fitted, its "val" split only scored; where that is empty "train" serves for both.
+    config: FlowConfig() if None; its seed decides every random number. chain: whose limits normalise the joints.
+    progress: called with a row of HISTORY per chunk.
     Raises UsageError for too few trajectories, and where training does not stay finite.
     """
     config = config or FlowConfig()
     coder = PathCoder.of(chain, corpus)
-    train, validation = (coder.dataset(corpus, split, reversal=config.reversal) for split in ("train", "val"))
+    held_out = "val" if len(corpus.subset("val")) else "train"
+    train, validation = (coder.dataset(corpus, split, reversal=config.reversal) for split in ("train", held_out))
     model = fit_flow(*train, *validation, config, groups=coder.dropout_groups(), progress=progress)
     return dataclasses.replace(model, coder=coder)
 

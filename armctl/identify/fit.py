@@ -18,6 +18,7 @@ from armctl.identify.projection import Projected
 from armctl.identify.result import Identification
 from armctl.identify.start import equation_values
 from armctl.plant.scenario import Scenario
+from armctl.settings import check_finite
 
 LATENCIES = (0, 1, 2, 3)
 SEARCH_STEPS = 6
@@ -41,6 +42,7 @@ class FitConfig:
     """Most Levenberg-Marquardt steps for one estimate of the noise."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.window < 3:
             raise UsageError(f"window is {self.window}; a window needs at least 3 samples.")
         if self.latency is not None and self.latency < 0:

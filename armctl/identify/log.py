@@ -1,23 +1,25 @@
 """RolloutLog: what a user has of an arm that moved - measured joint motion and the commands that were held."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from armctl import store
-from armctl.chain import Chain
+from armctl.chain import LIMIT_SLACK, Chain, unwrapped
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
 
 CONTROLS = ("torque", "velocity", "ee_twist")
 """Control modes that a log may have; a position target depends on where the arm truly was at the start."""
+TIMES = ("t", "time", "times", "timestamps")
+"""Entries of a file that are looked at as time stamps, s."""
+UNEVEN = 0.1
+"""Part of control_dt by which the time between two stamps may differ from it."""
 LEAST = 10
 """Samples without which there is nothing to fit."""
-SLACK = 0.01
-"""How far a measured joint may be beyond its limit, rad: sensor error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,8 @@ def load_log(path: str | Path, chain: Chain) -> RolloutLog:
     """Read the log of an arm.
 
     The file needs `q`, `qd`, `command` and `control_dt`; `physics_dt`, `control`, `joint_names` and `truth` may be
-    absent. Raises UsageError, in one sentence, if it is missing, damaged, of another arm, too short or not finite.
+    absent, as may time stamps, `t`. Joints in another order are put in the arm's, and jumps by a turn are taken out.
+    Raises UsageError, in one sentence, if it is missing, damaged, of another arm, too short, uneven or not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -72,9 +75,44 @@ def load_log(path: str | Path, chain: Chain) -> RolloutLog:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"'{path}' is not a readable .npz ({reason}); record it again.") from None
-    log = _from_arrays(found, path)
+    log = _turned(_in_order(_from_arrays(found, path), chain), chain)
     check_log(log, chain, str(path))
+    _check_times(found, log, path)
     return log
+
+
+def _turned(log: RolloutLog, chain: Chain) -> RolloutLog:
+    """The log without the jumps by a turn of sensors that count from -pi to pi."""
+    if log.q.ndim != 2 or log.q.shape[1] != chain.n or not np.isfinite(log.q).all():
+        return log
+    return replace(log, q=unwrapped(chain, np.arange(len(log.q)) * log.control_dt, log.q))
+
+
+def _check_times(found: dict[str, np.ndarray], log: RolloutLog, path: Path) -> None:
+    """Raise UsageError where time stamps stand in the file and are not as even as a log has to be."""
+    stamps = next((np.asarray(found[name], float) for name in TIMES if name in found), None)
+    if stamps is None:
+        return
+    steps = np.diff(stamps) if stamps.shape == (len(log.q),) else np.zeros(1)
+    off = np.abs(steps - log.control_dt)
+    if not (off <= UNEVEN * log.control_dt).all():
+        k = int(np.argmax(off))
+        raise UsageError(
+            f"Log '{path}': its times are not {log.control_dt:g} s (control_dt) apart, but {steps[k]:g} s after sample "
+            f"{k}; each command has to be held for control_dt: cut the log there, or correct control_dt."
+        )
+
+
+def _in_order(log: RolloutLog, chain: Chain) -> RolloutLog:
+    """The log with its joints in the order of the arm, where its columns are those of the arm's joints in another."""
+    if log.joint_names == chain.joint_names or sorted(log.joint_names) != sorted(chain.joint_names):
+        return log
+    order = [log.joint_names.index(name) for name in chain.joint_names]
+    width = len(order)
+    q, qd = (x[:, order] if x.ndim == 2 and x.shape[1] == width else x for x in (log.q, log.qd))
+    joints = log.control != "ee_twist" and log.command.ndim == 2 and log.command.shape[1] == width
+    command = log.command[:, order] if joints else log.command
+    return replace(log, q=q, qd=qd, command=command, joint_names=chain.joint_names)
 
 
 def _from_arrays(found: dict[str, np.ndarray], path: Path) -> RolloutLog:
@@ -115,7 +153,7 @@ def check_log(log: RolloutLog, chain: Chain, name: str = "log") -> None:
     if samples < LEAST:
         raise UsageError(f"Log '{name}' has {samples} samples; give at least {LEAST}, some seconds of motion.")
     beyond = np.maximum(chain.lower - log.q, log.q - chain.upper)
-    if beyond.max() > SLACK:
+    if beyond.max() > LIMIT_SLACK:
         sample, joint = np.unravel_index(np.argmax(beyond), beyond.shape)
         raise UsageError(
             f"Log '{name}': {chain.joint_names[joint]} is {beyond[sample, joint]:.3g} rad beyond its limit at sample "

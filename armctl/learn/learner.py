@@ -14,6 +14,7 @@ from armctl.errors import UsageError
 from armctl.learn import devices as dv
 from armctl.learn import rollout
 from armctl.learn.losses import Objective
+from armctl.settings import check_finite
 from armctl.twin.episodes import Episodes, Setting, Task
 from armctl.typing import Array
 
@@ -52,6 +53,7 @@ class TrainConfig:
     """Weights of the loss."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name in ("updates", "batch", "horizon", "chunk"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")

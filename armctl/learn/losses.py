@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 
 from armctl.arm import Arm
 from armctl.kinematics import forward_kinematics
+from armctl.settings import check_finite
 from armctl.typing import Array, Joint, Scalar
 
 
@@ -34,6 +35,9 @@ class Objective:
     errors change, and easy plants are not given up for hard ones."""
     model: float = 0.1
     """Weight of how badly a controller's own model explains what it measures, mm per nat."""
+
+    def __post_init__(self) -> None:
+        check_finite(self)
 
 
 def charbonnier(square: Float[Array, "*batch"], delta: Scalar) -> Float[Array, "*batch"]:

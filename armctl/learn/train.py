@@ -124,10 +124,14 @@ def train(
     judge = _Judge(controller, setting, held_out, config, learner)
     learner = place(learner, config, devices)
     nnx.update(controller, dv.local(learner.best))
-    step = make_update(controller, setting, config, devices)
+    whole = min(config.chunk, config.updates)
+    step = make_update(controller, setting, config, devices, whole)
     everywhere = dv.place(task, placement(config, devices).update)
     while int(learner.update) < config.updates:
         started, before = time.perf_counter(), learner
+        left = config.updates - int(learner.update)
+        if left < whole:  # a run whose updates were raised
+            step = make_update(controller, setting, config, devices, left)
         learner, metrics = step(learner, everywhere)
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])

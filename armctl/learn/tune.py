@@ -27,6 +27,7 @@ from armctl.motion.windows import stack_references
 from armctl.plant.presets import sample_scenario
 from armctl.plant.scenario import PlantParams, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
+from armctl.settings import check_finite
 from armctl.twin.episodes import Setting, Task, single
 from armctl.urdf import load_chain
 
@@ -63,6 +64,7 @@ class TuneConfig:
     """Budget and objective."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name in ("references", "plants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
@@ -134,7 +136,7 @@ def tune(
     The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
     Raises UsageError for a folder that exists, or bad settings, NonFiniteError when training breaks down, and
     UnstableError where no parameters were found whose loop contracts on every plant of validation; params.npz then
-    holds the best there were.
+    holds the best there were. A run that is resumed may have more updates than it was started with.
     """
     placement(config.train, devices)  # refuses a batch that the devices do not divide before work starts
     chain = load_chain(config.robot)
@@ -147,7 +149,11 @@ def tune(
     record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references), **described)
     out = Path(out)
     hosts.agree(repr(record))
-    hosts.on_first(lambda: store.create_run(out, record, overwrite=overwrite, resume=resume))
+    if resume:
+        hosts.on_first(lambda: _check_updates(out, config))
+    hosts.on_first(
+        lambda: store.create_run(out, record, overwrite=overwrite, resume=resume, may_change=("train.updates",))
+    )
     learner = begin(controller, setting, task, config.train)
     if resume:
         learner = restore(learner, hosts.from_first(lambda: _saved(out, learner), flatten(learner)))
@@ -166,6 +172,16 @@ def tune(
             store.write_json(out / "summary.json", summary)
     hosts.on_first(lambda: store.finish_run(out))
     return controller
+
+
+def _check_updates(out: Path, config: TuneConfig) -> None:
+    """Raise UsageError where a run that is resumed is past its last update already."""
+    done = int(_last_row(out).get("update", 0))
+    if done > config.train.updates:
+        raise UsageError(
+            f"'{out}' was trained for {done} updates already; train.updates can be raised on resume, not lowered to "
+            f"{config.train.updates}."
+        )
 
 
 def _split(

@@ -1,71 +1,133 @@
-"""References from CSV files: `t,q1..qn` in joints, or `t,x,y,z,qx,qy,qz,qw` at the tip by inverse kinematics."""
+"""References from tables: joint positions or tip poses over time, whatever the table looks like.
 
+A table is read as text, its columns are found by name, its times are put in order, poses become joints by inverse
+kinematics, and a smooth motion through the samples is put on a uniform grid. What was assumed on the way is said.
+"""
+
+import warnings
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
 
-from armctl import geometry
-from armctl.chain import Chain
+from armctl import geometry, rigid
+from armctl.chain import LIMIT_SLACK, Chain, unwrapped
 from armctl.errors import UsageError
 from armctl.motion import ik
-from armctl.motion.reference import Reference, interpolant, sample_spline
+from armctl.motion.clock import NAMES, beat, check_duration, time_unit
+from armctl.motion.csv_columns import Columns, find_columns
+from armctl.motion.csv_table import Table, read_table
+from armctl.motion.reference import Reference
+from armctl.motion.smoothing import sampled
 
-POSE_COLUMNS = ("t", "x", "y", "z", "qx", "qy", "qz", "qw")
 STARTS = 8  # starting configurations tried along a whole path
 MAX_JUMP = 1.0  # rad between samples; more means that the arm had to change its posture on the way
+TIP_SPEED = 1.0  # m/s; by which the unit of times is told where there are no joints
+DEGREES = 6.5  # rad; values beyond a turn are likely to be degrees
 
 
 def load_csv(path: str | Path, chain: Chain, dt: float | None = None) -> Reference:
-    """Read a CSV reference. dt: s, the file's mean step if absent.
+    """Read a reference from a table. dt: s, the file's mean step if absent.
 
-    Raises UsageError, naming the file and the row, for a wrong header, text or gaps among the numbers, times that do
-    not increase, a joint outside its limits, or a pose out of reach (with time, point and by how much it is missed).
+    What is assumed (unit of times, even beat, turns of joints, held orientation) is warned of in one sentence and kept
+    in meta["notes"]. Raises UsageError, naming the file and the row, for a wrong header, text or gaps among the
+    numbers, times that do not increase, last too long or do not fit the motion, a joint outside its limits, or a pose
+    out of reach (with time, point and by how much it is missed).
     """
     path = Path(path)
-    header, table, lines = _read(path)
-    joints = ("t", *(f"q{i + 1}" for i in range(chain.n)))
-    times = table[:, 0]
-    if (np.diff(times) <= 0).any():
-        row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
-        raise UsageError(f"Reference '{path}': time does not increase at line {lines[row]}.")
-    if header == joints:
-        q = table[:, 1:]
-        _check_limits(path, chain, times, q)
-    elif header == POSE_COLUMNS:
-        q = _joints_from_poses(path, chain, times, table[:, 1:])
-    else:
-        raise UsageError(
-            f"Reference '{path}' has columns {','.join(header)}; use {','.join(joints)} or {','.join(POSE_COLUMNS)}."
-        )
-    return _on_grid(chain, times, q, dt, path)
+    table = read_table(path)
+    try:
+        columns = find_columns(table.names, chain)
+        first, offsets, values = _numbers(path, table, columns)
+        notes: list[str] = []
+        times = _seconds(path, table, chain, columns, (first, offsets, values), notes)
+        if columns.joints:
+            q = _within_limits(path, chain, times, _turned(chain, times, values, notes), notes)
+        else:
+            q = _joints_from_poses(path, chain, times, _whole_poses(chain, values, notes))
+        reference = _on_grid(chain, times, q, dt, path, notes)
+    except UsageError as error:
+        named = str(error).startswith("Reference ")
+        raise UsageError(str(error) if named else f"Reference '{path}' {error}") from None
+    if notes:
+        warnings.warn(f"Reference '{path}': {'; '.join(notes)}.", UserWarning, stacklevel=2)
+    return reference
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], np.ndarray, list[int]]:
-    """Header, numbers (K, columns) and line number of each row; blank lines and a byte-order mark are skipped."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    header = tuple(name.strip() for name in lines[0][1].split(",")) if lines else ()
-    rows = []
-    for number, line in lines[1:]:
+def _numbers(path: Path, table: Table, columns: Columns) -> tuple[float, np.ndarray, np.ndarray]:
+    """The first stamp, the stamps (K,) since then, and the other columns (K, m) in rad and m."""
+    stamps, rows = list[Decimal](), list[list[float]]()
+    wanted = columns.values
+    for number, row in zip(table.lines, table.rows, strict=True):
         try:
-            row = [float(x) for x in line.split(",")]
-        except ValueError:
-            raise UsageError(f"Reference '{path}': line {number} is not numeric: '{line[:60]}'.") from None
-        if len(row) != len(header) or not np.isfinite(row).all():
-            raise UsageError(f"Reference '{path}': line {number} needs {len(header)} finite numbers.")
-        rows.append(row)
-    if len(rows) < 2:
-        raise UsageError(f"Reference '{path}' has {len(rows)} samples; give a header and at least 2 lines.")
-    return header, np.array(rows), [number for number, _ in lines[1:]]
+            stamps.append(Decimal(row[columns.time.place]))  # nanoseconds since 1970 have more digits than a float
+            rows.append([float(row[column.place]) for column in wanted])
+        except (ValueError, InvalidOperation):
+            raise UsageError(f"Reference '{path}': line {number} is not numeric: '{','.join(row)[:60]}'.") from None
+        if not (stamps[-1].is_finite() and np.isfinite(rows[-1]).all()):
+            raise UsageError(f"Reference '{path}': line {number} needs {len(wanted) + 1} finite numbers.")
+    offsets = np.array([float(stamp - stamps[0]) for stamp in stamps])
+    return float(stamps[0]), offsets, np.array(rows) * [column.unit or 1.0 for column in wanted]
 
 
-def _check_limits(path: Path, chain: Chain, times: np.ndarray, q: np.ndarray) -> None:
-    outside = (q < chain.lower - 1e-6) | (q > chain.upper + 1e-6)
-    if outside.any():
-        k, i = (int(x[0]) for x in np.nonzero(outside))
+def _seconds(
+    path: Path,
+    table: Table,
+    chain: Chain,
+    columns: Columns,
+    numbers: tuple[float, np.ndarray, np.ndarray],
+    notes: list[str],
+) -> np.ndarray:
+    """Times (K,) from the first, s, that increase. Raises UsageError where they do not, or last too long."""
+    first, offsets, values = numbers
+    limits = chain.velocity if columns.joints else np.full(3, TIP_SPEED)
+    moved = unwrapped(chain, offsets, values) if columns.joints else values[:, :3]
+    unit = columns.time.unit or time_unit(first, offsets, moved, limits)
+    times = offsets * unit
+    if not columns.time.unit and unit != 1.0:
+        notes.append(f"its times are taken for {NAMES[unit]}, {times[-1]:g} s in all; if not, write 't [s]'")
+    check_duration(times[-1])
+    falling = np.diff(times) < 0
+    even = None if falling.any() else beat(times, moved)
+    late = np.flatnonzero(falling if even is not None else np.diff(times) <= 0)
+    if late.size:
+        raise UsageError(f"Reference '{path}': time does not increase at line {table.lines[int(late[0]) + 1]}.")
+    if even is None:
+        return times
+    notes.append(f"its times are uneven, its motion is not; rows are taken as evenly spaced by {1e3 * even[1]:.4g} ms")
+    return even
+
+
+def _turned(chain: Chain, times: np.ndarray, q: np.ndarray, notes: list[str]) -> np.ndarray:
+    found = unwrapped(chain, times, q)
+    turned = [name for name, moved in zip(chain.joint_names, (found != q).any(axis=0), strict=True) if moved]
+    if turned:
+        notes.append(f"jumps by a turn are taken out of {', '.join(turned)}")
+    return found
+
+
+def _whole_poses(chain: Chain, values: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Poses (K, 7): as they are, or positions (K, 3) with the orientation of the arm's home."""
+    if values.shape[1] == 7:
+        return values
+    quaternion = geometry.matrix_to_pose(rigid.forward_kinematics(chain, chain.home))[3:]
+    notes.append(f"it has no orientation; that of {chain.name}'s home posture is held")
+    return np.column_stack([values, np.broadcast_to(quaternion, (len(values), 4))])
+
+
+def _within_limits(path: Path, chain: Chain, times: np.ndarray, q: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Joints (K, n) set to their limits where they are beyond by no more than a sensor's error, else UsageError."""
+    beyond = np.maximum(chain.lower - q, q - chain.upper)
+    if (beyond > LIMIT_SLACK).any():
+        k, i = (int(x[0]) for x in np.nonzero(beyond > LIMIT_SLACK))
         limits = f"[{chain.lower[i]:.3f}, {chain.upper[i]:.3f}]"
         where = f"q{i + 1} = {q[k, i]:.3f} at t = {times[k]:.3f} s"
-        raise UsageError(f"Reference '{path}': {where} is outside the limits {limits} of {chain.name}.")
+        hint = "; if these are degrees, say so in the header, as in 'q1 [deg]'" if np.abs(q).max() > DEGREES else ""
+        raise UsageError(f"Reference '{path}': {where} is outside the limits {limits} of {chain.name}{hint}.")
+    if (beyond > 1e-6).any():
+        i = int(np.argmax(beyond.max(axis=0)))
+        notes.append(f"q{i + 1} is up to {beyond[:, i].max():.2g} rad beyond its limit and set to it")
+    return np.clip(q, chain.lower, chain.upper)
 
 
 def _joints_from_poses(path: Path, chain: Chain, times: np.ndarray, poses: np.ndarray) -> np.ndarray:
@@ -117,10 +179,12 @@ def _check_reach(path: Path, chain: Chain, times: np.ndarray, targets: np.ndarra
     )
 
 
-def _on_grid(chain: Chain, times: np.ndarray, q: np.ndarray, dt: float | None, path: Path) -> Reference:
-    """Joint samples on a uniform grid of dt s through a quintic spline."""
+def _on_grid(
+    chain: Chain, times: np.ndarray, q: np.ndarray, dt: float | None, path: Path, notes: list[str]
+) -> Reference:
+    """Joint samples on a uniform grid of dt s through a smooth path."""
     dt = float(np.mean(np.diff(times))) if dt is None else float(dt)
-    spline = interpolant(times, q)
     grid = times[0] + np.arange(int((times[-1] - times[0]) / dt + 1e-6) + 1) * dt
-    q, qd, qdd = sample_spline(spline, grid)
-    return Reference.from_joints(chain, dt, q, qd, qdd, name=path.stem, meta={"family": "csv", "source": path.name})
+    q, qd, qdd = sampled(times, q, grid)
+    meta = {"family": "csv", "source": path.name, **({"notes": notes} if notes else {})}
+    return Reference.from_joints(chain, dt, q, qd, qdd, name=path.stem, meta=meta)

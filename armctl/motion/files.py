@@ -9,8 +9,9 @@ from armctl import rigid, store
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.csv_import import load_csv
-from armctl.motion.reference import Reference, check_joints
+from armctl.motion.reference import Reference, check_joints, warn_of_limits
 
+CSV, NPZ = ".csv", ".npz"  # in any case: some programs write .CSV
 ARRAYS = ("q", "qd", "qdd", "pose", "twist", "accel")
 
 
@@ -25,16 +26,19 @@ def save_reference(reference: Reference, path: str | Path) -> Path:
 
 
 def load_reference(path: str | Path, chain: Chain, dt: float | None = None) -> Reference:
-    """Read a reference for an arm from .npz (save_reference) or .csv (`t,x,y,z,qx,qy,qz,qw` or `t,q1..qn`).
+    """Read a reference for an arm from .npz (save_reference) or a .csv of joint positions or tip poses (load_csv).
 
     dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing,
-    unreadable, made for another arm, or asks for a pose the arm cannot reach.
+    unreadable, made for another arm, or asks for a pose the arm cannot reach; warns where it is over the limits of the
+    joints, for no controller can follow it then.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"There is no reference file '{path}'.")
-    if path.suffix == ".csv":
-        return load_csv(path, chain, dt)
+    if path.suffix.lower() == CSV:
+        reference = load_csv(path, chain, dt)
+        warn_of_limits([reference], chain)
+        return reference
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = {key: data[key].astype(float) for key in ARRAYS}
@@ -44,6 +48,7 @@ def load_reference(path: str | Path, chain: Chain, dt: float | None = None) -> R
     check_joints(chain, reference.q, reference.name)
     _check_fields(reference, path)
     _check_tip(chain, reference, path)
+    warn_of_limits([reference], chain)
     return reference if dt is None else reference.resampled(chain, dt)
 
 
@@ -88,7 +93,7 @@ def load_suite_dir(folder: str | Path, chain: Chain, dt: float | None = None) ->
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"There is no folder '{folder}'; name one of .npz or .csv references.")
-    paths = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".csv") and not p.name.startswith("."))
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (NPZ, CSV) and not p.name.startswith("."))
     if not paths:
         raise UsageError(f"There are no references (.npz or .csv) in '{folder}'.")
     return [load_reference(path, chain, dt) for path in paths]

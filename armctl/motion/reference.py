@@ -1,5 +1,7 @@
 """A reference: one goal trajectory on a uniform time grid, in joints and at the tip, with its derivatives."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
-from armctl.chain import Chain
+from armctl.chain import Chain, unwrapped
 from armctl.errors import UsageError
 
+OVER = {"velocity": 1e-3, "acceleration": 1e-2, "jerk": 5e-2}  # that limits may be exceeded by without a word
 JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the motion, exact to about 1e-9
 
 
@@ -46,13 +49,15 @@ class Reference:
     ) -> "Reference":
         """Reference of a joint trajectory. dt: s; q, qd, qdd: (K, n).
 
-        Absent derivatives come from a quintic spline through q.
+        Absent derivatives come from a quintic spline through q, whose jumps by a turn of joints that turn without end
+        are taken out first.
         Raises UsageError if q does not fit the arm, has fewer than 2 samples or is not finite.
         """
         q = np.array(q, dtype=float)
         check_joints(chain, q, name)
         if qd is None or qdd is None:
             times = np.arange(len(q)) * dt
+            q = unwrapped(chain, times, q)
             _, qd, qdd = sample_spline(interpolant(times, q), times)
         qd, qdd = np.array(qd, dtype=float), np.array(qdd, dtype=float)
         pose, twist, accel = tip_motion(chain, q, qd, qdd)
@@ -137,12 +142,23 @@ def check_joints(chain: Chain, q: np.ndarray, name: str) -> None:
         raise UsageError(f"Reference '{name}' is not finite at sample {bad}.")
 
 
-def over_speed(reference: Reference, chain: Chain) -> str:
-    """By how much a reference is over the speed of the arm's joints, in a sentence; empty where it is not."""
-    share = np.abs(reference.qd).max(axis=0) / chain.velocity
-    if share.max() <= 1.001:
-        return ""
-    joint = int(np.argmax(share))
-    return (
-        f"Reference {reference.name!r} asks {share[joint]:.1f} times the velocity limit of {chain.joint_names[joint]}."
+def over_limits(reference: Reference, chain: Chain) -> str:
+    """By how much a reference is over the velocity, acceleration and jerk of the joints, in a sentence; else empty."""
+    jerk = np.diff(reference.qdd, axis=0) / reference.dt
+    rates = zip(
+        OVER, (reference.qd, reference.qdd, jerk), (chain.velocity, chain.acceleration, chain.jerk), strict=True
     )
+    over = []
+    for name, rate, limit in rates:
+        share = np.abs(rate).max(axis=0) / limit
+        joint = int(np.argmax(share))
+        if share[joint] > 1 + OVER[name]:
+            times = f"{share[joint]:.2f}" if share[joint] < 1.1 else f"{share[joint]:.1f}"
+            over.append(f"{times} times the {name} limit of {chain.joint_names[joint]}")
+    return f"Reference {reference.name!r} asks {' and '.join(over)}." if over else ""
+
+
+def warn_of_limits(references: Iterable[Reference], chain: Chain) -> None:
+    """Warn of references that are over the limits of the joints, once of each: no controller can follow them."""
+    for text in filter(None, (over_limits(reference, chain) for reference in references)):
+        warnings.warn(text, UserWarning, stacklevel=1)

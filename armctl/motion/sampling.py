@@ -16,8 +16,19 @@ from armctl.typing import Array
 
 CANDIDATES = 8
 CLEARANCE_SAMPLES = 25
+EASIEST = 0.01  # share of the limits; at less a motion of a second takes minutes, and its checks hours
 ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
+
+
+def check_eta(eta: float, name: str = "difficulty") -> None:
+    """Raise UsageError unless a share of the limits lies in (0, 1] and is not so small that motions never end."""
+    if not 0 < eta <= 1:
+        raise UsageError(f"{name} is {eta:g}; it must lie in (0, 1].")
+    if eta < EASIEST:
+        raise UsageError(
+            f"{name} is {eta:g}; motions would last {1 / eta:.0f} times as long as they have to: give at least {EASIEST}."
+        )
 
 
 def random_configuration(
@@ -136,8 +147,10 @@ def random_reference(
     round(duration / dt) + 1 samples.
     """
     total = None if duration is None else round(duration / dt)
-    if not dt > 0 or (eta is not None and not 0 < eta <= 1):
-        raise UsageError(f"A reference needs dt > 0 and eta in (0, 1], not dt = {dt} and eta = {eta}.")
+    if not dt > 0:
+        raise UsageError(f"A reference needs dt > 0, not dt = {dt}.")
+    if eta is not None:
+        check_eta(eta, "eta")
     parts: list[list[np.ndarray]] = []
     legs: list[dict[str, Any]] = []
     start, steps = None, 0

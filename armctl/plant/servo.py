@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from armctl.errors import UsageError
 from armctl.geometry import matvec
+from armctl.settings import check_finite
 from armctl.typing import Array
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist")
@@ -39,6 +40,7 @@ class ServoConfig:
     """Contraction rate of the position loop around it, 1/s (a quarter of the inner one: critically damped)."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.control not in CONTROLS:
             raise UsageError(f"Unknown control mode {self.control!r}; choose one of {', '.join(CONTROLS)}.")
         ratio = self.control_dt / self.physics_dt if self.physics_dt > 0 else 0.0

@@ -35,7 +35,7 @@ def _environment(monkeypatch, tmp_path):
 def made(tmp_path_factory):
     """A folder with two references and a tuned run."""
     folder = tmp_path_factory.mktemp("made")
-    for name, amplitude in (("near", 0.1), ("far", 0.3)):
+    for name, amplitude in (("near", 0.1), ("far", 0.2)):
         save_reference(motion(name, amplitude), folder / "motions" / f"{name}.npz")
     assert cli.main([*TUNE, "--data", str(folder / "motions"), "--out", str(folder / "tuned")]) == 0
     return folder

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import armctl.envs  # noqa: F401  (registers the environments)
 from armctl import cli, store
 from armctl.commands.bench import load_scenarios
+from armctl.motion.files import save_reference
 from armctl.plant.presets import PRESETS
 from armctl.plant.scenario import Scenario
-from tests.cli.cases import SMALL, content, refused
+from tests.cli.cases import SMALL, content, motion, refused
 
 
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
@@ -43,6 +45,16 @@ def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
     assert files["params.npz"] == content(tmp_path / "flow")["params.npz"]
     capsys.readouterr()
     refused(capsys, [*argv, "--resume", "--seed", "1"], "seed=0, not 1")
+
+
+def test_one_demonstration_trains_a_generator_and_that_it_validates_itself_is_said(capsys, tmp_path):
+    save_reference(motion("only", 0.2), tmp_path / "mine" / "only.npz")
+    argv = ["train", "generator", "--robot", "planar3", "--demonstrations", "mine", "--out", "flow", "--json"]
+    argv += [word for name, value in SMALL.items() if name != "motions" for word in (f"--{name}", str(value))]
+    assert cli.main(argv) == 0
+    out, err = capsys.readouterr()
+    assert np.isfinite(json.loads(out)["validation_loss"])
+    assert "1 demonstration(s), too few to hold one back" in err
 
 
 def test_robots_and_doctor(capsys):

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import warnings
+from dataclasses import dataclass
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from armctl.envs.bullet.client import p
 from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
+from armctl.plant.effects.effect import Effect, PerJoint
 from armctl.plant.reward import REWARDS
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import CONTROLS
@@ -210,14 +212,35 @@ def test_a_runaway_is_said():
     env.close()
 
 
-def test_a_scenario_survives_the_json_of_its_spec():
+@dataclass(frozen=True)
+class Sag(Effect, name="sag_of_a_test"):
+    """An effect of a user's own."""
+
+    stiffness: PerJoint
+
+    def prepare(self, chain):
+        return np.broadcast_to(np.asarray(self.stiffness, float), (chain.n,)).copy()
+
+
+SCENARIOS = {
+    "scalars": Scenario(payload_mass=2.0),
+    "numbers of NumPy": Scenario(payload_mass=np.float32(2.0), coulomb=np.full(7, 0.1)),
+    "vectors": Scenario(coulomb=(0.1,) * 7, payload_switch=1.0, wrench=(0, 0, 9.0, 0, 0, 0), wrench_duration=1.0),
+    "effects": Scenario(effects=(Sag((1.0,) * 7),)),
+    "a preset": "combined",
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("id", ["armctl/PandaReach-v0", TRACK])
+def test_a_scenario_survives_the_json_of_its_spec(id, name):
     from gymnasium.envs.registration import EnvSpec
 
-    scenario = Scenario(payload_mass=2.0, coulomb=(0.1,) * 7, payload_switch=1.0)
-    env = gym.make("armctl/PandaReach-v0", scenario=scenario)
+    env = gym.make(id, scenario=SCENARIOS[name])
     again = gym.make(EnvSpec.from_json(env.spec.to_json()))
-    again.reset(seed=0)
-    assert again.unwrapped.scenario == scenario
+    for one in (env, again):
+        one.reset(seed=0)
+    assert again.unwrapped.scenario == env.unwrapped.scenario
     env.close()
     again.close()
 

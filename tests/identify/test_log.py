@@ -54,6 +54,48 @@ def test_what_cannot_be_a_log_of_the_arm_is_refused(change, words):
         check_log(replace(twin_log(), **change), CHAIN)
 
 
+def gen3_log(turns, steps=60):
+    """Entries of a log of an arm whose first joint turns on through pi."""
+    chain = load_chain("gen3")
+    times = 0.01 * np.arange(steps)
+    q = np.tile(chain.home, (steps, 1))
+    q[:, 0] = 2.9 + 1.2 * times
+    seen = np.mod(q + np.pi, 2 * np.pi) - np.pi if turns else q
+    return chain, q, {"q": seen, "qd": 0 * q, "command": 0 * q[1:], "control_dt": 0.01, "t": times}
+
+
+def test_joints_that_turn_without_end_are_unwrapped(tmp_path):
+    chain, q, entries = gen3_log(turns=True)
+    np.savez(tmp_path / "own.npz", **entries)
+    found = load_log(tmp_path / "own.npz", chain).q
+    np.testing.assert_allclose(np.diff(found, axis=0), np.diff(q, axis=0), atol=1e-9)
+
+
+def test_joints_in_another_order_are_put_in_the_arms(tmp_path):
+    log, order = twin_log(), [2, 0, 1]
+    names = np.array([CHAIN.joint_names[i] for i in order])
+    columns = {name: getattr(log, name)[:, order] for name in ("q", "qd", "command")}
+    np.savez(tmp_path / "own.npz", **columns, control_dt=0.01, joint_names=names)
+    read = load_log(tmp_path / "own.npz", CHAIN)
+    for name in ("q", "qd", "command"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(log, name))
+    assert read.joint_names == CHAIN.joint_names
+
+
+@pytest.mark.parametrize("name", ["t", "time"])
+def test_time_stamps_are_those_of_control_dt_or_refused(tmp_path, name):
+    chain, _, entries = gen3_log(turns=False)
+    times = entries.pop("t")
+    for jitter, wrong in ((0.0004, False), (0.004, True)):
+        stamps = times + jitter * np.where(np.arange(len(times)) == 7, 1, 0)
+        np.savez(tmp_path / "own.npz", **entries, **{name: stamps})
+        if not wrong:
+            load_log(tmp_path / "own.npz", chain)
+            continue
+        with pytest.raises(UsageError, match=r"not 0\.01 s \(control_dt\) apart, but 0\.0\d* s after sample [67]"):
+            load_log(tmp_path / "own.npz", chain)
+
+
 def test_another_arm_is_refused(tmp_path):
     save_log(twin_log(), tmp_path / "log.npz")
     with pytest.raises(UsageError, match="panda needs"):

@@ -88,3 +88,11 @@ def test_demonstrations_come_back_as_paths(panda, corpus, tmp_path):
     for demo, path, eta in zip(sorted(demos, key=lambda d: d.name), imported.control_points, imported.eta, strict=True):
         np.testing.assert_allclose(spline.evaluate(path, len(demo.q), derivatives=0)[0], demo.q, atol=1e-6)
         assert eta == pytest.approx(demo.meta["eta"], rel=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_folder_of_one_or_two_demonstrations_is_enough_to_learn_from(panda, corpus, tmp_path, count):
+    for demo in corpora.references(corpus, panda, "train", limit=count):
+        save_reference(demo, tmp_path / f"{demo.name}.npz")
+    imported = corpora.import_demonstrations(tmp_path, panda)
+    assert len(imported) == count == len(imported.subset("train"))

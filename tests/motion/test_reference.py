@@ -7,7 +7,7 @@ from armctl import geometry, rigid
 from armctl.errors import UsageError
 from armctl.motion import csv_import
 from armctl.motion.files import load_reference, load_suite_dir, save_reference
-from armctl.motion.reference import Reference, over_speed
+from armctl.motion.reference import Reference, over_limits
 from armctl.motion.sampling import random_reference
 from armctl.motion.shapes import make_shape
 from armctl.urdf import load_chain
@@ -213,5 +213,5 @@ def test_a_reference_faster_than_the_arm_is_said_to_be(panda):
     for speed, words in ((0.5, ""), (2.0, f"asks 2.0 times the velocity limit of {panda.joint_names[2]}.")):
         q = np.tile(panda.home, (101, 1))
         q[:, 2] += speed * panda.velocity[2] * t
-        assert over_speed(Reference.from_joints(panda, 0.01, q), panda).endswith(words)
-    assert over_speed(Reference.from_joints(panda, 0.01, np.tile(panda.home, (5, 1))), panda) == ""
+        assert over_limits(Reference.from_joints(panda, 0.01, q), panda).endswith(words)
+    assert over_limits(Reference.from_joints(panda, 0.01, np.tile(panda.home, (5, 1))), panda) == ""

@@ -1,0 +1,324 @@
+"""References from tables as loggers and spreadsheets write them: read as they are meant, with what is assumed said."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from armctl import geometry, rigid
+from armctl.errors import UsageError
+from armctl.motion.files import load_reference, load_suite_dir
+from armctl.motion.reference import Reference, over_limits
+from armctl.motion.smoothing import sampled
+from armctl.urdf import load_chain
+
+DATA = Path(__file__).parents[1] / "data"
+PANDA, GEN3 = load_chain("panda"), load_chain("gen3")
+STEP = 2 * np.pi / 4096  # rad, of a 12-bit encoder
+Q = [f"q{i + 1}" for i in range(7)]
+T, FEW = np.linspace(0, 2, 41), np.linspace(0, 2, 11)
+
+
+def wave(chain, times):
+    """A motion of all joints, well within the limits."""
+    return chain.home + 0.3 * np.sin(np.asarray(times))[:, None]
+
+
+def lines(names, times, values, separator=",", form="{:.9g}"):
+    rows = (separator.join(form.format(x) for x in (t, *row)) for t, row in zip(times, values, strict=True))
+    return "\n".join([separator.join(names), *rows]) + "\n"
+
+
+def load(folder, text, chain=PANDA, dt=None, name="a.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return load_reference(path, chain, dt)
+
+
+PLAIN = lines(["t", *Q], T, wave(PANDA, T))
+LOOKS = {
+    "semicolons": PLAIN.replace(",", ";"),
+    "semicolons and decimal commas": PLAIN.replace(",", ";").replace(".", ","),
+    "tabs": PLAIN.replace(",", "\t"),
+    "blanks": PLAIN.replace(",", "  "),
+    "header in a comment": f"# {PLAIN}",
+    "header after %": f"%{PLAIN}",
+    "comments": f"# an arm, 3 joints; by hand\n{PLAIN}# end\n",
+    "windows": PLAIN.replace("\n", "\r\n"),
+    "quotes": "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in PLAIN.splitlines()),
+    "a comma at the end": PLAIN.replace("\n", ",\n"),
+    "upper case": PLAIN.replace("t,q", "T,Q", 1).replace(",q", ",Q"),
+    "time": PLAIN.replace("t,", "time,", 1),
+    "Timestamp [s]": PLAIN.replace("t,", "Timestamp [s],", 1),
+    "from 0": lines(["t", *(f"joint_{i}" for i in range(7))], T, wave(PANDA, T)),
+    "in brackets": lines(["t", *(f"position[{i}]" for i in range(7))], T, wave(PANDA, T)),
+    "names of the arm": lines(["t", *PANDA.joint_names], T, wave(PANDA, T)),
+    "names with their arm": lines(["t", *(f"Panda_{name.upper()}" for name in PANDA.joint_names)], T, wave(PANDA, T)),
+    "names with what they are": lines(["t", *(f"{name}.position" for name in PANDA.joint_names)], T, wave(PANDA, T)),
+    "degrees": lines(["t", *(f"q{i + 1} [deg]" for i in range(7))], T, np.degrees(wave(PANDA, T))),
+    "degrees after a line": lines(["t", *(f"q{i + 1}_deg" for i in range(7))], T, np.degrees(wave(PANDA, T))),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_look_changes_a_table_of_joints(tmp_path, look):
+    found = load(tmp_path, LOOKS[look])
+    np.testing.assert_allclose(found.q, wave(PANDA, T), atol=1e-7)
+    assert "notes" not in found.meta
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_no_encoding_changes_a_table(tmp_path, encoding):
+    assert len(load(tmp_path, f"# größer\n{PLAIN}", encoding=encoding).q) == len(T)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(9)))
+def test_order_and_company_of_columns_do_not_matter(tmp_path, order):
+    names, table = ["t", *Q, "state"], np.column_stack([T, wave(PANDA, T)]).round(9).astype(str)
+    table = np.column_stack([table, np.full(len(T), "RUN")])
+    rows = [names, *table.tolist()]
+    found = load(tmp_path, "\n".join(",".join(row[k] for k in order) for row in rows))
+    np.testing.assert_allclose(found.q, wave(PANDA, T), atol=1e-7)
+
+
+def test_velocities_and_poses_beside_joints_are_left_alone(tmp_path):
+    names = ["t", *(f"{kind}{i}" for kind in ("position", "velocity", "effort") for i in range(7)), "x", "y", "z"]
+    table = np.column_stack([wave(PANDA, T), np.full((len(T), 17), 99.0)])
+    np.testing.assert_allclose(load(tmp_path, lines(names, T, table)).q, wave(PANDA, T), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["b.CSV", "B.Csv"])
+def test_the_ending_may_be_in_upper_case_in_folders_too(tmp_path, name):
+    load(tmp_path, PLAIN, name=name)
+    assert [one.name for one in load_suite_dir(tmp_path, PANDA)] == [name[0]]
+    assert len(load_reference(DATA / "panda_upper_case.CSV", PANDA).q) == 41
+
+
+WRONG = {
+    "no header": ("\n".join(PLAIN.splitlines()[1:]), "has no header"),
+    "no time": (PLAIN.replace("t,", "step,", 1), "no column of time"),
+    "a joint missing": (lines(["t", *Q[:6]], T, wave(PANDA, T)[:, :6]), "only 6 of 7 joints"),
+    "a named joint missing": (lines(["t", *PANDA.joint_names[:6]], T, wave(PANDA, T)[:, :6]), "no joint7"),
+    "a joint too many": (lines(["t", *Q, "q8"], T, np.ones((len(T), 8))), "8 joint columns, .*panda has 7"),
+    "a column twice": (lines(["t", *Q, "q3"], T, np.ones((len(T), 8))), "more than one column q3"),
+    "an unknown unit": (PLAIN.replace("t,", "t [h],", 1), r"column t \[h\]; units are s,"),
+    "degrees unsaid": (lines(["t", *Q], T, np.degrees(wave(PANDA, T))), r"degrees, say so.*'q1 \[deg\]'"),
+    "angles": (lines(["t", *"xyz", "roll", "pitch", "yaw"], T, np.ones((len(T), 6))), "orientation as roll,pitch,yaw"),
+    "half a quaternion": (lines(["t", *"xyz", "qx", "qy"], T, np.ones((len(T), 5))), "orientation as qx,qy"),
+    "a short row": (PLAIN + "3,1\n", "line 43 needs 8 finite numbers"),
+    "an earlier time": (PLAIN + PLAIN.splitlines()[3], "time does not increase at line 43"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_told_is_refused_in_one_sentence(tmp_path, wrong):
+    text, words = WRONG[wrong]
+    with pytest.raises(UsageError, match=words) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith("Reference '")
+    assert "a.csv" in str(caught.value)
+
+
+def pose_table(chain):
+    pose = geometry.matrix_to_pose(rigid.forward_kinematics(chain, chain.home)) * np.ones((len(FEW), 1))
+    pose[:, 0] += 0.05 * np.sin(FEW)
+    pose[:, 2] -= 0.03 * FEW
+    return pose
+
+
+def same_poses(found, pose):
+    np.testing.assert_allclose(found.pose[:, :3], pose[:, :3], atol=1e-4)
+    turns = (geometry.quat_to_matrix(poses[:, 3:]) for poses in (found.pose, pose))
+    assert geometry.orientation_angle(*turns).max() < 1e-3
+
+
+def test_tip_poses_may_be_written_as_other_tools_do(tmp_path):
+    pose = pose_table(PANDA)
+    names = ["timestamp", "tx", "ty", "tz", "qx", "qy", "qz", "qw"]
+    found = load(tmp_path, "# " + lines(names, FEW, pose, " "))
+    same_poses(found, pose)
+    columns = ["Time", "pose.orientation.w", *(f"pose.orientation.{a}" for a in "xyz")]
+    table = np.column_stack([pose[:, 6], pose[:, 3:6], 1e3 * pose[:, :3]])
+    found = load(tmp_path, lines([*columns, *(f"pose.position.{a} [mm]" for a in "xyz")], FEW, table))
+    same_poses(found, pose)
+
+
+@pytest.mark.parametrize("arm", ["panda", "ur5e"])
+def test_positions_without_orientation_hold_that_of_home(tmp_path, arm):
+    chain = load_chain(arm)
+    pose = pose_table(chain)
+    with pytest.warns(UserWarning, match=f"no orientation; that of {arm}'s home posture is held"):
+        found = load(tmp_path, lines(["t", "X", "Y", "Z"], FEW, pose[:, :3]), chain)
+    same_poses(found, pose)
+
+
+UNITS = {"milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}
+DAY = 1.6e9  # s since 1970
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(list(UNITS)), st.sampled_from([0.004, 0.01, 0.02, 0.05, 0.1]), st.sampled_from([0.0, DAY]),
+       st.floats(0.02, 1.0))  # fmt: skip
+def test_other_units_of_time_are_recognised_and_said(tmp_path, unit, dt, start, speed):
+    times = np.arange(0, 3, dt) / speed
+    q = PANDA.home + 0.3 * np.sin(times * speed)[:, None]
+    stamps = [str(round((start + t) / UNITS[unit])) for t in times]
+    rows = (",".join([stamp, *(f"{x:.9g}" for x in row)]) for stamp, row in zip(stamps, q, strict=True))
+    with pytest.warns(UserWarning, match=rf"times are taken for {unit}, .*'t \[s\]'"):
+        found = load(tmp_path, "\n".join([",".join(["t", *Q]), *rows]))
+    assert found.dt == pytest.approx(dt / speed, rel=1e-3, abs=0.6 * UNITS[unit])
+    assert found.duration == pytest.approx(times[-1], rel=1e-2)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("t [ms]", 1e3), ("time_us", 1e6), ("T (ns)", 1e9), ("t [µs]", 1e6)])
+def test_a_named_unit_needs_no_words(tmp_path, name, factor):
+    found = load(tmp_path, lines([name, *Q], T * factor, wave(PANDA, T), form="{:.12g}"))
+    assert found.duration == pytest.approx(2.0)
+    assert "notes" not in found.meta
+
+
+def test_seconds_are_seconds_also_between_waypoints_and_since_1970(tmp_path):
+    waypoints = np.arange(6) * 10.0
+    q = PANDA.home + 0.5 * np.sin(waypoints)[:, None]
+    assert load(tmp_path, lines(["t", *Q], waypoints, q)).duration == pytest.approx(50.0)
+    assert load(tmp_path, lines(["t", *Q], DAY + T, wave(PANDA, T), form="{:.13g}")).duration == pytest.approx(2.0)
+
+
+def test_a_motion_of_hours_is_a_mistake_that_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"lasts 2e\+0?6 s, more than 3600 s; .*'t \[ms\]'"):
+        load(tmp_path, lines(["t [s]", *Q], T * 1e6, wave(PANDA, T)))
+
+
+def test_the_file_with_nanoseconds_is_two_seconds_long():
+    with pytest.warns(UserWarning, match="nanoseconds, 2 s in all"):
+        found = load_reference(DATA / "panda_time_in_ns.csv", PANDA, 0.01)
+    np.testing.assert_allclose(found.q, wave(PANDA, np.arange(201) * 0.01), atol=1e-5)
+
+
+def encoded(q):
+    return np.round(q / STEP) * STEP
+
+
+def off(found):
+    """How far a reference is from the wave that it was sampled from, rad."""
+    times = np.arange(len(found.q)) * found.dt
+    return np.abs(found.q - wave(PANDA, times)).max()
+
+
+def test_the_file_with_jittered_times_is_within_an_encoder_step():
+    found = load_reference(DATA / "panda_12bit_jittered_times.csv", PANDA, 0.01)
+    assert off(found) < STEP
+    assert over_limits(found, PANDA) == ""
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), steps=st.sampled_from([(1, 20, 39), (2, 5), (1, 2, 3, 50), (10,)]))
+def test_uneven_true_times_of_an_encoder_end_within_an_encoder_step(tmp_path, seed, steps):
+    times = np.concatenate([[0], np.cumsum(np.random.default_rng(seed).choice(steps, 150))]) * 1e-3
+    found = load(tmp_path, lines(["t", *Q], times, encoded(wave(PANDA, times))), dt=0.01)
+    assert off(found) < STEP
+    assert over_limits(found, PANDA) == ""
+
+
+@pytest.mark.parametrize("kind", ["jittered", "rounded", "rounded to equal ones"])
+def test_uneven_stamps_of_even_samples_are_found_out_and_said(tmp_path, kind):
+    times = np.arange(600) * 0.004
+    stamps = times + np.random.default_rng(1).uniform(-0.0015, 0.0015, 600)
+    stamps = {"jittered": stamps, "rounded": np.round(times / 0.003) * 0.003}.get(kind, np.floor(times / 0.01) * 0.01)
+    q = PANDA.home + 0.5 * np.sin(2 * times)[:, None]
+    with pytest.warns(UserWarning, match=r"rows are taken as evenly spaced by (3\.99\d|4|4\.00\d) ms"):
+        found = load(tmp_path, lines(["t", *Q], stamps, encoded(q)), dt=0.004)
+    assert np.abs(found.q - q[: len(found.q)]).max() < 2 * STEP
+    assert over_limits(found, PANDA) == ""
+
+
+def test_times_that_no_motion_fits_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.choice([0.0005, 0.3], 15))
+    q = wave(PANDA, times) + rng.normal(0, 0.02, (15, 7))
+    with pytest.raises(UsageError, match=r"times too uneven .* between t = .* would swing out"):
+        load(tmp_path, lines(["t", *Q], times, q))
+
+
+@pytest.mark.parametrize("shape", [lambda t: 0.3 * np.sin(3 * t), lambda t: 0.05 * np.abs(t - 1)])
+def test_exact_samples_are_gone_through_be_they_smooth_or_angular(shape):
+    q = PANDA.home + shape(T)[:, None]
+    np.testing.assert_allclose(sampled(T, q, T)[0], q, atol=1e-6)
+
+
+def test_dwells_and_steps_of_an_encoder_do_not_mislead():
+    times = np.arange(0, 4, 0.005)
+    s = np.clip(times - 1, 0, 1)[:, None]
+    q = (10 * s**3 - 15 * s**4 + 6 * s**5) * [0.4, 0.04]
+    assert np.abs(sampled(times, encoded(q), times)[0] - q).max() < STEP
+
+
+def wrapped(q):
+    return np.mod(q + np.pi, 2 * np.pi) - np.pi
+
+
+def test_the_file_that_wraps_at_pi_is_one_slow_motion():
+    with pytest.warns(UserWarning, match="jumps by a turn are taken out of joint_1"):
+        found = load_reference(DATA / "gen3_joint_1_wraps_at_pi.csv", GEN3)
+    assert over_limits(found, GEN3) == ""
+    np.testing.assert_allclose(np.diff(found.q[:, 0]), 0.03, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(speed=st.floats(-1.2, 1.2), start=st.floats(-3.1, 3.1), dt=st.sampled_from([0.01, 0.1, 1.0]))
+def test_joints_without_end_are_unwrapped_in_files_and_in_arrays(tmp_path, speed, start, dt):
+    times = np.arange(25) * dt
+    q = np.tile(GEN3.home, (25, 1))
+    q[:, 0] = start + speed * times
+    found = Reference.from_joints(GEN3, dt, np.column_stack([wrapped(q[:, 0]), q[:, 1:]]))
+    np.testing.assert_allclose(found.q - found.q[0], q - q[0], atol=1e-9)
+    np.testing.assert_allclose(found.qd[:, 0], speed, atol=1e-6)
+
+
+def test_joints_with_limits_are_unwrapped_within_them_only(tmp_path):
+    ur5e = load_chain("ur5e")
+    q = np.tile(ur5e.home, (41, 1))
+    q[:, 5] = 2.0 + 2.0 * T  # 6 rad at most, of 2 pi
+    with pytest.warns(UserWarning, match="taken out of wrist_3"):
+        found = load(tmp_path, lines(["t", *Q[:6]], T, np.column_stack([q[:, :5], wrapped(q[:, 5])])), ur5e)
+    np.testing.assert_allclose(found.q, q, atol=1e-7)
+    with pytest.warns(UserWarning, match="times the velocity limit"):  # a jump of a joint that cannot turn is no turn
+        load(tmp_path, lines(["t", *Q], T, np.where(T < 1, -2.8, 2.8)[:, None] * np.eye(7)[0] + PANDA.home))
+
+
+def test_a_long_way_that_the_arm_can_go_is_not_cut_short():
+    q = np.tile(GEN3.home, (2, 1))
+    q[:, 0] = -1.75, 1.75
+    np.testing.assert_array_equal(Reference.from_joints(GEN3, 5.0, q).q, q)
+
+
+@pytest.mark.parametrize("beyond", [1e-5, 1e-4, 0.009])
+def test_joints_a_sensor_s_error_beyond_their_limits_are_set_to_them(tmp_path, beyond):
+    q = np.tile(PANDA.home, (41, 1))
+    q[:, 0] = PANDA.upper[0] + beyond
+    with pytest.warns(UserWarning, match=r"q1 is up to .* rad beyond its limit and set to it"):
+        found = load(tmp_path, lines(["t", *Q], T, q))
+    assert found.q[:, 0].max() <= PANDA.upper[0] + 1e-9
+    q[:, 0] = PANDA.upper[0] + 0.02
+    with pytest.raises(UsageError, match=r"q1 = 2\.917 .* outside the limits \[-2\.897, 2\.897\]"):
+        load(tmp_path, lines(["t", *Q], T, q))
+
+
+def test_the_file_over_its_limit_by_little_is_read():
+    with pytest.warns(UserWarning, match="beyond its limit and set to it"):
+        assert load_reference(DATA / "panda_over_limit_by_1e-4.csv", PANDA).q[:, 0] == pytest.approx(PANDA.upper[0])
+
+
+@pytest.mark.parametrize(("name", "rate"), [("velocity", "qd"), ("acceleration", "qdd"), ("jerk", "qdd")])
+def test_velocity_acceleration_and_jerk_are_looked_at(name, rate):
+    still = Reference.from_joints(PANDA, 0.001, np.tile(PANDA.home, (5, 1)))
+    course = 0.001 * np.arange(5) if name == "jerk" else np.linspace(0, 1, 5) ** 0
+    for share in (0.9, 2.0, 1.05 if name == "velocity" else 1.2):
+        values = share * course[:, None] * np.eye(7)[5] * getattr(PANDA, name)[5]
+        said = over_limits(replace(still, **{rate: values}), PANDA)
+        assert (f" times the {name} limit of joint6" in said) == (share > 1)
+    assert over_limits(still, PANDA) == ""
