@@ -82,8 +82,8 @@ def make_envs(args: Args) -> dict[str, gym.Env]:
         envs[PANDA_GYM] = panda_gym_env()
     for name, setting in SETTINGS.items():
         common: dict[str, Any] = {"control_dt": 0.04, "max_episode_steps": EPISODE, **setting}
-        envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v0", **common)
-        envs[f"armctl, pybullet_data's Panda: {name}"] = gym.make("armctl/PandaReach-v0", robot=theirs, **common)
+        envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v1", **common)
+        envs[f"armctl, pybullet_data's Panda: {name}"] = gym.make("armctl/PandaReach-v1", robot=theirs, **common)
     return envs
 
 

@@ -11,7 +11,7 @@ from armctl.errors import UsageError
 def test_pictures_show_something_and_change_nothing():
     finals = []
     for mode in (None, "rgb_array"):
-        env = gym.make("armctl/Planar3Reach-v0", render_mode=mode)
+        env = gym.make("armctl/Planar3Reach-v1", render_mode=mode)
         env.reset(seed=0)
         pictures = []
         for _ in range(3):

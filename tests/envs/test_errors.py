@@ -10,7 +10,7 @@ from armctl.envs.reach import ReachEnv
 from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
 
-REACH = "armctl/Planar3Reach-v0"
+REACH = "armctl/Planar3Reach-v1"
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_a_closed_environment_says_so():
 
 def test_wrong_references(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
-        gym.make("armctl/Planar3Track-v0", reference=str(tmp_path / "nowhere.npz"))
+        gym.make("armctl/Planar3Track-v1", reference=str(tmp_path / "nowhere.npz"))
     with pytest.raises(UsageError, match="int"):
-        gym.make("armctl/Planar3Track-v0", reference=3)
-    panda = gym.make("armctl/PandaTrack-v0")
+        gym.make("armctl/Planar3Track-v1", reference=3)
+    panda = gym.make("armctl/PandaTrack-v1")
     panda.reset(seed=0)
     with pytest.raises(UsageError, match=r"7.*3"):
-        gym.make("armctl/Planar3Track-v0", reference=panda.unwrapped.reference)
+        gym.make("armctl/Planar3Track-v1", reference=panda.unwrapped.reference)
     panda.close()
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from armctl.envs.vector import make_vec
 
-REACH = "armctl/Planar3Reach-v0"
+REACH = "armctl/Planar3Reach-v1"
 
 
 def test_batch_equals_loop():

@@ -48,7 +48,7 @@ def test_tracking_matches_pybullet_step_for_step_and_restarts_in_the_next_step()
     chain = load_chain("planar3")
     reference = random_reference(chain, np.random.default_rng(0), dt=0.01, duration=0.4)
     bullet = TrackEnv("planar3", scenario=SCENARIO, reference=reference)
-    twin = make_vec("armctl/Planar3Track-v0", 3, backend="twin", scenario=SCENARIO, reference=reference)
+    twin = make_vec("armctl/Planar3Track-v1", 3, backend="twin", scenario=SCENARIO, reference=reference)
     first, again = bullet.reset(seed=0), twin.reset(seed=0)
     assert_same(first, again, 1)
     last = follow(bullet, twin, 40, np.random.default_rng(1), 0.2)
@@ -64,7 +64,7 @@ def test_tracking_matches_pybullet_step_for_step_and_restarts_in_the_next_step()
 def test_reaching_matches_pybullet_step_for_step():
     bullet = ReachEnv("planar3", control="position", reward="sparse", preview=1)
     twin = make_vec(
-        "armctl/Planar3Reach-v0", 2, backend="twin", control="position", reward="sparse", preview=1, bank_size=4, seed=3
+        "armctl/Planar3Reach-v1", 2, backend="twin", control="position", reward="sparse", preview=1, bank_size=4, seed=3
     )
     (observation, _), _ = twin.reset(seed=0), bullet.reset(seed=0)
     goal = observation["desired_goal"][1]
@@ -78,7 +78,7 @@ def test_bullet_motors_match_pybullet_step_for_step():
     reference = random_reference(load_chain("planar3"), np.random.default_rng(0), dt=0.01, duration=0.4)
     settings = {"control": "velocity", "motor": "bullet", "scenario": load, "reference": reference}
     bullet = TrackEnv("planar3", **settings)
-    twin = make_vec("armctl/Planar3Track-v0", 2, backend="twin", **settings)
+    twin = make_vec("armctl/Planar3Track-v1", 2, backend="twin", **settings)
     assert_same(bullet.reset(seed=0), twin.reset(seed=0), 1)
     last = follow(bullet, twin, 25, np.random.default_rng(1), 1.0)
     assert last[4]["torque_saturation"][1] > 0
@@ -87,7 +87,7 @@ def test_bullet_motors_match_pybullet_step_for_step():
 
 @pytest.fixture(scope="module")
 def torque_arms():
-    env = make_vec("armctl/Planar3Track-v0", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
+    env = make_vec("armctl/Planar3Track-v1", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
     yield env
     env.close()
 
@@ -163,14 +163,14 @@ def test_relabelled_rewards_are_those_of_the_step(torque_arms):
 )
 def test_bad_options_are_named(options, said):
     with pytest.raises(UsageError, match=said):
-        make_vec("armctl/Planar3Track-v0", 2, backend="twin", **{"bank_size": 1, **options})
+        make_vec("armctl/Planar3Track-v1", 2, backend="twin", **{"bank_size": 1, **options})
 
 
 def test_bad_ids_and_actions_are_named(torque_arms):
     with pytest.raises(UsageError, match="takes no reference"):
-        make_vec("armctl/Planar3Reach-v0", 2, backend="twin", bank_size=1, reference="mine.npz")
+        make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, reference="mine.npz")
     with pytest.raises(UsageError, match="PandaTrack"):
-        make_vec("armctl/PandaDance-v0", 2, backend="twin")
+        make_vec("armctl/PandaDance-v1", 2, backend="twin")
     torque_arms.reset(seed=0)
     with pytest.raises(UsageError, match="arm 2"):
         torque_arms.step(np.where(np.arange(5)[:, None] == 2, np.nan, np.zeros((5, 3))))
