@@ -9,16 +9,18 @@ from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain, joint_box
+from armctl.envs.bullet.body import ArmBody
+from armctl.envs.bullet.self_collision import apart_at_home
 from armctl.errors import UsageError
-from armctl.motion.collision import clearance, safe_margin
-from armctl.motion.ik import path_ik
+from armctl.motion.collision import MARGIN, clearance, floor_distances, safe_margin
+from armctl.motion.ik import POSITION_TOLERANCE, path_ik
 from armctl.motion.sampling import random_configuration
 from armctl.typing import Array
 
 WORKSPACE, EVERYWHERE = "workspace", "everywhere"
 Region = str | tuple[ArrayLike, ArrayLike] | Sequence[ArrayLike]
 """Where goals lie: "workspace", "everywhere", or two opposite corners (3,) m of a box in the base frame."""
-BLOCK, ROUNDS = 2048, 60
+BLOCK, ROUNDS = 512, 60
 """Configurations looked at together, and how often before there is none."""
 RARE = 1e-3
 """Share of all configurations below which a workspace in front counts as none, and goals lie everywhere."""
@@ -89,25 +91,27 @@ def _stretched(chain: Chain) -> float:
 
 
 def draw_goals(chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE) -> np.ndarray:
-    """Tip poses (count, 7) m + xyzw of configurations free of collisions, in a region.
+    """Tip poses (count, 7) m + xyzw of `draw_postures`."""
+    return geometry.matrix_to_pose(rigid.forward_kinematics(chain, draw_postures(chain, rng, count, region)))
+
+
+def draw_postures(chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE) -> np.ndarray:
+    """Configurations (count, n) rad, free of collisions, whose tip is in a region.
 
     In the workspace and everywhere joints are uniform where the region allows them; in a box positions are.
-    Raises UsageError for a box in which the arm finds no such pose.
+    Raises UsageError for a box in which the arm finds none.
     """
     region = check_region(region)
     if not isinstance(region, str):
-        q = _in_box(chain, rng, count, *region)
-    elif region == EVERYWHERE or (work := _workspace(chain)) is None:
-        q = random_configuration(chain, rng, count)
-    else:
-        q = _in_workspace(chain, rng, count, work)
-    return geometry.matrix_to_pose(rigid.forward_kinematics(chain, q))
+        return _in_box(chain, rng, count, *region)
+    work = _workspace(chain) if region == WORKSPACE else None
+    return random_configuration(chain, rng, count) if work is None else _in_workspace(chain, rng, count, work)
 
 
 @lru_cache(maxsize=32)
 def _workspace(chain: Chain) -> _Work | None:
     """Where an arm works; None where that is hardly anywhere."""
-    q = np.random.default_rng(0).uniform(*joint_box(chain), (2 * BLOCK, chain.n))
+    q = np.random.default_rng(0).uniform(*joint_box(chain), (8 * BLOCK, chain.n))
     T, home = rigid.forward_kinematics(chain, q), rigid.forward_kinematics(chain, chain.home)
     origin = chain.T_parent_joint[0, :3, 3]
     reach = float(np.quantile(np.linalg.norm(T[:, :3, 3] - origin, axis=-1), 0.999))
@@ -116,37 +120,61 @@ def _workspace(chain: Chain) -> _Work | None:
     front = way / far if far > 0.1 * reach else np.array([1.0, 0.0, 0.0])
     work = _Work(origin, front, home[:3, 2], reach)
     good = q[work.holds(T)]
-    return work if len(good) and np.sum(clearance(chain, good) > safe_margin(chain)) >= RARE * len(q) else None
+    return work if len(_free(chain, good, len(good))) >= RARE * len(q) else None
 
 
 def _in_workspace(chain: Chain, rng: np.random.Generator, count: int, work: _Work) -> np.ndarray:
     box, found = joint_box(chain), np.empty((0, chain.n))
-    while len(found) < count:  # ends: at least RARE of them are good
-        q = rng.uniform(*box, (BLOCK, chain.n))
-        q = q[work.holds(rigid.forward_kinematics(chain, q))]
-        found = np.concatenate([found, q[clearance(chain, q) > safe_margin(chain)]])
-    return found[:count]
+    while (missing := count - len(found)) > 0:  # ends: at least RARE of all configurations are good
+        there = np.empty((0, chain.n))
+        while len(there) < 2 * missing:
+            q = rng.uniform(*box, (BLOCK, chain.n))
+            there = np.concatenate([there, q[work.holds(rigid.forward_kinematics(chain, q))]])
+        found = np.concatenate([found, _free(chain, there, missing)])
+    return found
 
 
 def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Of random configurations those nearest to the box, each pulled to a random point in it."""
-    (lower, upper), found = joint_box(chain), np.empty((0, chain.n))
+    box, found = joint_box(chain), np.empty((0, chain.n))
     for _ in range(ROUNDS):
-        q = rng.uniform(lower, upper, (BLOCK, chain.n))
+        q = rng.uniform(*box, (4 * BLOCK, chain.n))
         tip = rigid.forward_kinematics(chain, q)[:, :3, 3]
         away = np.linalg.norm(tip - np.clip(tip, low, high), axis=-1)
         q = q[np.argsort(away)[: max(16, 2 * count)]]
         target = np.tile(np.eye(4), (len(q), 1, 1, 1))
         target[:, 0, :3, 3] = rng.uniform(low, high, (len(q), 3))
-        pulled = path_ik(chain, target, q, iterations=4, free_orientation=True)
-        q = pulled.q[:, 0]
-        unbounded = ~np.isfinite(chain.lower)
-        inside = (((q >= lower) & (q <= upper)) | unbounded).all(axis=-1)
-        good = pulled.success[:, 0] & inside & (clearance(chain, q) > safe_margin(chain))
-        found = np.concatenate([found, q[good]])
-        if len(found) >= count:
-            return found[:count]
+        q = path_ik(chain, target, q, iterations=4, free_orientation=True).q[:, 0]
+        tip = rigid.forward_kinematics(chain, q)[:, :3, 3]
+        # in the box, if not at the point: a planar arm does not get to most of them
+        inside = ((tip > low - POSITION_TOLERANCE) & (tip < high + POSITION_TOLERANCE)).all(axis=-1)
+        found = np.concatenate([found, _free(chain, q[inside], count - len(found))])
+        if len(found) == count:
+            return found
     raise UsageError(f"{chain.name} reaches no goal free of collisions in region {_said(low)} to {_said(high)}; move it.")
+
+
+def _free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` of configurations q (N, n) that are clear of the arm and the floor.
+
+    By spheres or, where these meet, by the shapes themselves. Spheres are generous: those around the base and the first
+    links of an xArm 6 meet wherever it leans to the front.
+    """
+    free = clearance(chain, q) > safe_margin(chain)
+    doubtful = ~free & (floor_distances(chain, q).min(axis=-1, initial=np.inf) > safe_margin(chain))
+    body = None
+    for k in np.flatnonzero(doubtful):
+        if np.sum(free[:k]) >= count:
+            break
+        if body is None:
+            body = ArmBody(chain, collisions=True)
+            pairs = apart_at_home(body)
+            margin = min([body.distance(*pair, 2 * MARGIN) / 2 for pair in pairs], default=MARGIN)
+        body.place(q[k])
+        free[k] = all(body.distance(*pair, MARGIN) >= 0.999 * margin for pair in pairs)
+    if body is not None:
+        body.close()
+    return q[free][:count]
 
 
 def _said(corner: np.ndarray) -> str:

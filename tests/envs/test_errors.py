@@ -24,11 +24,28 @@ REACH = "armctl/Planar3Reach-v1"
         ({"motor": "steam"}, "steam.*servo"),
         ({"control_dt": 0.003}, "0.003.*multiple"),
         ({"preview": -1}, "preview is -1"),
+        ({"preview": 2}, "preview is 2.*desired_goal"),
+        ({"tolerance": -0.1}, "-0.1.*above 0"),
+        ({"tolerance": "wide"}, "wide.*metres"),
+        ({"tolerance": (0.1, 0.1, 0.1)}, "metres"),
+        ({"tolerance": (0.1, 0.1), "position_only": True}, "metres alone"),
+        ({"region": "kitchen"}, "kitchen.*workspace"),
+        ({"region": (0.1, 0.2)}, r"\(0.1, 0.2\).*corners"),
+        ({"region": ((3, 3, 3), (4, 4, 4))}, "planar3 reaches no goal.*3, 3, 3.*move it"),
+        ({"goal": (0.3, 0.0, 0.3)}, "0.3.*position_only=True"),
+        ({"goal": (0.3, 0.0, 0.3, 0, 0, 0, 2)}, "length 2.*unit"),
+        ({"goal": (9.0, 0.0, 0.3), "position_only": True}, "9.* m from the first joint of planar3"),
+        ({"goal": "there"}, "there.*seven"),
+        ({"observe": "smell"}, "smell.*image"),
+        ({"camera": "roof"}, "roof.*wrist"),
+        ({"camera": {"size": 3}}, "'size'.*width"),
+        ({"camera": {"width": 0}}, "width is 0.*pixels"),
+        ({"camera": {"fov": 60}}, "fov is 60.*rad"),
     ],
 )
 def test_wrong_arguments(kwargs, words):
     with pytest.raises(UsageError, match=words):
-        gym.make(REACH, **kwargs)
+        gym.make(REACH, **kwargs).reset(seed=0)
 
 
 @pytest.mark.parametrize(

@@ -26,5 +26,5 @@ def test_one_environment_needs_no_process():
     envs = make_vec(REACH, 1)
     assert isinstance(envs, gym.vector.SyncVectorEnv)
     observation, _ = envs.reset(seed=0)
-    assert observation["observation"].shape == (1, 6 + 9 + 6)
+    assert observation["observation"].shape == (1, 6 + 9)
     envs.close()
