@@ -102,7 +102,7 @@ class ArmEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode. options: "scenario" and "goal" or, when tracking, "reference" overrule the constructor's."""
+        """Start an episode. options: "scenario" and "goal" or, tracking, "reference" overrule the constructor's."""
         if self.plant.body.client < 0:
             raise UsageError("The environment is closed; make a new one.")
         super().reset(seed=seed)
@@ -248,9 +248,7 @@ class ArmEnv(gym.Env):
         if not self.targets:
             raise UsageError("Call reset() before render().")
         if self._camera is None:
-            self._camera = Camera(
-                self.chain, human=self.render_mode == "human", oriented=not self._position_only
-            )
+            self._camera = Camera(self.chain, human=self.render_mode == "human", oriented=not self._position_only)
         position, quat = self.targets[self.plant.steps if self.moves else 0]
         self._camera.place(self.plant.q, [*position, *quat])
         return self._camera

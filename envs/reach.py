@@ -55,10 +55,10 @@ class ReachEnv(ArmEnv):
     Never terminates; registered with a time limit of 200 steps.
 
     ## Info
-    `is_success`, `position_error` (m), `orientation_error` (rad; 0 with `position_only`), `joint_limit_violation` (rad beyond the limits),
-    `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`, `runaway` (a joint
-    moves at 100 rad/s, where PyBullet caps it: no arm's motion any more), `settling` (False here, see tracking),
-    `reward_terms`.
+    `is_success`, `position_error` (m), `orientation_error` (rad; 0 with `position_only`), `joint_limit_violation` (rad
+    beyond the limits), `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`,
+    `runaway` (a joint moves at 100 rad/s, where PyBullet caps it: no arm's motion any more), `settling` (False here,
+    see tracking), `reward_terms`.
 
     ## Arguments
     `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario or dictionary of its fields,
@@ -68,14 +68,14 @@ class ReachEnv(ArmEnv):
 
     | argument | default | meaning |
     |---|---|---|
-    | `region` | `"workspace"` | where goals lie: in front of the arm, low, not stretched, the tool turned by less than a |
-    | | | right angle from home; `"everywhere"`; or two corners of a box, m, in which positions are uniform |
+    | `region` | `"workspace"` | where goals lie: in front of the arm, low, not stretched, the tool turned by less than |
+    | | | 90 degrees from home; `"everywhere"`; or two corners of a box, m, in which positions are uniform |
     | `tolerance` | (0.01, 0.26) | how near counts as success: m, or m and rad |
     | `position_only` | False | the orientation does not count, and goals are positions (3,) |
     | `goal` | None | the goal of every episode, (7,) m + xyzw, or with `position_only` (3,) |
 
     `observe` is "state", "image" (`rgb` (height, width, 3) uint8 and `depth` (height, width, 1) float32, m, alone) or
-    "both". `camera` says where the picture is taken: "front" (all the arm's reach is in view), "wrist", its pose (7,), or
+    "both". `camera` says where the picture is taken: "front" (all the arm's reach is in view), "wrist", its pose (7,),
     a View or dictionary with `at`, `width`, `height` (64) and `fov` (1 rad). `render` looks from there too, without
     changing anything. `reset(options={"scenario": ..., "goal": ...})` overrules one episode.
 

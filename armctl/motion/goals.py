@@ -48,7 +48,9 @@ def check_region(region: Region) -> str | tuple[np.ndarray, np.ndarray]:
     """The region's name, or the lower and the upper corner (3,) m of a box. Raises UsageError for anything else."""
     if isinstance(region, str):
         if region not in (WORKSPACE, EVERYWHERE):
-            raise UsageError(f"Unknown region {region!r}; choose {WORKSPACE!r}, {EVERYWHERE!r} or two corners of a box.")
+            raise UsageError(
+                f"Unknown region {region!r}; choose {WORKSPACE!r}, {EVERYWHERE!r} or two corners of a box."
+            )
         return region
     try:
         corners = np.asarray(region, float)
@@ -151,7 +153,9 @@ def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray,
         found = np.concatenate([found, _free(chain, q[inside], count - len(found))])
         if len(found) == count:
             return found
-    raise UsageError(f"{chain.name} reaches no goal free of collisions in region {_said(low)} to {_said(high)}; move it.")
+    raise UsageError(
+        f"{chain.name} reaches no goal free of collisions in region {_said(low)} to {_said(high)}; move it."
+    )
 
 
 def _free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:

@@ -146,7 +146,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode on every arm; seed: of the draws of goals and plants. options: "goal" of this one episode."""
+        """Start an episode on every arm; seed: of the draws of goals and plants. options: "goal", of this episode."""
         super().reset(seed=seed)
         options = dict(options or {})
         goal = options.pop("goal", None) if self._reaching else None

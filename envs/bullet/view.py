@@ -71,7 +71,7 @@ def _place(at: Any) -> str | tuple[float, ...]:
         pose = np.empty(0)
     if pose.shape != (7,) or not np.isfinite(pose).all() or abs(np.linalg.norm(pose[3:]) - 1) > 1e-2:
         raise UsageError(f"camera is {at!r}; choose {' or '.join(PLACES)}, or give its pose: x, y, z, unit quaternion.")
-    return tuple([*pose[:3].tolist(), *(pose[3:] / np.linalg.norm(pose[3:])).tolist()])
+    return (*pose[:3].tolist(), *(pose[3:] / np.linalg.norm(pose[3:])).tolist())
 
 
 def _pixels(name: str, count: Any) -> int:
