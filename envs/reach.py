@@ -68,7 +68,7 @@ class ReachEnv(ArmEnv):
 
     | argument | default | meaning |
     |---|---|---|
-    | `region` | `"workspace"` | where goals lie: in front of the arm, low, not stretched, the tool turned by less than |
+    | `region` | `"workspace"` | where goals lie: in front of the arm, low, not stretched, the tool turned less than |
     | | | 90 degrees from home; `"everywhere"`; or two corners of a box, m, in which positions are uniform |
     | `tolerance` | (0.01, 0.26) | how near counts as success: m, or m and rad |
     | `position_only` | False | the orientation does not count, and goals are positions (3,) |

@@ -6,7 +6,7 @@ gym.make and wear the same wrappers (checker, order, time limit). Ratios are med
 other programs disturb least) and of wall time. Where a process happens to lie in memory shifts its ratios by some 2 %:
 all is measured in several fresh processes, one after the other, and the median of them is given with its range. Besides
 our lean Panda, PyBullet's own Panda URDF runs in our environment: the ratio of the two is the model's share of the
-gain, the rest is the code's. Our goals are drawn 128 at a time, every 6400 steps, which takes some 0.2 % of the time
+gain, the rest is the code's. Our goals are drawn 128 at a time, every 6400 steps, which takes some 2 % of the time
 and which medians over blocks leave out.
 
     python experiments/env_speed.py            # prints the table, writes runs/env_speed/summary.json

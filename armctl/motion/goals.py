@@ -150,6 +150,7 @@ def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray,
         tip = rigid.forward_kinematics(chain, q)[:, :3, 3]
         # in the box, if not at the point: a planar arm does not get to most of them
         inside = ((tip > low - POSITION_TOLERANCE) & (tip < high + POSITION_TOLERANCE)).all(axis=-1)
+        inside &= (((q >= box[0]) & (q <= box[1])) | ~np.isfinite(chain.lower)).all(axis=-1)
         found = np.concatenate([found, _free(chain, q[inside], count - len(found))])
         if len(found) == count:
             return found
