@@ -55,6 +55,8 @@ class ArmEnv(gym.Env):
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
     options: tuple[str, ...] = ()
     moves = True  # whether there is a target for every control step
+    tolerance = rewards.STANDARD
+    position_only = False  # whether a target's orientation does not count
 
     def __init__(
         self,
@@ -71,8 +73,6 @@ class ArmEnv(gym.Env):
         tip: str | None = None,
         observe: str = "state",
         camera: View | str | Mapping[str, Any] | Sequence[float] = "front",
-        tolerance: rewards.Tolerance = rewards.STANDARD,
-        position_only: bool = False,
     ) -> None:
         self.chain = load_chain(robot, tip)
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
@@ -84,8 +84,7 @@ class ArmEnv(gym.Env):
         self.action_scale = action_scale(self.chain, self.config)
         self._scale = self.action_scale.tolist()
         self.action_space = action_space(self.chain, self.config)
-        self.tolerance, self._position_only = tolerance, position_only
-        state = observation_space(self.chain, (preview + 1) * self.moves, position_only).spaces
+        state = observation_space(self.chain, (preview + 1) * self.moves, self.position_only).spaces
         self._view, self._observes = as_view(camera), check_observe(observe)
         image = self._view.space().spaces
         self.observation_space = Dict({"state": state, "image": image, "both": state | image}[observe])
@@ -151,14 +150,14 @@ class ArmEnv(gym.Env):
         target = self.targets[now]
         tip = position, quat = plant.body.tip(target[1])  # signed like the target's, so that it does not jump
         way, turn = _pose_error(target, tip)
-        errors = hypot(*way), 0.0 if self._position_only else hypot(*turn)
+        errors = hypot(*way), 0.0 if self.position_only else hypot(*turn)
         q, qd = plant.position, plant.velocity
         if plant.noisy:  # what is seen of the tip follows from the measured joints
             q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             position, quat = pose[:3], pose[3:]
             way, turn = _pose_error(target, (position, quat))
-        goals = [*tip[0], *target[0]] if self._position_only else [*tip[0], *tip[1], *target[0], *target[1]]
+        goals = [*tip[0], *target[0]] if self.position_only else [*tip[0], *tip[1], *target[0], *target[1]]
         row = [*goals, *q, *qd, *position, *first_columns(quat)]
         if self.moves:
             row += [*way, *turn]
@@ -248,7 +247,7 @@ class ArmEnv(gym.Env):
         if not self.targets:
             raise UsageError("Call reset() before render().")
         if self._camera is None:
-            self._camera = Camera(self.chain, human=self.render_mode == "human", oriented=not self._position_only)
+            self._camera = Camera(self.chain, human=self.render_mode == "human", oriented=not self.position_only)
         position, quat = self.targets[self.plant.steps if self.moves else 0]
         self._camera.place(self.plant.q, [*position, *quat])
         return self._camera

@@ -101,15 +101,17 @@ class ReachEnv(ArmEnv):
         **kwargs: Any,
     ) -> None:
         check_no_preview(preview)
-        near = check_tolerance(tolerance, position_only)
+        self.tolerance, self.position_only = check_tolerance(tolerance, position_only), position_only
         self._region = check_region(region)
-        super().__init__(robot, tolerance=near, position_only=position_only, **kwargs)
+        super().__init__(robot, **kwargs)
         self._goal = None if goal is None else self._as_target(goal)
+        if not isinstance(self._region, str):
+            draw_goals(self.chain, np.random.default_rng(0), 1, self._region)  # or say at once that there is none
         self._drawn_from: Any = None
         self._drawn: list[Pose] = []
 
     def _as_target(self, goal: ArrayLike) -> Pose:
-        pose = check_goal(self.chain, goal, self._position_only).tolist()
+        pose = check_goal(self.chain, goal, self.position_only).tolist()
         return pose[:3], pose[3:]
 
     def _draw(self) -> Pose:

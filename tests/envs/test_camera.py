@@ -5,6 +5,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
 from armctl import rigid
@@ -147,3 +148,14 @@ def test_there_is_no_picture_before_the_first_reset():
     with pytest.raises(UsageError, match="reset"):
         env.render()
     env.close()
+
+
+def test_goals_and_cameras_survive_the_json_of_a_spec():
+    options = {"camera": View("wrist", 32, 48), "region": ((0.3, 0, 0.3), (0.5, 0, 0.5)), "tolerance": (0.02, 0.3)}
+    env = gym.make("armctl/Planar3Reach-v1", observe="both", **options)
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.observation_space == env.observation_space
+    for one, other in zip(env.reset(seed=0)[0].values(), again.reset(seed=0)[0].values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    env.close()
+    again.close()
