@@ -1,6 +1,7 @@
 """Chain: one serial arm as plain NumPy arrays, with the shapes it is made of; knows no file format."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,14 @@ class Chain:
         for value in vars(self).values():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Chain":
+        """Itself: it never changes, and what is known of it is kept by identity."""
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def n(self) -> int:

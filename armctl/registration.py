@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from itertools import product
 from types import ModuleType
 from typing import Any
 
 ROBOTS = ("panda", "iiwa14", "ur5e", "xarm6", "gen3", "planar3")
+VERSION = "v1"
 TASKS: dict[str, dict[str, Any]] = {
     "Reach": {"entry_point": "armctl.envs.reach:ReachEnv", "max_episode_steps": 200},
     "Track": {"entry_point": "armctl.envs.track:TrackEnv"},
@@ -16,19 +18,21 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 def env_ids() -> list[str]:
-    """Every registered id."""
-    return [f"armctl/{robot.capitalize()}{task}-v0" for robot in ROBOTS for task in TASKS]
+    """Every registered id of today."""
+    return [f"armctl/{robot.capitalize()}{task}-{VERSION}" for robot in ROBOTS for task in TASKS]
 
 
 def register_all() -> None:
-    """Register armctl/{Robot}{Reach,Track}-v0; a second call changes nothing."""
+    """Register armctl/{Robot}{Reach,Track}-v1; a second call changes nothing.
+
+    The v0 of each is the same environment, and Gymnasium says when it is first made that there is a later one.
+    """
     from gymnasium.envs.registration import register, registry
 
-    for robot in ROBOTS:
-        for task, spec in TASKS.items():
-            name = f"armctl/{robot.capitalize()}{task}-v0"
-            if name not in registry:
-                register(name, kwargs={"robot": robot}, **spec)
+    for robot, (task, spec), version in product(ROBOTS, TASKS.items(), ("v0", VERSION)):
+        name = f"armctl/{robot.capitalize()}{task}-{version}"
+        if name not in registry:
+            register(name, kwargs={"robot": robot}, **spec)
 
 
 def register_when_gymnasium_is_there() -> None:

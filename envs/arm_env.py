@@ -1,6 +1,7 @@
 """What reaching and tracking share: spaces, the step loop, observation, reward, info, rendering."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import dist, hypot, inf
 from operator import mul, sub
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Dict
 from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
@@ -15,6 +17,7 @@ from armctl.envs.bullet.camera import Camera, require_display
 from armctl.envs.bullet.plant import Plant
 from armctl.envs.bullet.pose import Pose, first_columns, rotation_error
 from armctl.envs.bullet.self_collision import SelfCollision
+from armctl.envs.bullet.view import View, as_view
 from armctl.errors import UsageError
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale, check_action
@@ -24,6 +27,7 @@ from armctl.plant.servo import TOP_SPEED, ServoConfig
 from armctl.plant.task import (
     ScenarioLike,
     action_space,
+    check_observe,
     check_preview,
     check_scenario,
     draw_scenario,
@@ -32,14 +36,17 @@ from armctl.plant.task import (
 from armctl.urdf import load_chain
 
 RENDER_MODES = ("rgb_array", "human")
+RENDER_SIZE = 480, 360
+"""Width and height of what `render` returns."""
 
 
 class ArmEnv(gym.Env):
     """Base of the arm environments; ReachEnv and TrackEnv are their specifications.
 
     Subclasses set `targets` in `_start`, a list of (position, quaternion) pairs of plain numbers: one per control step
-    with `preview` more at its end or, unless the target `moves`, preview + 1; and `_length`, the control steps after
-    which the episode is truncated.
+    with `preview` more at its end or, unless the target `moves`, a single one; and `_length`, the control steps after
+    which the episode is truncated. An observation knows of a target that moves, not of a goal that can be relabelled.
+    A copy (`copy.deepcopy`, pickle) has worlds of its own, in the same state.
 
     Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
     q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
@@ -48,6 +55,8 @@ class ArmEnv(gym.Env):
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
     options: tuple[str, ...] = ()
     moves = True  # whether there is a target for every control step
+    tolerance = rewards.STANDARD
+    position_only = False  # whether a target's orientation does not count
 
     def __init__(
         self,
@@ -62,6 +71,8 @@ class ArmEnv(gym.Env):
         motor: str = "servo",
         render_mode: str | None = None,
         tip: str | None = None,
+        observe: str = "state",
+        camera: View | str | Mapping[str, Any] | Sequence[float] = "front",
     ) -> None:
         self.chain = load_chain(robot, tip)
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
@@ -73,7 +84,10 @@ class ArmEnv(gym.Env):
         self.action_scale = action_scale(self.chain, self.config)
         self._scale = self.action_scale.tolist()
         self.action_space = action_space(self.chain, self.config)
-        self.observation_space = observation_space(self.chain, preview)
+        state = observation_space(self.chain, (preview + 1) * self.moves, self.position_only).spaces
+        self._view, self._observes = as_view(camera), check_observe(observe)
+        image = self._view.space().spaces
+        self.observation_space = Dict({"state": state, "image": image, "both": state | image}[observe])
         self.plant = Plant(self.chain, self.config, motor)
         self._self_collision = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
@@ -87,7 +101,7 @@ class ArmEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode. options: "scenario" (and "reference" when tracking) overrule the constructor's."""
+        """Start an episode. options: "scenario" and "goal" or, tracking, "reference" overrule the constructor's."""
         if self.plant.body.client < 0:
             raise UsageError("The environment is closed; make a new one.")
         super().reset(seed=seed)
@@ -105,7 +119,7 @@ class ArmEnv(gym.Env):
         info = self._info(errors, 0.0)
         if self.render_mode == "human":
             self._show()
-        return observation, info
+        return observation if self._observes == "state" else self._look(observation), info
 
     def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Choose the episode's targets, taking what it knows out of options; the joint state q, qd (n,) to start at."""
@@ -126,39 +140,51 @@ class ArmEnv(gym.Env):
         truncated = self.plant.steps >= self._length
         if truncated:
             self._over = "The episode is over: call reset() before the next step()."
+        if self._observes != "state":
+            observation = self._look(observation)
         return observation, sum(info["reward_terms"].values()), False, truncated, info
 
     def _observe(self) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
-        """Observation, with the true errors (m, rad) to the current target."""
+        """Observation of the state, with the true errors (m, rad) to the current target."""
         plant, now = self.plant, self.plant.steps if self.moves else 0
         target = self.targets[now]
         tip = position, quat = plant.body.tip(target[1])  # signed like the target's, so that it does not jump
         way, turn = _pose_error(target, tip)
-        errors = hypot(*way), hypot(*turn)
+        errors = hypot(*way), 0.0 if self.position_only else hypot(*turn)
         q, qd = plant.position, plant.velocity
         if plant.noisy:  # what is seen of the tip follows from the measured joints
             q, qd = plant.measure()
             pose = geometry.matrix_to_pose(rigid.forward_kinematics(self.chain, q)).tolist()
             position, quat = pose[:3], pose[3:]
             way, turn = _pose_error(target, (position, quat))
-        row = [*tip[0], *tip[1], *target[0], *target[1], *q, *qd, *position, *first_columns(quat), *way, *turn]
-        if self.preview:
+        goals = [*tip[0], *target[0]] if self.position_only else [*tip[0], *tip[1], *target[0], *target[1]]
+        row = [*goals, *q, *qd, *position, *first_columns(quat)]
+        if self.moves:
+            row += [*way, *turn]
             for later in self.targets[now + 1 : now + 1 + self.preview]:
                 way, turn = _pose_error(later, (position, quat))
                 row += [*way, *turn]
-        values = np.fromiter(row, float, len(row))  # one array and three views cost less than three arrays
-        observation = {"observation": values[14:], "achieved_goal": values[:7], "desired_goal": values[7:14]}
+        # one array and three views cost less than three arrays
+        values, both = np.fromiter(row, float, len(row)), len(goals)
+        one = both // 2
+        observation = {"observation": values[both:], "achieved_goal": values[:one], "desired_goal": values[one:both]}
         return observation, errors
+
+    def _look(self, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the camera sees, and the observation of the state too where both are asked for."""
+        rgb, depth = self._show().picture(self._view)
+        return (observation if self._observes == "both" else {}) | {"rgb": rgb, "depth": depth}
 
     def _info(self, errors: tuple[float, float], action_rate: float) -> dict[str, Any]:
         plant, (position, angle) = self.plant, errors
         q = plant.position
         beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
         touching = self._self_collision.touches(q)
-        terms = rewards.step_terms(self.reward, position, angle, plant.drive.load, action_rate, beyond, touching)
+        effort, near = plant.drive.load, self.tolerance
+        terms = rewards.step_terms(self.reward, position, angle, effort, action_rate, beyond, touching, near)
         settling = plant.steps < self._lead
         return {
-            "is_success": rewards.is_success(position, angle),
+            "is_success": rewards.is_success(position, angle, near),
             "position_error": position,
             "orientation_error": angle,
             "joint_limit_violation": beyond,
@@ -176,10 +202,16 @@ class ArmEnv(gym.Env):
         return 0.0 if margin >= 0 else -margin
 
     def compute_reward(
-        self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
+        self,
+        achieved_goal: ArrayLike,
+        desired_goal: ArrayLike,
+        info: dict[str, Any] | Iterable[dict[str, Any] | None] | None,
     ) -> np.ndarray | float:
-        """Reward of reaching achieved_goal when desired_goal was wanted, (7,) with a dict or (batch, 7) with dicts."""
-        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+        """Reward of reaching achieved_goal when desired_goal was wanted: goals with a dict, or batches with dicts.
+
+        Goals are (7,) or, where the position alone counts, (3,). None for info: the terms of the goal alone.
+        """
+        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info, self.tolerance)
 
     @property
     def step_index(self) -> int:
@@ -205,19 +237,26 @@ class ArmEnv(gym.Env):
         return np.array(position + quat)
 
     def render(self) -> np.ndarray | None:
-        """The current picture, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
+        """What the camera sees, (360, 480, 3) uint8, with render_mode="rgb_array"; the window follows by itself."""
         if self.render_mode != "rgb_array":
             return None
-        return self._show().picture()
+        width, height = RENDER_SIZE
+        return self._show().picture(replace(self._view, width=width, height=height), shadow=True)[0]
 
     def _show(self) -> Camera:
         if not self.targets:
             raise UsageError("Call reset() before render().")
         if self._camera is None:
-            self._camera = Camera(self.chain, human=self.render_mode == "human")
+            self._camera = Camera(self.chain, human=self.render_mode == "human", oriented=not self.position_only)
         position, quat = self.targets[self.plant.steps if self.moves else 0]
         self._camera.place(self.plant.q, [*position, *quat])
         return self._camera
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, which draw in a world of their own. Raises UsageError where there is a window."""
+        if self.render_mode == "human":
+            raise UsageError("An environment with a window cannot be copied: make it with another render_mode.")
+        return self.__dict__ | {"_camera": None}
 
     def close(self) -> None:
         """Disconnect from PyBullet; any number of times."""

@@ -13,7 +13,7 @@ BACKENDS = ("bullet", "twin")
 def make_vec(id: str, n: int, *, backend: str = "bullet", **kwargs: Any) -> gym.vector.VectorEnv:
     """n copies of an environment, stepped together.
 
-    id: Gymnasium id, e.g. "armctl/PandaTrack-v0". backend: "bullet" runs PyBullet, one process per arm (autoreset in
+    id: Gymnasium id, e.g. "armctl/PandaTrack-v1". backend: "bullet" runs PyBullet, one process per arm (autoreset in
     the next step); "twin" runs all arms in one batched JAX program. kwargs: arguments of the environment.
     Raises UsageError for n < 1, an unknown backend and, of the twin, an id that is not one of armctl's.
     """

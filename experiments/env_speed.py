@@ -6,7 +6,7 @@ gym.make and wear the same wrappers (checker, order, time limit). Ratios are med
 other programs disturb least) and of wall time. Where a process happens to lie in memory shifts its ratios by some 2 %:
 all is measured in several fresh processes, one after the other, and the median of them is given with its range. Besides
 our lean Panda, PyBullet's own Panda URDF runs in our environment: the ratio of the two is the model's share of the
-gain, the rest is the code's. Our goals are drawn 128 at a time, every 6400 steps, which takes some 0.2 % of the time
+gain, the rest is the code's. Our goals are drawn 128 at a time, every 6400 steps, which takes some 2 % of the time
 and which medians over blocks leave out.
 
     python experiments/env_speed.py            # prints the table, writes runs/env_speed/summary.json
@@ -82,8 +82,8 @@ def make_envs(args: Args) -> dict[str, gym.Env]:
         envs[PANDA_GYM] = panda_gym_env()
     for name, setting in SETTINGS.items():
         common: dict[str, Any] = {"control_dt": 0.04, "max_episode_steps": EPISODE, **setting}
-        envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v0", **common)
-        envs[f"armctl, pybullet_data's Panda: {name}"] = gym.make("armctl/PandaReach-v0", robot=theirs, **common)
+        envs[f"armctl, lean Panda: {name}"] = gym.make("armctl/PandaReach-v1", **common)
+        envs[f"armctl, pybullet_data's Panda: {name}"] = gym.make("armctl/PandaReach-v1", robot=theirs, **common)
     return envs
 
 

@@ -48,7 +48,7 @@ def test_old_names_import_with_a_warning(old):
 def test_gymnasium_knows_the_arms_whichever_is_imported_first():
     for first, second in (("armctl", "gymnasium"), ("gymnasium", "armctl")):
         code = (
-            f"import {first}, {second}; print(gymnasium.spec('armctl/PandaReach-v0').entry_point, gymnasium.__spec__)"
+            f"import {first}, {second}; print(gymnasium.spec('armctl/PandaReach-v1').entry_point, gymnasium.__spec__)"
         )
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert "armctl.envs.reach:ReachEnv" in said

@@ -176,7 +176,7 @@ def test_environments_are_described_as_they_are():
         assert robot in ROBOTS
         facts = describe(armctl.load_chain(robot), Path(armctl.load_chain(robot).source))
         assert row[1:4] == [f"{facts['dof']}", f"{facts['reach_m']:.2f}", f"{facts['payload_range_kg']:.1f}"]
-        assert f"armctl/{robot.capitalize()}Reach-v0" in row[-1]
+        assert f"armctl/{robot.capitalize()}Reach-v1" in row[-1]
 
 
 def test_rewards_are_described_as_they_are():

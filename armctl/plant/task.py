@@ -13,6 +13,7 @@ from armctl.plant.presets import PRESETS, check_preset, sample_scenario
 from armctl.plant.scenario import Scenario, as_scenario
 from armctl.plant.servo import ServoConfig
 
+OBSERVE = ("state", "image", "both")
 BOUND = 1e6
 """Of the observation spaces: beyond anything an arm does, but finite, as Gymnasium asks."""
 ScenarioLike = Scenario | str | Mapping[str, Any] | Callable[[np.random.Generator], Scenario]
@@ -23,9 +24,13 @@ def action_space(chain: Chain, config: ServoConfig) -> Box:
     return Box(-1.0, 1.0, action_scale(chain, config).shape, np.float32)
 
 
-def observation_space(chain: Chain, preview: int) -> Dict:
-    """`observation` (2n + 9 + 6 (preview + 1),), `achieved_goal` (7,) and `desired_goal` (7,), float64."""
-    sizes = {"observation": 2 * chain.n + 9 + 6 * (preview + 1), "achieved_goal": 7, "desired_goal": 7}
+def observation_space(chain: Chain, targets: int, position_only: bool = False) -> Dict:
+    """`observation` (2n + 9 + 6 targets,), `achieved_goal` and `desired_goal` (7,) or, position only, (3,), float64.
+
+    targets: how many the observation shows the errors to; 0 where it shall know nothing of the goal.
+    """
+    goal = 3 if position_only else 7
+    sizes = {"observation": 2 * chain.n + 9 + 6 * targets, "achieved_goal": goal, "desired_goal": goal}
     return Dict({name: Box(-BOUND, BOUND, (size,), np.float64) for name, size in sizes.items()})
 
 
@@ -34,6 +39,19 @@ def check_preview(preview: int) -> int:
     if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
         raise UsageError(f"preview is {preview!r}; give the number of future targets to observe, 0 or more.")
     return preview
+
+
+def check_observe(observe: str) -> str:
+    """What is observed. Raises UsageError for an unknown name."""
+    if observe not in OBSERVE:
+        raise UsageError(f"Unknown observe {observe!r}; choose one of {', '.join(OBSERVE)}.")
+    return observe
+
+
+def check_no_preview(preview: int | None) -> None:
+    """Raises UsageError where reaching is asked for a preview of its one target."""
+    if preview:
+        raise UsageError(f"preview is {preview!r}; reaching has one target, which desired_goal shows: leave it out.")
 
 
 def check_settle(settle: float, control_dt: float) -> int:

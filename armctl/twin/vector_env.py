@@ -1,6 +1,6 @@
 """Thousands of twin arms behind one `gymnasium.vector.VectorEnv`, with the environments' spaces, rewards and info."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,25 +14,29 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
 
-from armctl import kinematics, rigid
+from armctl import kinematics
 from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.geometry import matrix_to_pose, orientation_angle
+from armctl.geometry import matrix_to_pose, orientation_angle, quat_to_matrix
 from armctl.motion import collision
 from armctl.motion.files import as_reference
+from armctl.motion.goals import WORKSPACE, Region, check_goal, check_region, draw_goals
 from armctl.motion.reference import Reference
-from armctl.motion.sampling import random_configuration, random_reference
+from armctl.motion.sampling import random_reference
 from armctl.motion.windows import ReferenceBank, stack_references, still_goals, windows
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale
 from armctl.plant.effects.acting import Acting
 from armctl.plant.observe import Measurement, observation_vector
+from armctl.plant.reward import check_tolerance
 from armctl.plant.scenario import PlantParams, Scenario, later, plant_params, stack_params
 from armctl.plant.servo import TOP_SPEED, ServoConfig, check_motor
 from armctl.plant.task import (
     ScenarioLike,
     action_space,
+    check_no_preview,
+    check_observe,
     check_preview,
     check_scenario,
     check_settle,
@@ -78,16 +82,20 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         motor: str = "servo",
         render_mode: str | None = None,
         tip: str | None = None,
+        observe: str = "state",
+        region: Region = WORKSPACE,
+        tolerance: float | Sequence[float] | None = None,
+        position_only: bool = False,
+        goal: ArrayLike | None = None,
         bank_size: int = 256,
         seed: int = 0,
     ) -> None:
         """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
 
-        The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
+        The rest as in the environments. preview: 4 for tracking when None.
         Raises UsageError for what the twin cannot do: rendering, motor="bullet" in torque control.
         """
-        preview = (4 if task == "track" else 0) if preview is None else preview
-        if render_mode is not None:
+        if render_mode is not None or check_observe(observe) != "state":
             raise UsageError('The twin does not render; use backend="bullet" to see the arm.')
         check_motor(motor, control)
         if bank_size < 1:
@@ -98,30 +106,38 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
         self.action_scale = action_scale(self.chain, self.config)
         self.single_action_space = action_space(self.chain, self.config)
-        self.single_observation_space = observation_space(self.chain, check_preview(preview))
+        self._reaching, self._position_only = task == "reach", position_only
+        targets = _observed_targets(preview, self._reaching)
+        self.single_observation_space = observation_space(self.chain, targets, position_only)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         rng = np.random.default_rng(seed)
-        if task == "reach" and reference is not None:
+        if self._reaching and reference is not None:
             raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
-        if task == "reach" and settle:
+        if self._reaching and settle:
             raise UsageError("Reaching starts at rest and takes no settle; make a Track environment.")
-        self._lead = check_settle(settle, control_dt)
-        if task == "reach":
-            bank, *starts = _still(self.chain, rng, bank_size, steps)
+        box = not isinstance(region, str) or region != WORKSPACE
+        if not self._reaching and (box or tolerance is not None or position_only or goal is not None):
+            raise UsageError("Tracking takes no region, tolerance, position_only or goal; make a Reach environment.")
+        self._lead, self.tolerance = check_settle(settle, control_dt), check_tolerance(tolerance, position_only)
+        if self._reaching:
+            given = None if goal is None else check_goal(self.chain, goal, position_only)
+            poses = draw_goals(self.chain, rng, bank_size, check_region(region)) if given is None else given[None]
+            bank, *starts = _still(self.chain, poses, steps)
         else:
             bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference, self._lead)
         plants = stack_params(_plants(self.chain, scenario, rng, bank_size, self._lead * control_dt))
         self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
-        self._compile(preview, motor)
+        self._compile(targets, motor)
         self._over = np.ones(num_envs, bool)
         self._episodes: Episodes | None = None
 
-    def _compile(self, preview: int, motor: str) -> None:
+    def _compile(self, targets: int, motor: str) -> None:
         """The step function with what does not change built in, and episodes of the right shapes."""
         arm = Arm.from_chain(self.chain).astype(np.float32)
-        setting = Setting(arm, self.config, preview, motor)
-        setup = Setup(setting, self.action_scale.astype(np.float32), self.reward, self._lead)
+        setting = Setting(arm, self.config, max(targets - 1, 0), motor)
+        scale, counts = self.action_scale.astype(np.float32), (targets, self._position_only, self.tolerance)
+        setup = Setup(setting, scale, self.reward, self._lead, *counts)
         self._step = jax.jit(partial(advance, setup))
         index = jnp.zeros(self.num_envs, jnp.int32)
         shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
@@ -130,14 +146,20 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode on every arm; seed: of the draws of goals and plants."""
+        """Start an episode on every arm; seed: of the draws of goals and plants. options: "goal", of this episode."""
         super().reset(seed=seed)
+        options = dict(options or {})
+        goal = options.pop("goal", None) if self._reaching else None
         if options:
             raise UsageError(
                 f"The twin takes no reset option {next(iter(options))!r}; give scenario and reference to make_vec."
             )
+        if goal is not None:
+            pose = check_goal(self.chain, goal, self._position_only)
+            self._goals = _with_spare(self._goals, jnp.asarray(pose, jnp.float32))
         self._episodes, self._over = self._blank, np.ones(self.num_envs, bool)
-        observation, _, _, info = self._advance(np.zeros((self.num_envs, len(self.action_scale)), np.float32))
+        idle = np.zeros((self.num_envs, len(self.action_scale)), np.float32)
+        observation, _, _, info = self._advance(idle, spare=goal is not None)
         return observation, info
 
     def step(
@@ -155,13 +177,21 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         observation, reward, truncated, info = self._advance(np.clip(actions, -1.0, 1.0))
         return observation, reward, np.zeros(self.num_envs, bool), truncated, info
 
-    def _advance(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
-        """One call of the compiled step -> observation, reward, truncated and info as NumPy arrays."""
+    def _advance(
+        self, actions: np.ndarray, spare: bool = False
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
+        """One call of the compiled step -> observation, reward, truncated and info as NumPy arrays.
+
+        spare: new episodes have the goal of the reset, the bank's last, which is never drawn.
+        """
         count = self.num_envs
         task = plant = np.zeros(count, np.int32)
         if self._over.any():
-            task = self.np_random.integers(len(self._goals.task.bank.length), size=count, dtype=np.int32)
+            drawn = len(self._goals.task.bank.length) - self._reaching
+            task = self.np_random.integers(drawn, size=count, dtype=np.int32)
             plant = self.np_random.integers(len(self._goals.task.plants.mass), size=count, dtype=np.int32)
+            if spare:
+                task = np.full(count, drawn, np.int32)
         self._episodes, out = self._step(self._goals, self._episodes, actions, self._over, task, plant)
         out = jax.tree.map(_double, jax.device_get(out))
         self._over = out["truncated"].copy()
@@ -175,17 +205,37 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self._episodes = None
 
     def compute_reward(
-        self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
+        self,
+        achieved_goal: ArrayLike,
+        desired_goal: ArrayLike,
+        info: dict[str, Any] | Iterable[dict[str, Any] | None] | None,
     ) -> np.ndarray | float:
-        """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) with dicts."""
-        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
+        """Reward of reaching achieved_goal when desired_goal was wanted, (batch, 7) or (batch, 3), with dicts."""
+        return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info, self.tolerance)
 
 
-def _still(chain: Chain, rng: np.random.Generator, count: int, steps: int) -> tuple[ReferenceBank, Array, Array]:
-    """Goals at random clear configurations, and starts at rest at home (count, n)."""
-    q = random_configuration(chain, rng, count)
-    bank = still_goals(q, matrix_to_pose(rigid.forward_kinematics(chain, q)), steps + 1)
-    return bank, np.tile(chain.home, (count, 1)), np.zeros_like(q)
+def _observed_targets(preview: int | None, reaching: bool) -> int:
+    """How many targets an observation shows the errors to."""
+    if reaching:
+        check_no_preview(preview)
+        return 0
+    return check_preview(4 if preview is None else preview) + 1
+
+
+def _still(chain: Chain, poses: Array, steps: int) -> tuple[ReferenceBank, Array, Array]:
+    """Goals (count, 7), another in spare for the option of a reset, and starts at rest at home (count + 1, n)."""
+    home = np.tile(chain.home, (len(poses) + 1, 1))  # of a goal the pose alone counts, not the joints
+    return still_goals(home, np.concatenate([poses, poses[:1]]), steps + 1), home, 0 * home
+
+
+def _with_spare(goals: "Goals", pose: Array) -> "Goals":
+    """The same with another last goal, (7,) m + xyzw."""
+    bank = goals.task.bank
+    samples = bank.samples._replace(
+        p=bank.samples.p.at[-1].set(pose[:3]), R=bank.samples.R.at[-1].set(quat_to_matrix(pose[3:]))
+    )
+    bank = bank._replace(samples=samples, pose=bank.pose.at[-1].set(pose))
+    return goals._replace(task=goals.task._replace(bank=bank))
 
 
 def _moving(
@@ -241,6 +291,9 @@ class Setup:
     scale: np.ndarray  # (m,) physical value of a full action
     reward: str
     lead: int  # control steps in which nothing counts
+    targets: int  # that are observed
+    position_only: bool
+    tolerance: rewards.Tolerance
 
 
 def _fresh(setup: Setup, goals: Goals, reference: Array, plant: Array) -> Episodes:
@@ -260,7 +313,7 @@ def advance(
     moved, motion = _move(setup, goals, episodes, action)
     episodes = chosen(restart, _fresh(setup, goals, reference, plant), moved)
     motion = {name: jnp.where(restart, jnp.zeros_like(x), x) for name, x in motion.items()}
-    observation, errors = _observe(setup.setting, goals.task, episodes)
+    observation, errors = _observe(setup, goals.task, episodes)
     info = _info(setup, episodes, errors, motion)
     value = jnp.where(restart, 0.0, sum(info["reward_terms"].values()))
     truncated = (episodes.step >= goals.task.bank.length[episodes.reference] - 1) | motion["lost"]
@@ -291,8 +344,9 @@ def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tupl
     return episodes._replace(state=state, command=action, step=episodes.step + 1), motion
 
 
-def _observe(setting: Setting, task: Task, episodes: Episodes) -> tuple[dict[str, Array], tuple[Array, Array]]:
+def _observe(setup: Setup, task: Task, episodes: Episodes) -> tuple[dict[str, Array], tuple[Array, Array]]:
     """Observation dictionary of the environments, and true errors to the present target: (B,) m, (B,) rad."""
+    setting, shown = setup.setting, slice(setup.targets)
     w = windows(task.bank, episodes.reference, episodes.step, setting.preview)
     now = jnp.minimum(episodes.step, task.bank.pose.shape[1] - 1)
     desired = task.bank.pose[episodes.reference, now]
@@ -303,13 +357,16 @@ def _observe(setting: Setting, task: Task, episodes: Episodes) -> tuple[dict[str
         seen = kinematics.forward_kinematics(setting.arm, m.q)
     achieved = matrix_to_pose(tip)
     away = jnp.sum(achieved[:, 3:] * desired[:, 3:], axis=-1, keepdims=True) < 0
+    goal = slice(3 if setup.position_only else 7)
+    achieved = achieved.at[:, 3:].multiply(jnp.where(away, -1.0, 1.0))
     observation = {
-        "observation": observation_vector(m, seen[..., :3, 3], seen[..., :3, :3], w.p, w.R),
-        "achieved_goal": achieved.at[:, 3:].multiply(jnp.where(away, -1.0, 1.0)),
-        "desired_goal": desired,
+        "observation": observation_vector(m, seen[..., :3, 3], seen[..., :3, :3], w.p[:, shown], w.R[:, shown]),
+        "achieved_goal": achieved[:, goal],
+        "desired_goal": desired[:, goal],
     }
     position = jnp.linalg.norm(w.p[:, 0] - tip[..., :3, 3], axis=-1)
-    return observation, (position, orientation_angle(w.R[:, 0], tip[..., :3, :3]))
+    angle = jnp.zeros_like(position) if setup.position_only else orientation_angle(w.R[:, 0], tip[..., :3, :3])
+    return observation, (position, angle)
 
 
 def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion: dict[str, Array]) -> dict[str, Any]:
@@ -317,10 +374,10 @@ def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion:
     position, angle = errors
     touching = jnp.any(collision.pair_distances(setup.setting.arm, episodes.state.q) <= 0, axis=-1)
     load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
-    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching)
+    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching, setup.tolerance)
     settling = episodes.step < setup.lead
     return {
-        "is_success": rewards.is_success(position, angle),
+        "is_success": rewards.is_success(position, angle, setup.tolerance),
         "position_error": position,
         "orientation_error": angle,
         "joint_limit_violation": beyond,

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -171,6 +172,19 @@ class ArmBody:
         points = p.getClosestPoints(self.id, self.id, reach, link_a, link_b, *shapes, self.client)
         return min([point[8] for point in points], default=reach)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copies: a body in a world of its own, in the same state, with its motors off."""
+        if self.client < 0:
+            return ArmBody.__new__, (ArmBody,), {"client": -1}
+        settings = {
+            "physics_dt": self.physics_dt,
+            "gravity": self._gravity,
+            "collisions": self._shape == "collision",
+            "stops": self._stops,
+            "substeps": self.substeps,
+        }
+        return _again, (self.chain, settings, self.state())
+
     def close(self) -> None:
         """Disconnect the physics client."""
         if self.client >= 0:
@@ -180,6 +194,12 @@ class ArmBody:
     def __del__(self) -> None:
         if getattr(self, "client", -1) >= 0 and p is not None and p.isConnected(self.client):
             self.close()
+
+
+def _again(chain: Chain, settings: dict[str, Any], state: tuple[np.ndarray, np.ndarray]) -> ArmBody:
+    body = ArmBody(chain, **settings)
+    body.place(*state)
+    return body
 
 
 def _with(chain: Chain, role: str | None, stops: bool) -> Chain:

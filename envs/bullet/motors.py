@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from math import hypot
 from operator import mul
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class BulletMotors:
         self._limit = self._body.chain.effort * effects.torque_constant
         if self._prepared != self._body.loads:
             self._prepare()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, which have yet to take hold of the joints of theirs."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_drive", "_settings")} | {"_prepared": 0}
 
     def _prepare(self) -> None:
         """Take hold of the joints of a body that has been loaded."""

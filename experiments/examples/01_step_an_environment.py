@@ -32,7 +32,7 @@ class Args:
 
 
 args = tyro.cli(Args)
-env: Any = gym.make("armctl/PandaTrack-v0", robot=args.robot, control="velocity")
+env: Any = gym.make("armctl/PandaTrack-v1", robot=args.robot, control="velocity")
 for payload in (0.0, args.payload):
     scenario = armctl.Scenario(payload_mass=payload, payload_com=(0.0, 0.0, 0.05))  # kg; m in the tip frame
     observation, info = env.reset(seed=args.seed, options={"scenario": scenario})

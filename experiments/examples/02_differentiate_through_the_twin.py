@@ -52,7 +52,7 @@ for k in range(6):
     error, inverse = newton(x)
     print(f"twin after {k} Newton steps: {jnp.abs(error[: arm.n]).max():.1e} rad from the goal")
     x = x - (inverse @ error).reshape(x.shape)
-env: Any = gym.make("armctl/PandaReach-v0", robot=args.robot, control="torque", scenario=load)
+env: Any = gym.make("armctl/PandaReach-v1", robot=args.robot, control="torque", scenario=load)
 env.reset(seed=0)
 for tau in np.asarray(hold + x @ M):  # N m, each held for 10 ms
     env.step(tau / env.unwrapped.action_scale)

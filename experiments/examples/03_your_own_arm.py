@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
     lamp = Path(folder, "lamp.urdf")
     lamp.write_text(LAMP)
     chain = armctl.load_chain(args.urdf or lamp, args.tip)
-    env: Any = gym.make("armctl/PandaReach-v0", robot=args.urdf or lamp, tip=args.tip, control="velocity")
+    env: Any = gym.make("armctl/PandaReach-v1", robot=args.urdf or lamp, tip=args.tip, control="velocity")
 print(f"{chain.name}: {chain.n} joints from {chain.base} to {chain.tip}", *chain.notes, sep="\n")
 env.reset(seed=0)
 arm, config, plant = armctl.Arm.from_chain(chain), env.unwrapped.config, plant_params(chain, armctl.Scenario())

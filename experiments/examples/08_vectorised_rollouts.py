@@ -35,7 +35,7 @@ def roll(args: Args, backend: str, count: int) -> None:
     chain = armctl.load_chain(args.robot)
     circle = make_shape("circle", chain, dt=0.01)
     settings = {"robot": args.robot, "control": "velocity", "reference": circle, "scenario": "payload_ideal"}
-    env = armctl.make_vec("armctl/PandaTrack-v0", count, backend=backend, **settings)
+    env = armctl.make_vec("armctl/PandaTrack-v1", count, backend=backend, **settings)
     observation, _ = env.reset(seed=0)  # compiles the twin
     errors, began = [], time.perf_counter()
     for k in range(len(circle.q) - 1):

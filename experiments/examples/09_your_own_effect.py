@@ -35,7 +35,7 @@ class Spring(armctl.Effect, name="spring"):
 
 def main(robot: str = "panda", stiffness: float = 20.0) -> None:
     """robot: arm by name, or path of a URDF; stiffness: of the springs, N m/rad."""
-    env: Any = gym.make("armctl/PandaReach-v0", robot=robot, control="torque").unwrapped
+    env: Any = gym.make("armctl/PandaReach-v1", robot=robot, control="torque").unwrapped
     chain, push = env.chain, rigid.gravity(env.chain, env.chain.home)
     push[0] += 0.05 * chain.effort[0]
 

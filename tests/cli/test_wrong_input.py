@@ -100,7 +100,7 @@ def test_a_corrupt_reference_file_is_named(capsys, tmp_path):
 
 
 def test_an_action_that_is_not_finite_is_one_sentence(capsys):
-    env = gym.make("armctl/Planar3Reach-v0")
+    env = gym.make("armctl/Planar3Reach-v1")
     env.reset(seed=0)
     assert cli.guarded(lambda: env.step(np.full(3, np.nan))) == 2
     env.close()

@@ -10,7 +10,7 @@ from armctl.envs.reach import ReachEnv
 from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
 
-REACH = "armctl/Planar3Reach-v0"
+REACH = "armctl/Planar3Reach-v1"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,23 @@ REACH = "armctl/Planar3Reach-v0"
         ({"motor": "steam"}, "steam.*servo"),
         ({"control_dt": 0.003}, "0.003.*multiple"),
         ({"preview": -1}, "preview is -1"),
+        ({"preview": 2}, "preview is 2.*desired_goal"),
+        ({"tolerance": -0.1}, "-0.1.*above 0"),
+        ({"tolerance": "wide"}, "wide.*metres"),
+        ({"tolerance": (0.1, 0.1, 0.1)}, "metres"),
+        ({"tolerance": (0.1, 0.1), "position_only": True}, "metres alone"),
+        ({"region": "kitchen"}, "kitchen.*workspace"),
+        ({"region": (0.1, 0.2)}, r"\(0.1, 0.2\).*corners"),
+        ({"region": ((3, 3, 3), (4, 4, 4))}, "planar3 reaches no goal.*3, 3, 3.*move it"),
+        ({"goal": (0.3, 0.0, 0.3)}, "0.3.*position_only=True"),
+        ({"goal": (0.3, 0.0, 0.3, 0, 0, 0, 2)}, "length 2.*unit"),
+        ({"goal": (9.0, 0.0, 0.3), "position_only": True}, "9.* m from the first joint of planar3"),
+        ({"goal": "there"}, "there.*seven"),
+        ({"observe": "smell"}, "smell.*image"),
+        ({"camera": "roof"}, "roof.*wrist"),
+        ({"camera": {"size": 3}}, "'size'.*width"),
+        ({"camera": {"width": 0}}, "width is 0.*pixels"),
+        ({"camera": {"fov": 60}}, "fov is 60.*rad"),
     ],
 )
 def test_wrong_arguments(kwargs, words):
@@ -71,13 +88,13 @@ def test_a_closed_environment_says_so():
 
 def test_wrong_references(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
-        gym.make("armctl/Planar3Track-v0", reference=str(tmp_path / "nowhere.npz"))
+        gym.make("armctl/Planar3Track-v1", reference=str(tmp_path / "nowhere.npz"))
     with pytest.raises(UsageError, match="int"):
-        gym.make("armctl/Planar3Track-v0", reference=3)
-    panda = gym.make("armctl/PandaTrack-v0")
+        gym.make("armctl/Planar3Track-v1", reference=3)
+    panda = gym.make("armctl/PandaTrack-v1")
     panda.reset(seed=0)
     with pytest.raises(UsageError, match=r"7.*3"):
-        gym.make("armctl/Planar3Track-v0", reference=panda.unwrapped.reference)
+        gym.make("armctl/Planar3Track-v1", reference=panda.unwrapped.reference)
     panda.close()
 
 

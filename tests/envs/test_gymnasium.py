@@ -20,7 +20,7 @@ from armctl.plant.scenario import Scenario
 from armctl.plant.servo import CONTROLS
 from armctl.registration import env_ids
 
-TRACK = "armctl/PandaTrack-v0"
+TRACK = "armctl/PandaTrack-v1"
 
 ROLLOUT = """
 import hashlib, gymnasium as gym, numpy as np
@@ -76,7 +76,7 @@ def test_a_hundred_environments_leak_no_client():
 
     before = connected()
     for k in range(100):
-        env = gym.make("armctl/Planar3Reach-v0", motor=("servo", "bullet")[k % 2])
+        env = gym.make("armctl/Planar3Reach-v1", motor=("servo", "bullet")[k % 2])
         if k % 10 == 0:
             env.reset(seed=0)
         env.close()
@@ -140,7 +140,7 @@ def test_options_overrule_the_constructor():
 
 
 def test_scenarios_by_function():
-    env = gym.make("armctl/Planar3Reach-v0", scenario=lambda rng: Scenario(payload_mass=float(rng.uniform(1, 2))))
+    env = gym.make("armctl/Planar3Reach-v1", scenario=lambda rng: Scenario(payload_mass=float(rng.uniform(1, 2))))
     masses = []
     for seed in (0, 1, 0):
         env.reset(seed=seed)
@@ -150,7 +150,7 @@ def test_scenarios_by_function():
 
 
 def test_noise_is_measured_but_not_true():
-    env = gym.make("armctl/Planar3Reach-v0", scenario=Scenario(position_noise=0.01, velocity_noise=0.01))
+    env = gym.make("armctl/Planar3Reach-v1", scenario=Scenario(position_noise=0.01, velocity_noise=0.01))
     env.reset(seed=0)
     env.step(np.zeros(3))
     q, qd = env.unwrapped.measure()
@@ -163,7 +163,7 @@ def test_noise_is_measured_but_not_true():
 
 def test_the_achieved_orientation_does_not_jump():
     """The Panda's home has w = 0, where a quaternion of fixed sign would jump; the target's sign settles it."""
-    env = gym.make("armctl/PandaReach-v0")
+    env = gym.make("armctl/PandaReach-v1")
     observation, _ = env.reset(seed=0)
     env.action_space.seed(0)
     before = observation["achieved_goal"]
@@ -176,7 +176,7 @@ def test_the_achieved_orientation_does_not_jump():
 
 
 def test_actions_of_every_kind_of_number_are_the_same_action():
-    env, results = gym.make("armctl/Planar3Reach-v0", control="ee_twist"), []
+    env, results = gym.make("armctl/Planar3Reach-v1", control="ee_twist"), []
     single = np.array([0.25, -0.5, 1.0, 0.0, 0.125, -2.0], np.float32)
     kinds = (np.float16, np.float64, np.longdouble, object, ">f8")
     for action in (single, list(single), single.tolist(), np.ma.array(single), *map(single.astype, kinds)):
@@ -190,7 +190,7 @@ def test_actions_of_every_kind_of_number_are_the_same_action():
 @pytest.mark.parametrize("backend", ["bullet", "twin"])
 def test_settling_comes_before_the_reference_and_counts_nothing(backend):
     options = {"settle": 0.2, "duration": 0.5, "reference": None, "scenario": Scenario(payload_mass=1.0)}
-    env = make_vec("armctl/Planar3Track-v0", 1, backend=backend, **options)
+    env = make_vec("armctl/Planar3Track-v1", 1, backend=backend, **options)
     observation, info = env.reset(seed=0)
     first = observation["desired_goal"].copy()
     for k in range(1, 71):
@@ -204,7 +204,7 @@ def test_settling_comes_before_the_reference_and_counts_nothing(backend):
 
 
 def test_a_runaway_is_said():
-    env = gym.make("armctl/PandaReach-v0", control="torque").unwrapped
+    env = gym.make("armctl/PandaReach-v1", control="torque").unwrapped
     env.reset(seed=0)
     said = [env.step(np.array([0, 0, 0, 0, 0, 0, 1.0]))[4]["runaway"] for _ in range(60)]
     assert not said[0]
@@ -232,7 +232,7 @@ SCENARIOS = {
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("id", ["armctl/PandaReach-v0", TRACK])
+@pytest.mark.parametrize("id", ["armctl/PandaReach-v1", TRACK])
 def test_a_scenario_survives_the_json_of_its_spec(id, name):
     from gymnasium.envs.registration import EnvSpec
 

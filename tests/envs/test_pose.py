@@ -35,7 +35,7 @@ def test_scalar_formulas(seed):
 
 
 def test_batches_of_targets_depend_on_the_seed_alone():
-    env = gym.make("armctl/Planar3Reach-v0")
+    env = gym.make("armctl/Planar3Reach-v1")
     runs = []
     for warm_up in (3, 0):
         for _ in range(warm_up):

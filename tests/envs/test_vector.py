@@ -5,7 +5,7 @@ import numpy as np
 
 from armctl.envs.vector import make_vec
 
-REACH = "armctl/Planar3Reach-v0"
+REACH = "armctl/Planar3Reach-v1"
 
 
 def test_batch_equals_loop():
@@ -26,5 +26,5 @@ def test_one_environment_needs_no_process():
     envs = make_vec(REACH, 1)
     assert isinstance(envs, gym.vector.SyncVectorEnv)
     observation, _ = envs.reset(seed=0)
-    assert observation["observation"].shape == (1, 6 + 9 + 6)
+    assert observation["observation"].shape == (1, 6 + 9)
     envs.close()

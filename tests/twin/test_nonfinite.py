@@ -104,7 +104,7 @@ def test_cause_comes_before_effect_and_early_before_late():
 def test_the_vector_environment_says_which_arm_broke():
     drawn = iter([Scenario(effects=(Fuse(0.03),)), Scenario()])
     options = {"bank_size": 2, "control": "torque", "scenario": lambda rng: next(drawn)}
-    env = make_vec("armctl/Planar3Track-v0", 6, backend="twin", seed=1, **options)
+    env = make_vec("armctl/Planar3Track-v1", 6, backend="twin", seed=1, **options)
     env.reset(seed=1)
     for _ in range(8):
         observation, _, _, truncated, info = env.step(np.zeros((6, 3), np.float32))

@@ -48,7 +48,7 @@ def test_tracking_matches_pybullet_step_for_step_and_restarts_in_the_next_step()
     chain = load_chain("planar3")
     reference = random_reference(chain, np.random.default_rng(0), dt=0.01, duration=0.4)
     bullet = TrackEnv("planar3", scenario=SCENARIO, reference=reference)
-    twin = make_vec("armctl/Planar3Track-v0", 3, backend="twin", scenario=SCENARIO, reference=reference)
+    twin = make_vec("armctl/Planar3Track-v1", 3, backend="twin", scenario=SCENARIO, reference=reference)
     first, again = bullet.reset(seed=0), twin.reset(seed=0)
     assert_same(first, again, 1)
     last = follow(bullet, twin, 40, np.random.default_rng(1), 0.2)
@@ -62,14 +62,37 @@ def test_tracking_matches_pybullet_step_for_step_and_restarts_in_the_next_step()
 
 
 def test_reaching_matches_pybullet_step_for_step():
-    bullet = ReachEnv("planar3", control="position", reward="sparse", preview=1)
-    twin = make_vec(
-        "armctl/Planar3Reach-v0", 2, backend="twin", control="position", reward="sparse", preview=1, bank_size=4, seed=3
-    )
+    options = {"control": "position", "reward": "sparse", "tolerance": (0.3, 0.5)}
+    bullet = ReachEnv("planar3", **options)
+    twin = make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=4, seed=3, **options)
     (observation, _), _ = twin.reset(seed=0), bullet.reset(seed=0)
     goal = observation["desired_goal"][1]
-    bullet.targets = [(goal[:3].tolist(), goal[3:].tolist())] * 2
+    assert_same(bullet.reset(options={"goal": goal}), twin.reset(options={"goal": goal}), 0)
     follow(bullet, twin, 25, np.random.default_rng(1), 0.5)
+    bullet.close()
+
+
+@pytest.mark.parametrize("reward", ["dense", "sparse"])
+def test_reaching_for_a_position_matches_pybullet_step_for_step(reward):
+    options = {"position_only": True, "tolerance": 0.3, "reward": reward, "goal": (0.5, 0.0, 0.4)}
+    bullet = ReachEnv("planar3", **options)
+    twin = make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=4, **options)
+    assert twin.single_observation_space == bullet.observation_space
+    assert_same(bullet.reset(seed=0), twin.reset(seed=0), 1)
+    follow(bullet, twin, 25, np.random.default_rng(1), 0.5)
+    goal = (0.4, 0.0, 0.6)
+    assert_same(bullet.reset(options={"goal": goal}), twin.reset(options={"goal": goal}), 1)
+    assert_same(bullet.reset(), twin.reset(), 1)  # of that one episode only
+    bullet.close()
+
+
+def test_the_goals_of_both_backends_lie_in_the_region():
+    low, high = np.array([0.3, -0.1, 0.3]), np.array([0.6, 0.1, 0.5])
+    options = {"region": (low, high), "position_only": True}
+    twin = make_vec("armctl/Planar3Reach-v1", 8, backend="twin", bank_size=16, **options)
+    bullet = ReachEnv("planar3", **options)
+    for goals in (twin.reset(seed=0)[0]["desired_goal"], bullet.reset(seed=0)[0]["desired_goal"]):
+        assert ((goals >= low - 1e-3) & (goals <= high + 1e-3)).all()
     bullet.close()
 
 
@@ -78,7 +101,7 @@ def test_bullet_motors_match_pybullet_step_for_step():
     reference = random_reference(load_chain("planar3"), np.random.default_rng(0), dt=0.01, duration=0.4)
     settings = {"control": "velocity", "motor": "bullet", "scenario": load, "reference": reference}
     bullet = TrackEnv("planar3", **settings)
-    twin = make_vec("armctl/Planar3Track-v0", 2, backend="twin", **settings)
+    twin = make_vec("armctl/Planar3Track-v1", 2, backend="twin", **settings)
     assert_same(bullet.reset(seed=0), twin.reset(seed=0), 1)
     last = follow(bullet, twin, 25, np.random.default_rng(1), 1.0)
     assert last[4]["torque_saturation"][1] > 0
@@ -87,7 +110,7 @@ def test_bullet_motors_match_pybullet_step_for_step():
 
 @pytest.fixture(scope="module")
 def torque_arms():
-    env = make_vec("armctl/Planar3Track-v0", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
+    env = make_vec("armctl/Planar3Track-v1", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
     yield env
     env.close()
 
@@ -153,6 +176,10 @@ def test_relabelled_rewards_are_those_of_the_step(torque_arms):
         ({"motor": "bullet", "control": "torque"}, "servo"),
         ({"motor": "steam"}, "bullet"),
         ({"render_mode": "rgb_array"}, "backend"),
+        ({"observe": "both"}, "backend"),
+        ({"observe": "smell"}, "state"),
+        ({"position_only": True}, "make a Reach"),
+        ({"region": ((0, 0, 0), (1, 1, 1))}, "make a Reach"),
         ({"control": "telepathy"}, "torque"),
         ({"reward": "love"}, "dense"),
         ({"scenario": "mars"}, "payload"),
@@ -163,14 +190,16 @@ def test_relabelled_rewards_are_those_of_the_step(torque_arms):
 )
 def test_bad_options_are_named(options, said):
     with pytest.raises(UsageError, match=said):
-        make_vec("armctl/Planar3Track-v0", 2, backend="twin", **{"bank_size": 1, **options})
+        make_vec("armctl/Planar3Track-v1", 2, backend="twin", **{"bank_size": 1, **options})
 
 
 def test_bad_ids_and_actions_are_named(torque_arms):
     with pytest.raises(UsageError, match="takes no reference"):
-        make_vec("armctl/Planar3Reach-v0", 2, backend="twin", bank_size=1, reference="mine.npz")
+        make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, reference="mine.npz")
+    with pytest.raises(UsageError, match="leave it out"):
+        make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, preview=2)
     with pytest.raises(UsageError, match="PandaTrack"):
-        make_vec("armctl/PandaDance-v0", 2, backend="twin")
+        make_vec("armctl/PandaDance-v1", 2, backend="twin")
     torque_arms.reset(seed=0)
     with pytest.raises(UsageError, match="arm 2"):
         torque_arms.step(np.where(np.arange(5)[:, None] == 2, np.nan, np.zeros((5, 3))))

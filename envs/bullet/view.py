@@ -1,0 +1,130 @@
+"""Where pictures are taken from, how large they are and what they cover."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from math import inf, isfinite, pi, tan
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Dict
+
+from armctl import rigid
+from armctl.chain import Chain, joint_box
+from armctl.errors import UsageError
+from armctl.geometry import pose_to_matrix
+
+PLACES = ("front", "wrist")
+FAR = 20.0
+"""Depth of what is farther, and of the sky, m."""
+LARGEST = 4096
+"""Pixels along a side."""
+AHEAD = (-0.73, 0.57, -0.375)
+"""The way the front camera looks: back at the arm from in front of it, half aside and a little above."""
+FRAME = 0.92
+"""Part of the picture's width and height that an arm and its targets may take."""
+WRIST = (0.0, -0.09, -0.08)
+"""Where the wrist camera sits in the tip's frame, m: aside of the tool and behind its end, looking along z."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera.
+
+    at: "front", far enough for all the arm's reach; "wrist", riding on the tip and looking along its z axis; or its
+    pose, m + xyzw in the base frame, z forward, x to the right, y down. width, height: pixels. fov: vertical, rad.
+    """
+
+    at: str | Sequence[float] = "front"
+    width: int = 64
+    height: int = 64
+    fov: float = 1.0
+
+    def space(self) -> Dict:
+        """Space of its pictures: `rgb` (height, width, 3) uint8 and `depth` (height, width, 1) float32, m."""
+        return Dict(
+            rgb=Box(0, 255, (self.height, self.width, 3), np.uint8),
+            depth=Box(0.0, FAR, (self.height, self.width, 1), np.float32),
+        )
+
+
+def as_view(camera: View | str | Mapping[str, Any] | Sequence[float]) -> View:
+    """A view from its place's name, its pose (7,) or a dictionary of fields. Raises UsageError for anything else."""
+    view = camera
+    if isinstance(camera, Mapping):
+        names = [field.name for field in fields(View)]
+        if unknown := set(camera) - set(names):
+            raise UsageError(f"A camera has no {sorted(unknown)[0]!r}; it has {', '.join(names)}.")
+        view = View(**camera)
+    elif not isinstance(camera, View):
+        view = View(at=camera)
+    assert isinstance(view, View)
+    return View(_place(view.at), _pixels("width", view.width), _pixels("height", view.height), _angle(view.fov))
+
+
+def _place(at: Any) -> str | tuple[float, ...]:
+    if isinstance(at, str) and at in PLACES:
+        return at
+    try:
+        pose = np.asarray(at, float)
+    except (TypeError, ValueError):
+        pose = np.empty(0)
+    if pose.shape != (7,) or not np.isfinite(pose).all() or abs(np.linalg.norm(pose[3:]) - 1) > 1e-2:
+        raise UsageError(f"camera is {at!r}; choose {' or '.join(PLACES)}, or give its pose: x, y, z, unit quaternion.")
+    return (*pose[:3].tolist(), *(pose[3:] / np.linalg.norm(pose[3:])).tolist())
+
+
+def _pixels(name: str, count: Any) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= LARGEST:
+        raise UsageError(f"The camera's {name} is {count!r}; give a whole number of pixels, 1 to {LARGEST}.")
+    return int(count)
+
+
+def _angle(fov: Any) -> float:
+    if not isinstance(fov, int | float) or not isfinite(fov) or not 0 < fov < pi:
+        raise UsageError(f"The camera's fov is {fov!r}; give its vertical angle of view in rad, above 0 and below pi.")
+    return float(fov)
+
+
+def camera_pose(chain: Chain, view: View, q: np.ndarray) -> np.ndarray:
+    """Pose of a view's camera with the arm at q (n,) rad: (4, 4), z forward, x to the right, y down."""
+    if view.at == "front":
+        return _front(chain, view.width / view.height, view.fov)
+    if view.at == "wrist":
+        T_tip_camera = np.eye(4)
+        T_tip_camera[:3, 3] = WRIST
+        return rigid.forward_kinematics(chain, q) @ T_tip_camera
+    return pose_to_matrix(np.asarray(view.at))
+
+
+@lru_cache(maxsize=64)
+def _front(chain: Chain, aspect: float, fov: float) -> np.ndarray:
+    """As near as may be with everything in the picture that the arm gets to, its tip and so its targets included.
+
+    Along each side of the picture a camera at c with half its angle's tangent t sees a point while
+    |x - c_x| <= t (z - c_z). That holds for all of them up to the largest c_z of the two sides' smaller one.
+    """
+    forward = np.array(AHEAD) / np.linalg.norm(AHEAD)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    R = np.stack([right, np.cross(forward, right), forward], axis=-1)
+    seen = _swept(chain) @ R
+    depth, middle = inf, []
+    for side, scale in ((0, aspect), (1, 1.0)):
+        t = FRAME * scale * tan(fov / 2)
+        low, high = np.max(seen[:, side] - t * seen[:, 2]), np.min(seen[:, side] + t * seen[:, 2])
+        depth = min(depth, (high - low) / (2 * t))
+        middle.append((low + high) / 2)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, R @ [*middle, depth]
+    return T
+
+
+def _swept(chain: Chain) -> np.ndarray:
+    """Points (P, 3) m that the arm's base, joints and tip get to over the floor."""
+    q = np.random.default_rng(0).uniform(*joint_box(chain, 0.0), (2000, chain.n))
+    poses = rigid.link_poses(chain, q)
+    points = np.concatenate([poses, poses[:, -1:] @ chain.T_last_tip], axis=1)[..., :3, 3]
+    over = (points[..., 2] >= min(0.0, float(points[..., 0, 2].min()))).all(axis=-1)
+    points = points[over] if over.any() else points
+    return np.concatenate([np.zeros((1, 3)), points.reshape(-1, 3)])
