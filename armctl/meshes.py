@@ -1,12 +1,15 @@
 """Mesh files of any format: measured by trimesh, and handed to PyBullet in a format that it reads."""
 
+import atexit
 import hashlib
 import io
+import shutil
 import struct
 import tempfile
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from armctl.errors import UsageError
 
 Part = tuple[np.ndarray, np.ndarray]
 """Vertices (k, 3) m and triangles (t, 3), indices of vertices."""
+_WRITING = Lock()
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -24,9 +28,9 @@ def vertices(path: str | Path) -> np.ndarray:
 
 def check_looks(path: str | Path) -> None:
     """Raise UsageError, without the file's name, for a mesh that PyBullet could not show."""
-    if Path(path).suffix.lower() not in (".obj", ".stl", ".dae"):
-        vertices(path)  # the others are measured only where they may touch something: pictures are large
     _check_content(Path(path))
+    if not _is_shown(Path(path)):  # the others are read only where they may touch something: they can be large
+        vertices(path)
 
 
 def for_bullet(path: str, role: str) -> str:
@@ -35,10 +39,13 @@ def for_bullet(path: str, role: str) -> str:
     PyBullet takes what it cannot read for nothing, without a word: STL as text or with bytes to spare, COLLADA other
     than triangles; and it does not know other formats at all. What it makes of COLLADA is good enough for pictures.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix == ".obj" or (suffix == ".stl" and _is_plain_stl(Path(path))) or (suffix == ".dae" and role == "visual"):
-        return path
-    return _converted(*_version(path))
+    same = _is_shown(Path(path)) and (role == "visual" or Path(path).suffix.lower() != ".dae")
+    return path if same else _converted(*_version(path))
+
+
+def _is_shown(path: Path) -> bool:
+    """Whether PyBullet shows such a file as it is."""
+    return path.suffix.lower() in (".obj", ".dae") or (path.suffix.lower() == ".stl" and _is_plain_stl(path))
 
 
 def _version(path: str | Path) -> tuple[str, int]:
@@ -56,7 +63,7 @@ def _check_content(path: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _parts(path: str, _mtime: int) -> tuple[Part, ...]:
-    """The pieces of a mesh where its file places them, in metres; like ROS and PyBullet, with COLLADA's y or z up."""
+    """The pieces of a mesh where its file places them, in m; as in ROS and PyBullet, COLLADA's up axis is ignored."""
     _check_content(Path(path))
     import trimesh  # takes longer to import than all else that reads a URDF, and few arms have meshes
 
@@ -98,8 +105,10 @@ def _is_plain_stl(path: Path) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="armctl-meshes-")
+def _folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="armctl-meshes-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @lru_cache(maxsize=256)
@@ -113,6 +122,9 @@ def _converted(path: str, mtime: int) -> str:
         first += len(points)
     text = "\n".join(lines) + "\n"
     # PyBullet remembers files by their names: equal names must mean equal meshes.
-    file = Path(_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.obj"
-    file.write_text(text)
+    name = f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.obj"
+    with _WRITING:  # threads may ask for the same mesh at once
+        file = _folder() / name
+        if not file.exists():
+            file.write_text(text)
     return str(file)

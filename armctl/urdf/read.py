@@ -76,6 +76,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         T_last_tip, tip_name, notes = T_last_tip @ _extra_tip(tree), tree.extras.get("tip", tip_link), []
     mass, com, inertia, inertia_notes = bodies.inertias()
     shapes, shape_notes, unmeasured = read_shapes(tree, bodies.body_of, bodies.T_body_link)
+    looks = [*tree.notes, *shape_notes]
     return Chain(
         name=tree.name,
         source=str(tree.path),
@@ -93,7 +94,7 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         **limits.arrays(),
         home=home,
         shapes=shapes,
-        notes=(*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *tree.notes, *shape_notes),
+        notes=tuple(dict.fromkeys([*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *looks])),
         unmeasured=(*filter(None, tree.extras.get("unmeasured", "").split(";")), *unmeasured),
     )
 

@@ -46,14 +46,13 @@ def _rgba(element: ET.Element, tree: Tree, what: str, notes: list[str]) -> tuple
     if material is None:
         return None
     colour = material.find("color")
-    if colour is None or material.get("name") in tree.colours:
+    if colour is None:
         return tree.colours.get(material.get("name", ""))
-    if material.get("name"):  # the file has been searched for named colours: this one was no colour
-        return None
     try:
         return tuple(numbers(colour.get("rgba"), 4, f"The colour of {what}").tolist())
     except UsageError as error:
-        notes.append(left_out(error))
+        if not material.get("name"):  # of those with a name the tree's own notes tell
+            notes.append(left_out(error))
         return None
 
 

@@ -1,5 +1,7 @@
 """The command line on wrong input: one sentence, exit status 2, and nothing harmed."""
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import armctl.envs  # noqa: F401  (registers the environments)
 from armctl import cli
 from armctl.motion.files import save_reference
+from armctl.urdf import load_chain
 from tests.cli.cases import BENCH, TUNE, content, motion, refused
 
 
@@ -115,3 +118,12 @@ def test_ctrl_c_says_how_to_go_on(capsys):
     assert "--resume" in capsys.readouterr().err
     assert cli.guarded(interrupted, "sample") == 130
     assert "nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["sample"], ["demo"], ["train", "generator", "--audit"]])
+def test_nothing_that_certifies_starts_with_an_arm_that_is_not_measured(argv, tmp_path, capsys):
+    mesh = '<collision><geometry><mesh filename="gone.stl"/></geometry></collision></link>'
+    text = Path(load_chain("planar3").source).read_text()
+    (tmp_path / "arm.urdf").write_text(text.replace("</link>", mesh, 1))
+    refused(capsys, [*argv, "--robot", tmp_path / "arm.urdf", "--out", tmp_path / "out"], "could not be measured")
+    assert not (tmp_path / "out").exists()

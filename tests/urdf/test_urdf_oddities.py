@@ -81,6 +81,7 @@ LOOKS = {
     "git's pointer": (shape("visual", '<mesh filename="lfs.dae"/>'), "Git LFS"),
     "damaged glb": (shape("visual", '<mesh filename="link.glb"/>'), "cannot be read"),
     "damaged ply": (shape("visual", '<mesh filename="link.ply"/>'), "cannot be read"),
+    "damaged stl": (shape("visual", '<mesh filename="link.stl"/>'), "no triangles"),
     "no format": (shape("visual", '<mesh filename="link.xyz1"/>'), "cannot be read"),
 }  # fmt: skip
 
@@ -105,6 +106,15 @@ def test_looks_never_refuse_an_arm(look, said, urdf, tmp_path):
     camera.place(chain.home, [0.0, 0, 1, 0, 0, 0, 1])
     assert camera.picture().std() > 0
     camera.close()
+
+
+def test_an_inline_colour_is_its_own_whatever_its_name(urdf):
+    """Exporters give many colours one name; the first of a name is that of shapes which give the name alone."""
+    inline = '<material name="c"><color rgba="{}"/></material>'
+    looks = [shape("visual", '<sphere radius="0.1"/>', x) for x in (inline.format("1 0 0 1"), inline.format("0 1 0 1"))]
+    looks.append(shape("visual", '<sphere radius="0.1"/>', '<material name="c"/>'))
+    chain = read_urdf(urdf(arm(l2=inertial() + "".join(looks))))
+    assert [s.rgba for s in chain.shapes] == [(1, 0, 0, 1), (0, 1, 0, 1), (1, 0, 0, 1)]
 
 
 @pytest.mark.parametrize("rgba", ["0.5 0.5 0.5", "grey", "", "1 1 1 nan"])
