@@ -26,7 +26,7 @@ def check_eta(eta: float, name: str = "difficulty") -> None:
         raise UsageError(f"{name} is {eta:g}; it must lie in (0, 1].")
     if eta < EASIEST:
         raise UsageError(
-            f"{name} is {eta:g}; motions would last {1 / eta:.0f} times as long as they have to: give at least {EASIEST}."
+            f"{name} is {eta:g}; motions would last {1 / eta:.0f} times their shortest: give at least {EASIEST}."
         )
 
 
