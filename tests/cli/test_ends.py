@@ -110,7 +110,7 @@ def test_a_resumed_bench_of_something_else_names_what(capsys, made):
     tuned = f"computed_torque={made / 'tuned'}"
     refused(capsys, [*argv, tuned, "--resume"], "with other parameters of computed_torque")
     refused(capsys, [*again, "--scenarios", "payload"], "without episode motions, ", "payload, draw 0")
-    refused(capsys, [*again, "--limit", "1"], "with an episode motions, ")
+    refused(capsys, [*again, "--limit", "1"], "with episode motions, ", "not asked for now")
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
