@@ -19,6 +19,7 @@ from armctl.bench.run import run_bench
 from armctl.bench.tuning import describe_tuning
 from armctl.chain import Chain
 from armctl.controllers.base import Controller
+from armctl.controllers.registry import find
 from armctl.errors import UsageError
 from armctl.generator import (
     FlowConfig,
@@ -119,8 +120,10 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
+    clock.say(f"compiling while training starts, about {sum(find(name).compile_seconds for name in CONTROLLERS)} s")
     with ThreadPoolExecutor(_workers()) as pool:
-        jobs: dict[str, Future[Any]] = {"tracker": pool.submit(_tune, "tracker", config, training, out, clock)}
+        jobs: dict[str, Future[Any]] = {}
+        jobs[CONTROLLERS[0]] = pool.submit(_tune, CONTROLLERS[0], config, training, out, clock)
         jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
         for name in CONTROLLERS[1:]:
             jobs[name] = pool.submit(_tune, name, config, training, out, clock)

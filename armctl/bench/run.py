@@ -211,8 +211,10 @@ def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
     if before == after:
         return "" if old["episodes"] == new["episodes"] else "with the same episodes in another order"
     key = next(key for key in (*after, *before) if before.get(key) != after.get(key))
-    kind = "without" if key not in before else "with another" if key in after else "with an"
-    return f"{kind} episode {', '.join(map(str, key[:3]))}, draw {key[3]}"
+    episode = f"episode {', '.join(map(str, key[:3]))}, draw {key[3]}"
+    if key not in before:
+        return f"without {episode}"
+    return f"with another {episode}" if key in after else f"with {episode}, which is not asked for now"
 
 
 def _file(unit: Unit) -> str:

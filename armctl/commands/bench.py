@@ -10,7 +10,7 @@ import tyro
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
-from armctl.commands.console import bench_table, say, show
+from armctl.commands.console import bench_table, compiling, say, show
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference, warn_of_limits
@@ -69,6 +69,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
 
     controllers, records = load_controllers(named(words(arguments.controllers, "--controllers")), config)
     suites = load_suites(arguments, chain)
+    compiling(5 * len(controllers), f"{len(controllers)} controller(s)")
     summary = run.run_bench(
         config, controllers, suites, scenarios, arguments.out, records=records, overwrite=arguments.overwrite,
         resume=arguments.resume,

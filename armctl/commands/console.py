@@ -13,6 +13,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def compiling(seconds: int, what: str = "") -> None:
+    """Announce the one long wait without progress."""
+    say(f"compiling{what and f' {what}'}, about {seconds} s the first time")
+
+
 @contextlib.contextmanager
 def results_only(several: bool) -> Iterator[None]:
     """Where several processes compute together, keep what their C++ libraries print (gloo does) off stdout."""

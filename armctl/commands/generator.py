@@ -8,7 +8,7 @@ from typing import Any
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, say, show, table
+from armctl.commands.console import bar, compiling, say, show, table
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
@@ -67,6 +67,7 @@ def run(argv: Sequence[str], prog: str) -> int:
 def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
     """The trained model and the seconds it took."""
     motions, started = corpus(config, chain), time.perf_counter()
+    compiling(5)
     with bar(config.steps, "train generator", "step") as progress:
         model = train_flow(motions, part(config, FlowConfig), chain=chain, progress=lambda row: _advance(progress, row))
     return model, time.perf_counter() - started

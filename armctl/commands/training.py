@@ -10,7 +10,7 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, results_only, say, show, table
+from armctl.commands.console import bar, compiling, results_only, say, show, table
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
@@ -105,6 +105,7 @@ def _tune(
     if not hosts.is_first():
         tune(config, motions, out, **options)
         return
+    compiling(registry.find(config.controller).compile_seconds)
     with bar(config.train.updates, f"tune {config.controller}", "update") as progress:
         tune(config, motions, out, **options, progress=lambda row: advance(progress, row))
 

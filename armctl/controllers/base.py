@@ -40,6 +40,8 @@ class Controller(nnx.Module):
     """What the controller is given; stands in every record of the bench."""
     policy = ""
     """Name of the controller whose tuned parameters serve this one as well; empty where it has its own."""
+    compile_seconds = 15
+    """About how long two cores compile its training the first time, s; announced, so that waiting is not worrying."""
     least_preview = 1
     """Control steps of look-ahead without which it would read past the end of its window."""
 

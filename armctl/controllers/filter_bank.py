@@ -71,6 +71,7 @@ class FilterBank(CertaintyEquivalence):
     name = "filter_bank"
     title = "Filter bank"
     family = "classical"
+    compile_seconds = 60
     information = "nominal model, measured joint state, reference window, own past commands"
     KNOWN = 6
     """Longest delay that is recognised, control steps."""

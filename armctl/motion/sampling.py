@@ -24,10 +24,10 @@ WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a p
 def check_eta(eta: float, name: str = "difficulty") -> None:
     """Raise UsageError unless a share of the limits lies in (0, 1] and is not so small that motions never end."""
     if not 0 < eta <= 1:
-        raise UsageError(f"{name} is {eta:g}; it must lie in (0, 1].")
+        raise UsageError(f"{name} is {eta:g}, outside (0, 1]; it is the share of the arm's limits to use.")
     if eta < EASIEST:
         raise UsageError(
-            f"{name} is {eta:g}; motions would last {1 / eta:.0f} times as long as they have to: give at least {EASIEST}."
+            f"{name} is {eta:g}; motions would last {1 / eta:.0f} times their shortest: give at least {EASIEST}."
         )
 
 

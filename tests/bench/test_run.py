@@ -101,7 +101,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", progress=False)
     monkeypatch.setattr(run, "_record", record)
-    with pytest.raises(UsageError, match="other references, scenarios or controllers"):
+    with pytest.raises(
+        UsageError, match="started with episode short, near, friction, draw 0, which is not asked for now"
+    ):
         run.run_bench(
             CONFIG, controllers(), SUITES, {"nominal": Scenario()}, tmp_path / "run", resume=True, progress=False
         )

@@ -134,3 +134,27 @@ def test_stacked_plants_keep_every_leaf():
     for i, one in enumerate(params):
         for a, b in zip(jax.tree.leaves(stacked), jax.tree.leaves(one), strict=True):
             np.testing.assert_array_equal(a[i], b)
+
+
+def test_updates_that_were_raised_end_where_they_should_whatever_the_chunk(monkeypatch):
+    """Begun as two updates, which are less than a chunk, and gone on to seven in chunks of three."""
+    config = replace(CONFIG, train=replace(CONFIG.train, updates=9, chunk=3, batch=2))
+    controller = controllers.make("computed_torque", ARM)
+    task, setting = tune.make_task(CHAIN, references(), config), tune.training_setting(ARM, "torque", config)
+    learner = train.begin(controller, setting, task, config.train)
+
+    def counting(controller, setting, config, devices, length):
+        one = np.ones(length)
+        return lambda learner, task: (
+            learner._replace(update=learner.update + length),
+            {"score": one, "non_finite": 0 * one},
+        )
+
+    monkeypatch.setattr(train, "make_update", counting)
+    seen = []
+    done = learner._replace(update=learner.update + 2)
+    train.train(
+        controller, setting, task, config.train, done, lambda learner, row: seen.append(row["update"]),
+        devices=jax.devices()[:1],
+    )  # fmt: skip
+    assert seen == [5, 8, 9]
