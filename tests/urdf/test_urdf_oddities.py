@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from armctl.envs.bullet.camera import Camera
+from armctl.envs.bullet.view import View
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
 from armctl.urdf import read_urdf, write_urdf
@@ -102,9 +103,9 @@ def test_looks_never_refuse_an_arm(look, said, urdf, tmp_path):
     assert chain.n == 6
     assert not chain.unmeasured
     assert [note for note in chain.notes if said in note and "left out" in note]
-    camera = Camera(chain, width=32, height=24)
+    camera = Camera(chain)
     camera.place(chain.home, [0.0, 0, 1, 0, 0, 0, 1])
-    assert camera.picture().std() > 0
+    assert camera.picture(View(width=32, height=24))[0].std() > 0
     camera.close()
 
 
