@@ -1,6 +1,6 @@
 """Thousands of twin arms behind one `gymnasium.vector.VectorEnv`, with the environments' spaces, rewards and info."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import gymnasium as gym
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
@@ -19,13 +20,12 @@ from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.geometry import matrix_to_pose, orientation_angle
-from armctl.motion import collision
 from armctl.motion.files import as_reference
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_configuration, random_reference
 from armctl.motion.windows import ReferenceBank, stack_references, still_goals, windows
 from armctl.plant import reward as rewards
-from armctl.plant.action import action_scale
+from armctl.plant.action import action_scale, check_actions
 from armctl.plant.effects.acting import Acting
 from armctl.plant.observe import Measurement, observation_vector
 from armctl.plant.scenario import PlantParams, Scenario, later, plant_params, stack_params
@@ -39,8 +39,11 @@ from armctl.plant.task import (
     draw_scenario,
     observation_space,
 )
+from armctl.plant.vector import BANK, Draws, Seeds, check_mask, marked
 from armctl.twin import nonfinite
 from armctl.twin.episodes import Episodes, Setting, Task, chosen, hold, plants_of, single, start
+from armctl.twin.parallel import Shards
+from armctl.twin.self_contact import touching
 from armctl.twin.step import measured
 from armctl.typing import Array
 from armctl.urdf import load_chain
@@ -55,8 +58,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
     Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
     computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
     `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
-    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are drawn at construction,
-    `bank_size` of each; episodes draw from these.
+    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are those of PyBullet
+    (armctl.plant.vector), drawn at the reset that brings a new seed.
     """
 
     def __init__(
@@ -78,10 +81,10 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         motor: str = "servo",
         render_mode: str | None = None,
         tip: str | None = None,
-        bank_size: int = 256,
-        seed: int = 0,
+        bank_size: int = BANK,
+        seed: int | None = None,
     ) -> None:
-        """num_envs: arms; steps: length of reaching episodes; bank_size: goals and plants drawn from `seed`.
+        """num_envs: arms; steps: length of reaching episodes; bank_size, seed: see armctl.plant.vector.
 
         The rest as in the environments. preview: 4 for tracking and 0 for reaching when None.
         Raises UsageError for what the twin cannot do: rendering, motor="bullet" in torque control.
@@ -90,8 +93,6 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         if render_mode is not None:
             raise UsageError('The twin does not render; use backend="bullet" to see the arm.')
         check_motor(motor, control)
-        if bank_size < 1:
-            raise UsageError(f"bank_size is {bank_size}; give at least 1.")
         self.chain, self.dt, self.num_envs = load_chain(robot, tip), control_dt, num_envs
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
         self.reward = rewards.check_reward(reward)
@@ -101,78 +102,78 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self.single_observation_space = observation_space(self.chain, check_preview(preview))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        rng = np.random.default_rng(seed)
+        self._draws = Draws(num_envs, bank_size, seed)
         if task == "reach" and reference is not None:
             raise UsageError("Reaching takes no reference; make a Track environment to follow one.")
         if task == "reach" and settle:
             raise UsageError("Reaching starts at rest and takes no settle; make a Track environment.")
         self._lead = check_settle(settle, control_dt)
-        if task == "reach":
-            bank, *starts = _still(self.chain, rng, bank_size, steps)
-        else:
-            bank, *starts = _moving(self.chain, rng, bank_size, self.dt, duration, reference, self._lead)
-        plants = stack_params(_plants(self.chain, scenario, rng, bank_size, self._lead * control_dt))
-        self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
-        self._compile(preview, motor)
-        self._over = np.ones(num_envs, bool)
-        self._episodes: Episodes | None = None
+        self._scenario = check_scenario(scenario)
+        given = None if reference is None else as_reference(reference, self.chain, control_dt)
+        self._draw_goals = (
+            partial(_still, self.chain, steps)
+            if task == "reach"
+            else partial(_moving, self.chain, control_dt, duration, given, self._lead)
+        )
+        setting = Setting(Arm.from_chain(self.chain).astype(np.float32), self.config, preview, motor)
+        self._setup = Setup(setting, self.action_scale.astype(np.float32), self.reward, self._lead)
+        self._step = Shards(partial(advance, self._setup), num_envs)
+        self._renew = Shards(partial(advance, self._setup, still=True), num_envs)
 
-    def _compile(self, preview: int, motor: str) -> None:
-        """The step function with what does not change built in, and episodes of the right shapes."""
-        arm = Arm.from_chain(self.chain).astype(np.float32)
-        setting = Setting(arm, self.config, preview, motor)
-        setup = Setup(setting, self.action_scale.astype(np.float32), self.reward, self._lead)
-        self._step = jax.jit(partial(advance, setup))
-        index = jnp.zeros(self.num_envs, jnp.int32)
-        shape = jax.eval_shape(partial(_fresh, setup), self._goals, index, index)
-        self._blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
+    def _draw(self) -> None:
+        """Goals and plants of the bank's seeds, scenario first, as the environments draw them; episodes of their shapes."""
+        rngs = [np_random(seed)[0] for seed in self._draws.bank]
+        plants = stack_params(_plants(self.chain, self._scenario, rngs, self._lead * self.dt))
+        bank, *starts = self._draw_goals(rngs)
+        self._goals = jax.tree.map(jnp.asarray, single(Goals(Task(bank, plants), *starts)))
+        index = jnp.zeros(1, jnp.int32)
+        shape = jax.eval_shape(partial(_fresh, self._setup), self._goals, index, index)
+        self._episodes = self._step.blank(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shape))
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode on every arm; seed: of the draws of goals and plants."""
-        super().reset(seed=seed)
+        """Start an episode on every arm, or where options["reset_mask"] (num_envs,) holds; seed: see armctl.plant.vector."""
+        options = dict(options or {})
+        mask = check_mask(options.pop("reset_mask", None), self.num_envs)
         if options:
             raise UsageError(
                 f"The twin takes no reset option {next(iter(options))!r}; give scenario and reference to make_vec."
             )
-        self._episodes, self._over = self._blank, np.ones(self.num_envs, bool)
-        observation, _, _, info = self._advance(np.zeros((self.num_envs, len(self.action_scale)), np.float32))
+        if self._draws.reset(seed, mask):
+            self._draw()
+        program = self._step if mask.all() else self._renew  # of which most users never need the second
+        observation, _, _, info = self._advance(program, np.zeros(self.action_space.shape, np.float32), mask)
         return observation, info
 
     def step(
         self, actions: ArrayLike
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Hold actions (num_envs, m) in [-1, 1] for control_dt; arms whose episode is over start a new one instead."""
-        if self._episodes is None:
-            raise UsageError("Call reset() before step().")
-        actions = np.asarray(actions, dtype=np.float32)
-        if actions.shape != self.action_space.shape:
-            raise UsageError(f"The actions have shape {actions.shape}; give {self.action_space.shape}.")
-        if not np.isfinite(actions).all():
-            arm = int(np.flatnonzero(~np.isfinite(actions).all(axis=-1))[0])
-            raise UsageError(f"The action of arm {arm} is not finite; give numbers in [-1, 1].")
-        observation, reward, truncated, info = self._advance(np.clip(actions, -1.0, 1.0))
+        actions = np.clip(check_actions(actions, self.action_space.shape), -1.0, 1.0)
+        self._draws.renew()
+        observation, reward, truncated, info = self._advance(self._step, actions, np.ones(self.num_envs, bool))
         return observation, reward, np.zeros(self.num_envs, bool), truncated, info
 
-    def _advance(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
-        """One call of the compiled step -> observation, reward, truncated and info as NumPy arrays."""
-        count = self.num_envs
-        task = plant = np.zeros(count, np.int32)
-        if self._over.any():
-            task = self.np_random.integers(len(self._goals.task.bank.length), size=count, dtype=np.int32)
-            plant = self.np_random.integers(len(self._goals.task.plants.mass), size=count, dtype=np.int32)
-        self._episodes, out = self._step(self._goals, self._episodes, actions, self._over, task, plant)
-        out = jax.tree.map(_double, jax.device_get(out))
-        self._over = out["truncated"].copy()
-        info, broken = _marked(out["info"], count), out["broken"]
+    def _advance(
+        self, program: Shards, actions: np.ndarray, reporting: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
+        """One call of a compiled step, with episodes of the draws -> observation, reward, truncated and info."""
+        goals, starting, index = self._goals, self._draws.starting, self._draws.index
+        reference, plant = (index % len(x) for x in (goals.task.bank.length, goals.task.plants.mass))
+        self._episodes, out = program(goals, self._episodes, actions, starting, reference, plant)
+        out = jax.tree.map(_double, out)
+        self._draws.over(out["truncated"])
+        info, broken = marked(out["info"], reporting), out["broken"]
         if (broken >= 0).any():
             info |= {"breakdown": nonfinite.reports(broken, MOTION, self.chain.n), "_breakdown": broken >= 0}
         return out["observation"], out["reward"], out["truncated"], info
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Forget the arms; a step then needs a reset first."""
-        self._episodes = None
+        """End the threads; a step then needs a reset first."""
+        self._draws.lost()
+        self._step.close()
+        self._renew.close()
 
     def compute_reward(
         self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: dict[str, Any] | Iterable[dict[str, Any]]
@@ -181,48 +182,42 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         return rewards.compute_reward(self.reward, achieved_goal, desired_goal, info)
 
 
-def _still(chain: Chain, rng: np.random.Generator, count: int, steps: int) -> tuple[ReferenceBank, Array, Array]:
+def _still(
+    chain: Chain, steps: int, rngs: Sequence[np.random.Generator]
+) -> tuple[ReferenceBank, np.ndarray, np.ndarray]:
     """Goals at random clear configurations, and starts at rest at home (count, n)."""
-    q = random_configuration(chain, rng, count)
+    q = np.concatenate([random_configuration(chain, rng, 1) for rng in rngs])
     bank = still_goals(q, matrix_to_pose(rigid.forward_kinematics(chain, q)), steps + 1)
-    return bank, np.tile(chain.home, (count, 1)), np.zeros_like(q)
+    return bank, np.tile(chain.home, (len(q), 1)), np.zeros_like(q)
 
 
 def _moving(
     chain: Chain,
-    rng: np.random.Generator,
-    count: int,
     dt: float,
     duration: float,
-    reference: Reference | str | Path | None,
+    given: Reference | None,
     lead: int,
-) -> tuple[ReferenceBank, Array, Array]:
+    rngs: Sequence[np.random.Generator],
+) -> tuple[ReferenceBank, np.ndarray, np.ndarray]:
     """Random references, or the one that is given, after `lead` held samples, and starts on them (count, n)."""
-    given = [] if reference is None else [as_reference(reference, chain, dt)]
-    drawn = given or [random_reference(chain, rng, dt=dt, duration=duration) for _ in range(count)]
+    drawn = [given] if given else [random_reference(chain, rng, dt=dt, duration=duration) for rng in rngs]
     bank = stack_references([one.after_hold(lead) if lead else one for one in drawn])
     return bank, bank.samples.q[:, 0], bank.samples.qd[:, 0]
 
 
 def _plants(
-    chain: Chain, scenario: ScenarioLike, rng: np.random.Generator, count: int, lead: float
+    chain: Chain, scenario: ScenarioLike, rngs: Sequence[np.random.Generator], lead: float
 ) -> list[PlantParams]:
-    """True plants, with what happens to them put off by `lead` seconds."""
-    fixed = isinstance(check_scenario(scenario), Scenario) or scenario == "nominal"
-    return [plant_params(chain, later(draw_scenario(scenario, chain, rng), lead)) for _ in range(1 if fixed else count)]
+    """True plants, with what happens to them put off by `lead` seconds; one where all are alike."""
+    alike = isinstance(scenario, Scenario) or scenario == "nominal"
+    scenarios = [draw_scenario(scenario, chain, rng) for rng in (rngs[:1] if alike else rngs)]
+    return [plant_params(chain, later(one, lead)) for one in scenarios]
 
 
 def _double(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float64) if x.dtype == np.float32 else x
 
 
-def _marked(info: dict[str, Any], count: int) -> dict[str, Any]:
-    """Gymnasium's vector info: every key with a mask of the arms that report it, here all of them."""
-    marked = {}
-    for key, value in info.items():
-        marked[key] = _marked(value, count) if isinstance(value, dict) else value
-        marked[f"_{key}"] = np.ones(count, bool)
-    return marked
 
 
 class Goals(NamedTuple):
@@ -249,15 +244,25 @@ def _fresh(setup: Setup, goals: Goals, reference: Array, plant: Array) -> Episod
 
 
 def advance(
-    setup: Setup, goals: Goals, episodes: Episodes, action: Array, restart: Array, reference: Array, plant: Array
+    setup: Setup,
+    goals: Goals,
+    episodes: Episodes,
+    action: Array,
+    restart: Array,
+    reference: Array,
+    plant: Array,
+    *,
+    still: bool = False,
 ) -> tuple[Episodes, dict[str, Any]]:
     """Hold an action for one control step, or, where `restart`, start the episode (reference, plant) instead.
+
+    still: the others do not move.
 
     action: (B, m) in [-1, 1]; restart: (B,) bool; reference, plant: (B,) -> the episodes, and a dictionary of
     `observation` (dict), `reward` (B,), `truncated` (B,), `info` (dict of (B,), reward terms nested) and `broken` (B,),
     the first entry of MOTION, laid end to end, that is not finite, -1 where all are.
     """
-    moved, motion = _move(setup, goals, episodes, action)
+    moved, motion = (episodes, _rest(action)) if still else _move(setup, goals, episodes, action)
     episodes = chosen(restart, _fresh(setup, goals, reference, plant), moved)
     motion = {name: jnp.where(restart, jnp.zeros_like(x), x) for name, x in motion.items()}
     observation, errors = _observe(setup.setting, goals.task, episodes)
@@ -268,10 +273,20 @@ def advance(
     return episodes, {**result, "broken": jnp.where(motion["lost"], motion["broken"], -1)}
 
 
+def _rest(action: Array) -> dict[str, Array]:
+    """What _move says of arms that do not move."""
+    zero, none = jnp.zeros(action.shape[0], action.dtype), jnp.zeros(action.shape[0], bool)
+    numbers = dict.fromkeys(("beyond", "saturation", "load", "action_rate"), zero)
+    return {"lost": none, "broken": none.astype(int), **numbers}
+
+
 def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tuple[Episodes, dict[str, Array]]:
     """One control step with plastic stops at the joint limits; also what the reward needs to know of the motion."""
     arm, before = setup.setting.arm, episodes.state
-    state, info = hold(setup.setting, plants_of(goals.task, episodes), before, action * setup.scale)
+    plants = goals.task.plants
+    # where all plants are alike, one without a batch axis saves reading it for every arm
+    plant = jax.tree.map(lambda x: x[0], plants) if len(plants.mass) == 1 else plants_of(goals.task, episodes)
+    state, info = hold(setup.setting, plant, before, action * setup.scale)
     bad = ~jnp.isfinite(jnp.concatenate([state.qd, state.q], axis=-1))
     lost = jnp.any(bad, axis=-1)
     q, qd = chosen(lost, (before.q, 0 * before.qd), (state.q, state.qd))
@@ -315,9 +330,9 @@ def _observe(setting: Setting, task: Task, episodes: Episodes) -> tuple[dict[str
 def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion: dict[str, Array]) -> dict[str, Any]:
     """What the environments report of a step."""
     position, angle = errors
-    touching = jnp.any(collision.pair_distances(setup.setting.arm, episodes.state.q) <= 0, axis=-1)
+    touches = touching(setup.setting.arm, episodes.state.q)
     load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
-    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touching)
+    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touches)
     settling = episodes.step < setup.lead
     return {
         "is_success": rewards.is_success(position, angle),
@@ -325,7 +340,7 @@ def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion:
         "orientation_error": angle,
         "joint_limit_violation": beyond,
         "torque_saturation": motion["saturation"],
-        "self_collision": touching,
+        "self_collision": touches,
         "runaway": jnp.any(jnp.abs(episodes.state.qd) >= TOP_SPEED, axis=-1),
         "settling": settling,
         "reward_terms": {name: jnp.where(settling, 0.0, term) for name, term in terms.items()},
