@@ -41,7 +41,7 @@ def check_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
     actions = np.asarray(actions, dtype=np.float32)
     if actions.shape != shape:
         raise UsageError(f"The actions have shape {actions.shape}; give {shape}.")
-    if not np.isfinite(actions).all():
+    if not (isfinite(actions.sum()) or np.isfinite(actions).all()):
         arm = int(np.flatnonzero(~np.isfinite(actions).all(axis=-1))[0])
         raise UsageError(f"The action of arm {arm} is not finite; give numbers in [-1, 1].")
     return actions

@@ -22,8 +22,8 @@ class Draws:
     episodes are drawn from the bank, by a generator of the first seed. A bank, because to draw a reference takes longer
     than to follow it.
 
-    Attributes: bank, a list of seeds; starting (arms,) bool, where an episode starts in this step; index (arms,) int32
-    into the bank.
+    Attributes: bank, a list of seeds; starting (arms,) bool, where an episode starts in this step; starts, whether one
+    does; index (arms,) int32 into the bank.
     """
 
     def __init__(self, arms: int, bank_size: int = BANK, seed: int | None = None) -> None:
@@ -33,7 +33,7 @@ class Draws:
         self.arms, self._size, self._first = arms, bank_size, seed
         self.bank: list[int] = []
         self._rng = np_random(seed)[0]
-        self.starting, self.index = np.ones(arms, bool), np.zeros(arms, np.int32)
+        self.starting, self.starts, self.index = np.ones(arms, bool), True, np.zeros(arms, np.int32)
         self._over: np.ndarray | None = None
 
     def reset(self, seed: Seeds, mask: np.ndarray) -> bool:
@@ -47,7 +47,7 @@ class Draws:
             seeds = self._seeds(seed)
             self.bank = [*seeds, *range(seeds[-1] + 1, seeds[-1] + 1 + self._size)][: max(self._size, len(seeds))]
             self._rng = np_random(seeds[0])[0]
-        self.starting = mask.copy()
+        self.starting, self.starts = mask.copy(), True
         if seed is not None:
             self.index = np.arange(self.arms, dtype=np.int32) % len(self.bank)
         else:
@@ -68,8 +68,8 @@ class Draws:
         """Before a step: arms whose episode is over start one of the bank. Raises UsageError before the first reset."""
         if self._over is None:
             raise UsageError("Call reset() before step().")
-        self.starting = self._over
-        if self.starting.any():
+        self.starting, self.starts = self._over, bool(self._over.any())
+        if self.starts:
             self._redraw()
 
     def _redraw(self) -> None:
@@ -78,7 +78,7 @@ class Draws:
 
     def over(self, done: np.ndarray) -> None:
         """After a step: where (arms,) an episode is over."""
-        self._over = done.copy()
+        self._over = done
 
     def lost(self) -> None:
         """The arms are in no known state: a step needs a reset first."""
@@ -95,9 +95,12 @@ def check_mask(mask: Any, arms: int) -> np.ndarray:
 
 
 def marked(info: dict[str, Any], reporting: np.ndarray) -> dict[str, Any]:
-    """Gymnasium's vector info: every key with a mask of the arms that report it. reporting: (arms,) bool."""
+    """Gymnasium's vector info: every key with a mask of the arms that report it, one array for all of them.
+
+    reporting: (arms,) bool.
+    """
     result = {}
     for key, value in info.items():
         result[key] = marked(value, reporting) if isinstance(value, dict) else value
-        result[f"_{key}"] = reporting.copy()
+        result[f"_{key}"] = reporting
     return result

@@ -163,7 +163,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         reference, plant = (index % len(x) for x in (goals.task.bank.length, goals.task.plants.mass))
         self._episodes, out = program(goals, self._episodes, actions, starting, reference, plant)
         out = jax.tree.map(_double, out)
-        self._draws.over(out["truncated"])
+        self._draws.over(out["truncated"].copy())
         info, broken = marked(out["info"], reporting), out["broken"]
         if (broken >= 0).any():
             info |= {"breakdown": nonfinite.reports(broken, MOTION, self.chain.n), "_breakdown": broken >= 0}
