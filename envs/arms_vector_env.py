@@ -85,6 +85,7 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
 
         seed: see armctl.plant.vector.Draws. Raises UsageError for bad seeds and options.
         """
+        self._check_open()
         options = dict(options or {})
         mask = check_mask(options.pop("reset_mask", None), self.num_envs)
         self._draws.reset(seed, mask)
@@ -93,6 +94,7 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
 
     def step(self, actions: ArrayLike) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Hold actions (num_envs, m) in [-1, 1] for control_dt; arms whose episode is over start a new one instead."""
+        self._check_open()
         self._arrays.actions[:] = check_actions(actions, self.action_space.shape)
         self._draws.renew()
         odd = self._run()
@@ -116,8 +118,7 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
 
     def _ask(self, workers: Sequence[Here | Worker], *command: Any, **kwargs: Any) -> list[Any]:
         """The answers of some workers to one command; what one of them raised is raised when all have answered."""
-        if self.closed:
-            raise UsageError("The environment is closed; make a new one.")
+        self._check_open()
         try:
             for worker in workers:
                 worker.send(*command, **kwargs)
@@ -172,6 +173,10 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
     def render(self) -> tuple[Any, ...] | None:
         """The picture of every environment."""
         return self.call("render") if self.render_mode else None
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UsageError("The environment is closed; make a new one.")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments and end their processes."""

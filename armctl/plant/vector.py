@@ -91,7 +91,7 @@ def check_mask(mask: Any, arms: int) -> np.ndarray:
         return np.ones(arms, bool)
     if not isinstance(mask, np.ndarray) or mask.shape != (arms,) or mask.dtype != bool or not mask.any():
         raise UsageError(f"reset_mask is {mask!r}; give a NumPy array ({arms},) of bool, True for at least one arm.")
-    return mask
+    return mask.copy()
 
 
 def marked(info: dict[str, Any], reporting: np.ndarray) -> dict[str, Any]:
