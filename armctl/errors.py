@@ -30,4 +30,4 @@ class UnstableError(RuntimeError):
 
 
 class WorkerError(RuntimeError):
-    """A process that ran environments is gone, or cannot say what it was asked; the message says which and what to do."""
+    """A process that ran environments is gone, or cannot send what it was asked for; the message says what to do."""

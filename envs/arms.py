@@ -11,6 +11,7 @@ from armctl.envs.info_fields import Fields
 KEPT = 3
 """Numbers of an arm before those of its info: reward, terminated, truncated."""
 
+
 class Arrays(NamedTuple):
     """What arms read and write, a row each; in memory that processes share."""
 

@@ -67,18 +67,18 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
         self.single_action_space, self.single_observation_space = env.action_space, env.observation_space
         parts = _parts(env.observation_space)
         if not all(isinstance(space, spaces.Box) for space in (env.action_space, *parts.values())):
-            raise UsageError("make_vec runs environments whose actions and observations are numbers (Box, Dict of Box).")
+            raise UsageError(
+                "make_vec runs environments whose actions and observations are numbers (Box, Dict of Box)."
+            )
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     def _plan(self, make: Callable[[], gym.Env], fields: Fields) -> Plan:
-        n, action = self.num_envs, self.single_action_space
+        n, actions = self.num_envs, _block(self.action_space.shape or (), np.float32)
         boxes = _parts(self.single_observation_space)
         observations = {key: _block((n, *box.shape), box.dtype) for key, box in boxes.items()}
         numbers = _block((n, KEPT + len(fields.kinds)), np.float64)
-        return Plan(
-            make, _block((n, *action.shape), np.float32), _block((n,), np.int64), observations, numbers, fields
-        )
+        return Plan(make, actions, _block((n,), np.int64), observations, numbers, fields)
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode on every arm, or where options["reset_mask"] (num_envs,) holds; other options are passed on.
@@ -193,7 +193,7 @@ def check_processes(processes: int | None, arms: int) -> int:
     return min(processes, arms)
 
 
-def _parts(space: gym.Space) -> dict[str, Any]:
+def _parts(space: spaces.Space[Any]) -> dict[str, Any]:
     return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
 
 

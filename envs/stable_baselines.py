@@ -17,7 +17,7 @@ else:
 
 
 class StableBaselinesVecEnv(VecEnv):
-    """An environment of make_vec as a `VecEnv` of stable-baselines3: `SAC("MultiInputPolicy", StableBaselinesVecEnv(e))`.
+    """An environment of make_vec as a `VecEnv` of stable-baselines3.
 
     An episode that ends gives way to the next in the same step: its last observation is the `terminal_observation` of
     its info, the arm's own at that moment, and `TimeLimit.truncated` says whether it was cut off. Wrap it in VecMonitor
@@ -40,7 +40,7 @@ class StableBaselinesVecEnv(VecEnv):
         seeds = None if None in self._seeds else self._seeds
         if any(one != self._options[0] for one in self._options):
             raise UsageError("The arms were given different reset options; set_options() takes one dictionary for all.")
-        observation, info = self.envs.reset(seed=seeds, options=self._options[0] or None)  # type: ignore[arg-type]
+        observation, info = self.envs.reset(seed=seeds, options=self._options[0] or None)
         self.reset_infos = info_rows(info, self.num_envs)
         self._reset_seeds()
         self._reset_options()
@@ -51,7 +51,7 @@ class StableBaselinesVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Take the step -> observations, rewards, dones, infos; an arm whose episode ends shows the next one's start."""
+        """Take the step -> observations, rewards, dones, infos; an episode's end shows the next one's start."""
         observation, reward, terminated, truncated, info = self.envs.step(self._actions)
         done, rows = terminated | truncated, info_rows(info, self.num_envs)
         for row, cut in zip(rows, (truncated & ~terminated).tolist(), strict=True):
@@ -61,7 +61,8 @@ class StableBaselinesVecEnv(VecEnv):
             observation, info = self.envs.reset(options={"reset_mask": done})
             fresh = info_rows(info, self.num_envs)
             for i in np.flatnonzero(done).tolist():
-                rows[i]["terminal_observation"] = {k: x[i] for k, x in last.items()} if isinstance(last, dict) else last[i]
+                own = {key: x[i] for key, x in last.items()} if isinstance(last, dict) else last[i]
+                rows[i]["terminal_observation"] = own
                 self.reset_infos[i] = fresh[i]
         return observation, reward.astype(np.float32), done, rows
 

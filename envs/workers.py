@@ -84,7 +84,9 @@ class Worker:
         self.first, self.last = first, last
         self._pipe, theirs = context.Pipe()
         task = CloudpickleWrapper(plan.make), plan._replace(make=_nothing), first, last
-        self._process = context.Process(target=_work, args=(theirs, *task), daemon=True, name=f"arms {first}-{last - 1}")
+        self._process = context.Process(
+            target=_work, args=(theirs, *task), daemon=True, name=f"arms {first}-{last - 1}"
+        )
         self._process.start()
         theirs.close()  # so that the pipe ends with the worker
 

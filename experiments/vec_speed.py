@@ -8,7 +8,6 @@ of this process and its workers, says what they would do alone: with p idle core
     python experiments/vec_speed.py            # prints the table, writes runs/vec_speed/summary.json
 """
 
-import json
 import os
 import statistics
 import time
@@ -123,7 +122,9 @@ def main(args: Args) -> None:
         rows[name] = {"steps_per_second": rate, "cpu_us": 1e6 * cpu, "ratio": statistics.median(ratios)}
         print(f"{name:28s} {rate:9.0f} control steps/s  {1e6 * cpu:6.1f} us of processor time", end="")
         print("" if name == SINGLE else f"  {rows[name]['ratio']:5.2f} x one ({low:.2f} to {high:.2f})")
-    store.write_json(args.out / "summary.json", {"rows": rows, "machine": store.machine(), "versions": store.versions()})
+    store.write_json(
+        args.out / "summary.json", {"rows": rows, "machine": store.machine(), "versions": store.versions()}
+    )
 
 
 if __name__ == "__main__":  # the processes of PyBullet import this file

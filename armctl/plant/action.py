@@ -36,7 +36,7 @@ def check_action(action: Any, size: int, control: str) -> list[float]:
     return [-1.0 if x < -1.0 else 1.0 if x > 1.0 else x for x in values]
 
 
-def check_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
+def check_actions(actions: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """Actions of many arms as float32 (arms, m). Raises UsageError for another shape, NaN or infinity."""
     actions = np.asarray(actions, dtype=np.float32)
     if actions.shape != shape:

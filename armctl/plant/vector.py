@@ -36,14 +36,13 @@ class Draws:
         self.starting, self.starts, self.index = np.ones(arms, bool), True, np.zeros(arms, np.int32)
         self._over: np.ndarray | None = None
 
-    def reset(self, seed: Seeds, mask: np.ndarray) -> bool:
-        """Start episodes where the mask (arms,) holds; whether the bank is a new one. Raises UsageError for bad seeds."""
+    def reset(self, seed: Seeds, mask: np.ndarray) -> None:
+        """Start episodes where the mask (arms,) holds. Raises UsageError for bad seeds."""
         if self._over is None and not mask.all():
             raise UsageError("Call reset() of all arms before one with a reset_mask.")
         if seed is not None and not mask.all():
             raise UsageError("A reset with a reset_mask takes no seed; reset all arms to seed them.")
-        old = self.bank
-        if seed is not None or not old:
+        if seed is not None or not self.bank:
             seeds = self._seeds(seed)
             self.bank = [*seeds, *range(seeds[-1] + 1, seeds[-1] + 1 + self._size)][: max(self._size, len(seeds))]
             self._rng = np_random(seeds[0])[0]
@@ -53,7 +52,6 @@ class Draws:
         else:
             self._redraw()
         self._over = np.zeros(self.arms, bool) if self._over is None else self._over & ~mask
-        return self.bank != old
 
     def _seeds(self, seed: Seeds) -> list[int]:
         """The first seeds of the bank."""

@@ -118,10 +118,11 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         setting = Setting(Arm.from_chain(self.chain).astype(np.float32), self.config, preview, motor)
         self._setup = Setup(setting, self.action_scale.astype(np.float32), self.reward, self._lead)
         self._step = Shards(partial(advance, self._setup), num_envs)
+        self._drawn: list[int] = []  # the bank of which the goals are
         self._renew = Shards(partial(advance, self._setup, still=True), num_envs)
 
     def _draw(self) -> None:
-        """Goals and plants of the bank's seeds, scenario first, as the environments draw them; episodes of their shapes."""
+        """Goals and plants of the bank's seeds, scenario first as in the environments, and episodes of their shapes."""
         rngs = [np_random(seed)[0] for seed in self._draws.bank]
         plants = stack_params(_plants(self.chain, self._scenario, rngs, self._lead * self.dt))
         bank, *starts = self._draw_goals(rngs)
@@ -129,30 +130,39 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         index = jnp.zeros(1, jnp.int32)
         shape = jax.eval_shape(partial(_fresh, self._setup), self._goals, index, index)
         self._episodes = self._step.blank(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shape))
+        self._drawn = self._draws.bank
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode on every arm, or where options["reset_mask"] (num_envs,) holds; seed: see armctl.plant.vector."""
+        """Start an episode on every arm, or where options["reset_mask"] (num_envs,) holds.
+
+        seed: see armctl.plant.vector.Draws. Raises UsageError for bad seeds and other options.
+        """
+        if self.closed:
+            raise UsageError("The environment is closed; make a new one.")
         options = dict(options or {})
         mask = check_mask(options.pop("reset_mask", None), self.num_envs)
         if options:
             raise UsageError(
                 f"The twin takes no reset option {next(iter(options))!r}; give scenario and reference to make_vec."
             )
-        if self._draws.reset(seed, mask):
+        self._draws.reset(seed, mask)
+        if self._drawn != self._draws.bank:
             self._draw()
         program = self._step if mask.all() else self._renew  # of which most users never need the second
-        observation, _, _, info = self._advance(program, np.zeros(self.action_space.shape, np.float32), mask)
+        observation, _, _, info = self._advance(
+            program, np.zeros((self.num_envs, len(self.action_scale)), np.float32), mask
+        )
         return observation, info
 
     def step(
         self, actions: ArrayLike
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Hold actions (num_envs, m) in [-1, 1] for control_dt; arms whose episode is over start a new one instead."""
-        actions = np.clip(check_actions(actions, self.action_space.shape), -1.0, 1.0)
+        checked = np.clip(check_actions(actions, self.action_space.shape), -1.0, 1.0)
         self._draws.renew()
-        observation, reward, truncated, info = self._advance(self._step, actions, np.ones(self.num_envs, bool))
+        observation, reward, truncated, info = self._advance(self._step, checked, np.ones(self.num_envs, bool))
         return observation, reward, np.zeros(self.num_envs, bool), truncated, info
 
     def _advance(
@@ -170,7 +180,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         return out["observation"], out["reward"], out["truncated"], info
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads; a step then needs a reset first."""
+        """Forget the arms and end the threads."""
         self._draws.lost()
         self._step.close()
         self._renew.close()
@@ -216,8 +226,6 @@ def _plants(
 
 def _double(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float64) if x.dtype == np.float32 else x
-
-
 
 
 class Goals(NamedTuple):

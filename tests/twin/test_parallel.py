@@ -51,4 +51,4 @@ def test_contact_is_that_of_the_distances_between_spheres(robot):
     q = np.random.default_rng(0).uniform(chain.lower, chain.upper, (64, chain.n))
     expected = (collision.pair_distances(chain, q) <= 0).any(axis=-1)
     np.testing.assert_array_equal(touching(arm, q), expected)
-    assert robot == "planar3" or expected.any() and not expected.all()
+    assert robot == "planar3" or (expected.any() and not expected.all())
