@@ -27,3 +27,7 @@ class UnstableError(RuntimeError):
 
     The command line prints it as one sentence and leaves with exit status 1.
     """
+
+
+class WorkerError(RuntimeError):
+    """A process that ran environments is gone, or cannot send what it was asked for; the message says what to do."""

@@ -42,8 +42,12 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, str | int]:
     """The processor's name and the number of cores that this process may use."""
     names = re.findall(r"model name\s*:\s*(.+)", _cpuinfo())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"cpu": names[0].strip() if names else platform.processor() or platform.machine(), "cores": cores}
+    return {"cpu": names[0].strip() if names else platform.processor() or platform.machine(), "cores": cores()}
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpuinfo() -> str:

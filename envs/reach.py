@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from armctl.envs.arm_env import ArmEnv
 from armctl.envs.bullet.pose import Pose
-from armctl.motion.goals import WORKSPACE, Region, check_goal, check_region, draw_goals
+from armctl.motion.goals import WORKSPACE, Region, check_goal, check_reached, check_region, draw_goals
 from armctl.plant.reward import check_tolerance
 from armctl.plant.task import check_no_preview
 
@@ -105,8 +105,7 @@ class ReachEnv(ArmEnv):
         self._region = check_region(region)
         super().__init__(robot, **kwargs)
         self._goal = None if goal is None else self._as_target(goal)
-        if not isinstance(self._region, str):
-            draw_goals(self.chain, np.random.default_rng(0), 1, self._region)  # or say at once that there is none
+        check_reached(self.chain, region)
         self._drawn_from: Any = None
         self._drawn: list[Pose] = []
 

@@ -84,6 +84,12 @@ def check_goal(chain: Chain, goal: ArrayLike, position_only: bool) -> np.ndarray
     return np.append(pose[:3], pose[3:] / size)
 
 
+def check_reached(chain: Chain, region: Region) -> None:
+    """Raises UsageError for what is no region, and for a box in which the arm finds no goal."""
+    if not isinstance(check_region(region), str):
+        draw_goals(chain, np.random.default_rng(0), 1, region)
+
+
 def _stretched(chain: Chain) -> float:
     """What no point of the tip's way is farther than from the first joint, m."""
     sliding = [kind == "prismatic" for kind in chain.joint_types]

@@ -34,3 +34,14 @@ def check_action(action: Any, size: int, control: str) -> list[float]:
         bad = list(map(isfinite, values)).index(False)
         raise UsageError(f"Entry {bad} of the action is {values[bad]}; give finite numbers in [-1, 1].")
     return [-1.0 if x < -1.0 else 1.0 if x > 1.0 else x for x in values]
+
+
+def check_actions(actions: Any, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Actions of many arms as float32 (arms, m). Raises UsageError for another shape, NaN or infinity."""
+    actions = np.asarray(actions, dtype=np.float32)
+    if actions.shape != shape:
+        raise UsageError(f"The actions have shape {actions.shape}; give {shape}.")
+    if not (isfinite(actions.sum()) or np.isfinite(actions).all()):
+        arm = int(np.flatnonzero(~np.isfinite(actions).all(axis=-1))[0])
+        raise UsageError(f"The action of arm {arm} is not finite; give numbers in [-1, 1].")
+    return actions

@@ -25,7 +25,7 @@ class Args:
     twins: int = 1024
     """Arms of the twin, in this process."""
     processes: int = 2
-    """Arms in PyBullet, each in a process of its own."""
+    """Arms in PyBullet, each in a process of its own where there are as many cores."""
     gain: float = 10.0
     """Joint velocity per joint error, 1/s."""
 

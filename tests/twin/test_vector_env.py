@@ -108,6 +108,30 @@ def test_bullet_motors_match_pybullet_step_for_step():
     bullet.close()
 
 
+@pytest.mark.parametrize(
+    ("id", "options"),
+    [("armctl/Planar3Reach-v1", {"max_episode_steps": 3}), ("armctl/Planar3Track-v1", {"duration": 0.03})],
+)
+def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options):
+    """Three arms and a bank of two, so that one starts the bank anew; into the third episode."""
+    common = {"control": "torque", "scenario": "payload", "bank_size": 2}
+    twin_options = {("steps" if key == "max_episode_steps" else key): value for key, value in options.items()}
+    bullet = make_vec(id, 3, processes=0, **common, **options)
+    twin = make_vec(id, 3, backend="twin", **common, **twin_options)
+    rng = np.random.default_rng(0)
+    for seed in (5, [8, 2, 9]):
+        seen = [envs.reset(seed=seed) for envs in (bullet, twin)]
+        for k in range(8):
+            for key in ("desired_goal", "observation"):  # where the arm gets to is the plant's doing
+                np.testing.assert_allclose(seen[1][0][key], seen[0][0][key], atol=1e-4, err_msg=f"{key} {k}")
+            actions = 0.3 * rng.uniform(-1, 1, (3, 3)).astype(np.float32)
+            seen = [envs.step(actions) for envs in (bullet, twin)]
+            np.testing.assert_array_equal(seen[1][3], seen[0][3])
+        assert len(bullet._draws.bank) == np.size(seed) + (np.size(seed) == 1)
+    bullet.close()
+    twin.close()
+
+
 @pytest.fixture(scope="module")
 def torque_arms():
     env = make_vec("armctl/Planar3Track-v1", 5, backend="twin", control="torque", scenario="stress", bank_size=6)
@@ -145,6 +169,19 @@ def test_same_seed_same_rollout_and_arms_differ(torque_arms):
     np.testing.assert_array_equal(rollouts[0], rollouts[1])
     assert np.abs(rollouts[0] - rollouts[2]).max() > 1e-3
     assert np.ptp(rollouts[0][0], axis=0).max() > 1e-3
+
+
+def test_a_mask_restarts_some_arms_and_leaves_the_others_where_they_are(torque_arms):
+    env = torque_arms
+    env.reset(seed=1)
+    moved = env.step(np.ones((5, 3), np.float32))[0]
+    mask = np.array([False, True, False, False, True])
+    observation, info = env.reset(options={"reset_mask": mask})
+    np.testing.assert_array_equal(info["_position_error"], mask)
+    np.testing.assert_allclose(observation["observation"][~mask], moved["observation"][~mask], atol=1e-6)
+    assert (np.abs(observation["observation"][mask] - moved["observation"][mask]).max(axis=1) > 1e-3).all()
+    again = env.step(np.ones((5, 3), np.float32))[0]
+    assert (again["observation"] != observation["observation"]).any(axis=1).all()
 
 
 def test_full_torque_stays_finite_and_inside_the_joint_limits(torque_arms):

@@ -1,0 +1,78 @@
+"""Several environments of one process, stepped into shared arrays: what a worker does, or make_vec without any."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from armctl.envs.info_fields import Fields
+
+KEPT = 3
+"""Numbers of an arm before those of its info: reward, terminated, truncated."""
+
+
+class Arrays(NamedTuple):
+    """What arms read and write, a row each; in memory that processes share."""
+
+    actions: np.ndarray  # (n, m)
+    seeds: np.ndarray  # (n,) of the episode that starts in this step, -1 where none does
+    observations: dict[str, np.ndarray]  # (n, ...) each; one named "" where an observation is no dictionary
+    numbers: np.ndarray  # (n, 3 + K) reward, terminated, truncated, and the numbers of info
+
+    def rows(self, first: int, last: int) -> "Arrays":
+        """Views of some arms' rows."""
+        some = slice(first, last)
+        views = {key: x[some] for key, x in self.observations.items()}
+        return Arrays(self.actions[some], self.seeds[some], views, self.numbers[some])
+
+
+class Arms:
+    """Environments that are stepped one after the other.
+
+    A command is answered with what the arrays have no place for: of a step, the infos (arm, dictionary) that are not
+    laid out as `fields` says; else the values that were asked for.
+    """
+
+    def __init__(self, make: Callable[[], gym.Env], arrays: Arrays, fields: Fields, first: int) -> None:
+        """make: of each environment; arrays: of these arms; first: the number of the first one among all."""
+        self.envs = [make() for _ in arrays.seeds]
+        self._arrays, self._fields, self._first = arrays, fields, first
+
+    def step(self, options: dict[str, Any] | None = None, *, move: bool = True) -> list[tuple[int, dict[str, Any]]]:
+        """Start an episode where there is a seed, with reset options; the others hold their action if they may move."""
+        odd, numbers, arrays = [], [], self._arrays
+        for i, (env, seed) in enumerate(zip(self.envs, arrays.seeds.tolist(), strict=True)):
+            outcome: tuple[Any, ...] = (0.0, False, False)
+            if seed >= 0:
+                observation, info = env.reset(seed=seed, options=options)
+            elif move:
+                observation, *outcome, info = env.step(arrays.actions[i])  # type: ignore[assignment]
+            else:
+                numbers.append(arrays.numbers[i])
+                continue
+            for key, value in observation.items() if isinstance(observation, dict) else (("", observation),):
+                arrays.observations[key][i] = value
+            row = self._fields.numbers(info)
+            if row is None:
+                odd.append((self._first + i, info))
+                row = [0.0] * (arrays.numbers.shape[1] - KEPT)
+            numbers.append([*outcome, *row])
+        arrays.numbers[:] = numbers
+        return odd
+
+    def call(self, arms: Sequence[int], name: str, *args: Any, **kwargs: Any) -> list[Any]:
+        """An attribute of some arms, called if it can be."""
+        found = [self.envs[i - self._first].get_wrapper_attr(name) for i in arms]
+        return [one(*args, **kwargs) if callable(one) else one for one in found]
+
+    def set(self, arms: Sequence[int], name: str, values: Sequence[Any]) -> list[Any]:
+        """Set an attribute of some arms."""
+        for i, value in zip(arms, values, strict=True):
+            self.envs[i - self._first].set_wrapper_attr(name, value)
+        return []
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self.envs:
+            env.close()
