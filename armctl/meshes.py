@@ -10,6 +10,7 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _parts(path: str, _mtime: int) -> tuple[Part, ...]:
     import trimesh  # takes longer to import than all else that reads a URDF, and few arms have meshes
 
     suffix = Path(path).suffix.lower()
-    options = {"process": False} | ({"skip_materials": True} if suffix == ".obj" else {})
+    options: dict[str, Any] = {"process": False} | ({"skip_materials": True} if suffix == ".obj" else {})
     try:
         with warnings.catch_warnings(action="ignore"):
             if suffix == ".stl" and _triangles(Path(path)):

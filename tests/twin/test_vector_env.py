@@ -110,7 +110,12 @@ def test_bullet_motors_match_pybullet_step_for_step():
 
 @pytest.mark.parametrize(
     ("id", "options"),
-    [("armctl/Planar3Reach-v1", {"max_episode_steps": 3}), ("armctl/Planar3Track-v1", {"duration": 0.03})],
+    [
+        ("armctl/Planar3Reach-v1", {"max_episode_steps": 3}),
+        ("armctl/Planar3Reach-v1", {"max_episode_steps": 3, "region": "everywhere", "position_only": True}),
+        ("armctl/Planar3Reach-v1", {"max_episode_steps": 3, "region": ((0.3, -0.1, 0.3), (0.6, 0.1, 0.5))}),
+        ("armctl/Planar3Track-v1", {"duration": 0.03}),
+    ],
 )
 def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options):
     """Three arms and a bank of two, so that one starts the bank anew; into the third episode."""
@@ -130,6 +135,27 @@ def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options)
         assert len(bullet._draws.bank) == np.size(seed) + (np.size(seed) == 1)
     bullet.close()
     twin.close()
+
+
+def test_a_goal_of_a_reset_is_that_of_the_arms_it_starts_on_either_backend():
+    """One goal after another while the arms before go on with theirs, then goals of the bank again."""
+    first, second = (0.5, 0.0, 0.4), (0.4, 0.0, 0.6)
+    kinds = ({"backend": "twin", "steps": 4}, {"processes": 0, "max_episode_steps": 4})
+    seen = []
+    for kind in kinds:
+        envs = make_vec("armctl/Planar3Reach-v1", 3, position_only=True, bank_size=5, **kind)
+        rows = [envs.reset(seed=3)[0]]
+        for goal, arms in ((first, [0, 1]), (second, [1, 2])):
+            mask = np.isin(np.arange(3), arms)
+            rows.append(envs.reset(options={"goal": goal, "reset_mask": mask})[0])
+        np.testing.assert_allclose(rows[-1]["desired_goal"], [first, second, second], atol=1e-6)
+        rows += [envs.step(np.full((3, 3), 0.1, np.float32))[0] for _ in range(6)]
+        seen.append(rows)
+        envs.close()
+    for twin, bullet in zip(*seen, strict=True):
+        for key, value in bullet.items():
+            np.testing.assert_allclose(twin[key], value, atol=1e-4, err_msg=key)
+    assert (np.abs(twin["desired_goal"] - [first, second, second]).max(axis=1) > 1e-3).all()
 
 
 @pytest.fixture(scope="module")
