@@ -220,6 +220,16 @@ def test_other_observations_infos_and_errors_pass_too():
     envs.close()
 
 
+def test_pictures_and_a_goal_pass_through_processes():
+    given = {"goal": (0.5, 0.0, 0.4, 0.0, 0.0, 0.0, 1.0)}
+    envs, single = make_vec(REACH, 2, processes=2, observe="both"), gym.make(REACH, observe="both")
+    observation, _ = envs.reset(seed=3, options=given)
+    assert envs.observation_space.contains(observation)
+    assert_equal(arm(observation, 1), single.reset(seed=4, options=given)[0])
+    envs.close()
+    single.close()
+
+
 def test_one_environment_needs_no_process():
     envs = make_vec(REACH, 1)
     assert all(not worker.name.startswith("arms 0-0") for worker in active_children())
