@@ -41,15 +41,18 @@ class Arms:
 
     def step(self, options: dict[str, Any] | None = None, *, move: bool = True) -> list[tuple[int, dict[str, Any]]]:
         """Start an episode where there is a seed, with reset options; the others hold their action if they may move."""
-        odd, numbers, arrays = [], [], self._arrays
+        arrays = self._arrays
+        odd: list[tuple[int, dict[str, Any]]] = []
+        numbers: list[Any] = []  # of all arms, one row after the other: one array made of them is far cheaper than many
         for i, (env, seed) in enumerate(zip(self.envs, arrays.seeds.tolist(), strict=True)):
-            outcome: tuple[Any, ...] = (0.0, False, False)
             if seed >= 0:
                 observation, info = env.reset(seed=seed, options=options)
+                numbers += (0.0, False, False)
             elif move:
-                observation, *outcome, info = env.step(arrays.actions[i])  # type: ignore[assignment]
+                observation, *outcome, info = env.step(arrays.actions[i])
+                numbers += outcome
             else:
-                numbers.append(arrays.numbers[i])
+                numbers += arrays.numbers[i].tolist()
                 continue
             for key, value in observation.items() if isinstance(observation, dict) else (("", observation),):
                 arrays.observations[key][i] = value
@@ -57,8 +60,8 @@ class Arms:
             if row is None:
                 odd.append((self._first + i, info))
                 row = [0.0] * (arrays.numbers.shape[1] - KEPT)
-            numbers.append([*outcome, *row])
-        arrays.numbers[:] = numbers
+            numbers += row
+        arrays.numbers[:] = np.fromiter(numbers, float, arrays.numbers.size).reshape(arrays.numbers.shape)
         return odd
 
     def call(self, arms: Sequence[int], name: str, *args: Any, **kwargs: Any) -> list[Any]:
