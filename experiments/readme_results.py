@@ -58,12 +58,8 @@ class Args:
     """Folder of seeds.py."""
     seeds_settled: Path = Path("runs/seeds_settled")
     """The same, from the settled start."""
-    seeds_suites: Path = Path("runs/seeds_suites")
-    """The same, on the suites of shapes and of ISO 9283."""
     seeds_ur5e: Path = Path("runs/seeds_ur5e")
     """The same, of the ur5e."""
-    seeds_xarm6: Path = Path("runs/seeds_xarm6")
-    """The same, of an arm that is not ours."""
     online: Path = Path("runs/online")
     """Folder of online.py."""
     identify: Path = Path("runs/identify")
@@ -294,9 +290,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "twin_speed": twin_speed_block,
     "seeds": seeds_block,
     "seeds_settled": partial(seeds_block, options=" --settle 0.5"),
-    "seeds_suites": partial(seeds_block, options=" --suites shapes iso9283 --longest 12 --draws 3"),
-    "seeds_ur5e": partial(seeds_block, options=" --robot ur5e"),
-    "seeds_xarm6": partial(seeds_block, options=" --robot xarm6_robot.urdf"),
+    "seeds_ur5e": partial(seeds_block, options=" --robot ur5e --trained tracker"),
     "online": online_block,
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,
