@@ -55,7 +55,8 @@ def reach(args: Args, arms: int, backend: str, seed: int) -> StableBaselinesVecE
 
 def success(model: Any, envs: StableBaselinesVecEnv, episodes: int) -> float:
     """Share of episodes at whose end the tip is at its goal."""
-    observation, ended = envs.reset(), []
+    observation = envs.reset()
+    ended: list[bool] = []
     while len(ended) < episodes:
         observation, _, done, infos = envs.step(model.predict(observation, deterministic=True)[0])
         ended += [bool(info["is_success"]) for info, over in zip(infos, done, strict=True) if over]
