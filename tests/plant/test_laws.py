@@ -25,7 +25,7 @@ NO_FRICTION = (0.0, 0.0)
 
 @pytest.mark.parametrize("control_dt", [0.0, -0.01, 0.0123, float("nan"), float("inf")])
 def test_steps_that_do_not_fit_are_named(control_dt):
-    with pytest.raises(UsageError, match="not a whole number of physics steps|give a finite number"):
+    with pytest.raises(UsageError, match=r"not a whole number of physics steps|give a finite number"):
         ServoConfig(control_dt=control_dt)
 
 
