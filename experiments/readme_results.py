@@ -289,8 +289,12 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scenarios": scenarios_block,
     "twin_speed": twin_speed_block,
     "seeds": seeds_block,
-    "seeds_settled": partial(seeds_block, options=" --settle 0.5"),
-    "seeds_ur5e": partial(seeds_block, options=" --robot ur5e --trained tracker"),
+    "seeds_settled": partial(seeds_block, options=" --settle 0.5 --out runs/seeds_settled"),
+    "seeds_ur5e": partial(
+        seeds_block,
+        options=" --robot ur5e --trained tracker --out runs/seeds_ur5e --beside oracle adaptive disturbance_observer "
+        "diff_ik operational_space_integral",
+    ),
     "online": online_block,
     "identify": identify_block,
     "rollout_memory": rollout_memory_block,

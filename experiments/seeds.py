@@ -7,6 +7,8 @@ episodes.csv, summary.json, seeds.json, report.html. An interrupted run goes on 
     python experiments/policies.py --controllers tracker filter_bank --seeds 0 1 2 3 4
     python experiments/seeds.py
     python experiments/seeds.py --settle 0.5 --out runs/seeds_settled
+    python experiments/seeds.py --robot ur5e --trained tracker --out runs/seeds_ur5e \\
+        --beside oracle adaptive disturbance_observer diff_ik operational_space_integral
 """
 
 import itertools
@@ -33,6 +35,7 @@ from armctl.urdf import load_chain
 
 PLANTS = ("nominal", "payload", "ripple", "friction", *(f"{x}_{k}" for x in ("latency", "combined") for k in range(4)))
 POSITION = "position_rmse_mm"
+LIMIT = "oracle"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ def main(args: Args) -> None:
     }
     config = BenchConfig(args.robot, settle=args.settle, draws=args.draws, seed=args.seed, batch=LEAST, jobs=args.jobs)
     beside, records = load_controllers(named(list(args.beside)), config)
+    if LIMIT not in beside:
+        raise UsageError(
+            f"--beside is {', '.join(beside)}; errors are held against {LIMIT}, which has to be among them."
+        )
     controllers: dict[str, Any] = {label: load(path, Arm.from_chain(chain)) for label, path in folders.items()}
     everyone = {**controllers, **beside}
     run_bench(config, everyone, suites, PLANTS, args.out, records=records, overwrite=args.overwrite, resume=args.resume)
@@ -117,7 +124,7 @@ def pooled(table: dict[str, Any], labels: list[str], plant: str) -> dict[str, An
         "seeds": {label: float(stats.iqm(x)) for label, x in values.items()},
         "max": float(everything.max()),
         "failures": sum(bool(row["failure"]) for of in rows.values() for row in of),
-        "times_oracle": times(table, labels, ["oracle"], plant)["iqm"],
+        "times_oracle": times(table, labels, [LIMIT], plant)["iqm"],
     }
 
 

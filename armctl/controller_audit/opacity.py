@@ -200,7 +200,7 @@ def _changed(controller: Controller, change: Callable[[str, np.ndarray], np.ndar
 
 def without_torques(controller: Controller) -> Any:
     """Parameters with which the learned torques are zero whatever the filter weighs them by."""
-    return _changed(controller, lambda name, x: 0 * x if name.startswith("torques/") and "hidden" not in name else x)
+    return _changed(controller, lambda name, x: 0 * x if name.startswith("torques/") else x)
 
 
 def without_walk(controller: Controller) -> Any:
