@@ -1,6 +1,6 @@
 """Several environments of one process, stepped into shared arrays: what a worker does, or make_vec without any."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -64,16 +64,23 @@ class Arms:
         arrays.numbers[:] = np.fromiter(numbers, float, arrays.numbers.size).reshape(arrays.numbers.shape)
         return odd
 
-    def call(self, arms: Sequence[int], name: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """An attribute of some arms, called if it can be."""
-        found = [self.envs[i - self._first].get_wrapper_attr(name) for i in arms]
-        return [one(*args, **kwargs) if callable(one) else one for one in found]
+    def call(self, arms: Sequence[int], name: str, *args: Any, **kwargs: Any) -> list[tuple[int, Any]]:
+        """An attribute of those of the arms that are here, called if it can be, by arm."""
+        return [(i, one(*args, **kwargs) if callable(one) else one) for i, one in self.get(arms, name)]
 
-    def set(self, arms: Sequence[int], name: str, values: Sequence[Any]) -> list[Any]:
-        """Set an attribute of some arms."""
-        for i, value in zip(arms, values, strict=True):
-            self.envs[i - self._first].set_wrapper_attr(name, value)
+    def get(self, arms: Sequence[int], name: str) -> list[tuple[int, Any]]:
+        """An attribute of those of the arms that are here, by arm."""
+        return [(i, self.envs[i - self._first].get_wrapper_attr(name)) for i in arms if self._has(i)]
+
+    def set(self, values: Mapping[int, Any], name: str) -> list[Any]:
+        """Set an attribute of those of the arms that are here, each to its value."""
+        for i, value in values.items():
+            if self._has(i):
+                self.envs[i - self._first].set_wrapper_attr(name, value)
         return []
+
+    def _has(self, arm: int) -> bool:
+        return 0 <= arm - self._first < len(self.envs)
 
     def close(self) -> None:
         """Close every environment."""

@@ -77,7 +77,7 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
         n, actions = self.num_envs, _block(self.action_space.shape or (), np.float32)
         boxes = _parts(self.single_observation_space)
         observations = {key: _block((n, *box.shape), box.dtype) for key, box in boxes.items()}
-        numbers = _block((n, KEPT + len(fields.kinds)), np.float64)
+        numbers = _block((n, KEPT + len(fields.flags)), np.float64)
         return Plan(make, actions, _block((n,), np.int64), observations, numbers, fields)
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -149,26 +149,25 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
 
     def call(self, name: str, *args: Any, arms: Sequence[int] | None = None, **kwargs: Any) -> tuple[Any, ...]:
         """An attribute of every environment, or of some `arms`, called with the arguments if it can be."""
-        found: dict[int, Any] = {}
-        wanted = list(range(self.num_envs) if arms is None else arms)
-        for worker in self._workers:
-            own = [arm for arm in wanted if worker.first <= arm < worker.last]
-            if own:
-                found |= zip(own, self._ask([worker], "call", own, name, *args, **kwargs)[0], strict=True)
+        return self._by_arm(arms, "call", name, *args, **kwargs)
+
+    def get_attr(self, name: str, arms: Sequence[int] | None = None) -> tuple[Any, ...]:
+        """An attribute of every environment, or of some `arms`."""
+        return self._by_arm(arms, "get", name)
+
+    def _by_arm(self, arms: Sequence[int] | None, command: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        wanted = range(self.num_envs) if arms is None else arms
+        found = dict(pair for answer in self._ask(self._workers, command, wanted, *args, **kwargs) for pair in answer)
         return tuple(found[arm] for arm in wanted)
 
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute of every environment."""
-        return self.call(name)
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of every environment: to one value each of a list or tuple, or all to one value."""
-        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
-        if len(each) != self.num_envs:
-            raise UsageError(f"There are {len(each)} values of {name} for {self.num_envs} environments; give one each.")
-        for worker in self._workers:
-            own = range(worker.first, worker.last)
-            self._ask([worker], "set", list(own), name, [each[arm] for arm in own])
+    def set_attr(self, name: str, values: Any, arms: Sequence[int] | None = None) -> None:
+        """Set an attribute of every environment, or of some `arms`: to one value each of a list or tuple, or all to one
+        value."""
+        wanted = range(self.num_envs) if arms is None else arms
+        each = values if isinstance(values, list | tuple) else [values] * len(wanted)
+        if len(each) != len(wanted):
+            raise UsageError(f"There are {len(each)} values of {name} for {len(wanted)} environments; give one each.")
+        self._ask(self._workers, "set", dict(zip(wanted, each, strict=True)), name)
 
     def render(self) -> tuple[Any, ...] | None:
         """The picture of every environment."""

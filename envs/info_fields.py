@@ -14,7 +14,7 @@ class Fields(NamedTuple):
 
     keys: tuple[str, ...]
     inner: tuple[tuple[str, tuple[str, ...]], ...]
-    kinds: tuple[np.dtype[Any], ...]  # of all of them, in this order
+    flags: tuple[bool, ...]  # which of all of them, in this order, are true or false
 
     def numbers(self, info: dict[str, Any]) -> list[Any] | None:
         """The numbers of info; None where it holds anything more or less."""
@@ -30,10 +30,12 @@ class Fields(NamedTuple):
         return None if unknown else found
 
     def info(self, numbers: np.ndarray, reporting: np.ndarray) -> dict[str, Any]:
-        """Gymnasium's vector info. numbers: (K, arms) float64, a row for each of them; reporting: (arms,) bool."""
-        # all numbers as each kind at once, which is cheaper than one by one
-        kinds = {kind: numbers.astype(kind, copy=False) for kind in set(self.kinds)}
-        rows = (kinds[kind][k] for k, kind in enumerate(self.kinds))
+        """Gymnasium's vector info, of bool and of float: what is whole at a reset need not stay so.
+
+        numbers: (K, arms) float64, a row for each of them; reporting: (arms,) bool.
+        """
+        truths = numbers.astype(bool)  # all of them at once, which is cheaper than one by one
+        rows = (truths[k] if flag else numbers[k] for k, flag in enumerate(self.flags))
         info: dict[str, Any] = {key: next(rows) for key in self.keys}
         info |= {above: {key: next(rows) for key in keys} for above, keys in self.inner}
         return marked(info, reporting)
@@ -44,7 +46,7 @@ def fields_of(info: dict[str, Any]) -> Fields:
     keys = _numeric(info)
     inner = tuple((key, _numeric(value)) for key, value in info.items() if isinstance(value, dict))
     values = [info[key] for key in keys] + [info[above][key] for above, some in inner for key in some]
-    return Fields(keys, inner, tuple(np.asarray(value).dtype for value in values))
+    return Fields(keys, inner, tuple(isinstance(value, bool | np.bool_) for value in values))
 
 
 def _numeric(info: dict[str, Any]) -> tuple[str, ...]:

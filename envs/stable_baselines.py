@@ -72,26 +72,24 @@ class StableBaselinesVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: int | Sequence[int] | None = None) -> list[Any]:
         """An attribute of some arms; of the twin, that of all of them together for each."""
-        return self._of_arms(attr_name, indices)
+        arms = list(self._get_indices(indices))
+        if hasattr(self.envs, "get_attr"):
+            return list(self.envs.get_attr(attr_name, arms))
+        return [getattr(self.envs, attr_name)] * len(arms)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         """What a method of some arms returns; of the twin, that of all of them together for each."""
-        return self._of_arms(method_name, indices, *args, **kwargs)
-
-    def _of_arms(self, name: str, indices: Any, *args: Any, **kwargs: Any) -> list[Any]:
         arms = list(self._get_indices(indices))
         if hasattr(self.envs, "call"):
-            return list(self.envs.call(name, *args, arms=arms, **kwargs))
-        found = getattr(self.envs, name)
-        return [found(*args, **kwargs) if callable(found) else found] * len(arms)
+            return list(self.envs.call(method_name, *args, arms=arms, **kwargs))
+        return [getattr(self.envs, method_name)(*args, **kwargs)] * len(arms)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Set an attribute of some arms in PyBullet. Raises UsageError of the twin, whose arms have none."""
         if not hasattr(self.envs, "set_attr"):
             raise UsageError(f"{attr_name} cannot be set: the arms of the twin are no objects of their own.")
-        arms = set(self._get_indices(indices))
-        old = self._of_arms(attr_name, None)
-        self.envs.set_attr(attr_name, [value if i in arms else old[i] for i in range(self.num_envs)])
+        arms = list(self._get_indices(indices))
+        self.envs.set_attr(attr_name, [value] * len(arms), arms)
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: Any = None) -> list[bool]:
         """Whether arms wear a wrapper of this class: none does, wrap this environment instead."""

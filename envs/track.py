@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from armctl.envs.arm_env import ArmEnv
-from armctl.errors import UsageError
 from armctl.motion.files import as_reference
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_reference
-from armctl.plant.task import check_settle
+from armctl.plant.task import check_duration, check_settle
 
 
 class TrackEnv(ArmEnv):
@@ -70,9 +69,7 @@ class TrackEnv(ArmEnv):
         **kwargs: Any,
     ) -> None:
         super().__init__(robot, preview=preview, **kwargs)
-        if not duration >= self.dt:
-            raise UsageError(f"duration is {duration} s; give at least one control step, {self.dt} s.")
-        self._duration, self._lead = duration, check_settle(settle, self.dt)
+        self._duration, self._lead = check_duration(duration, self.dt), check_settle(settle, self.dt)
         self._fixed = None if reference is None else as_reference(reference, self.chain, self.dt)
         self.reference: Any = None
 

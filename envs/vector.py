@@ -43,7 +43,7 @@ def _twins(id: str, n: int, **kwargs: Any) -> gym.vector.VectorEnv:
     spec = gym.spec(id)
     task = "track" if str(spec.entry_point).endswith("TrackEnv") else "reach"
     if task == "reach":
-        kwargs = {"steps": spec.max_episode_steps, **kwargs}
+        kwargs = {"max_episode_steps": spec.max_episode_steps, **kwargs}
     env = TwinVectorEnv(task=task, num_envs=n, **{**spec.kwargs, **kwargs})
     env.spec = spec
     return env

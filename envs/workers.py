@@ -108,7 +108,7 @@ class Worker:
             message = _told(self._pipe)
         except (EOFError, OSError):
             raise self._gone() from None
-        return (True, []) if message is None else pickle.loads(message)
+        return (True, []) if message is None else _unpickled(message)
 
     def _gone(self) -> WorkerError:
         self._process.join(PATIENCE)
@@ -180,3 +180,10 @@ def _pickled(answer: tuple[bool, Any]) -> bytes:
         return pickle.dumps(answer)
     except Exception:
         return pickle.dumps((False, WorkerError(f"A worker's answer cannot be sent: {answer[1]!r}.")))
+
+
+def _unpickled(message: bytes) -> tuple[bool, Any]:
+    try:
+        return pickle.loads(message)
+    except Exception as error:  # as of exceptions whose constructors want more than their text
+        return False, WorkerError(f"A worker's answer cannot be read: {error}.")

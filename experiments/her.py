@@ -1,12 +1,13 @@
 """Whether an unmodified SAC with hindsight relabelling learns to reach: success in PyBullet against environment steps.
 
 Positions alone, sparse reward, 25 Hz. Needs `pip install "armctl[rl]"`. The policy of Andrychowicz et al. (2017) for
-goals, of Haarnoja et al. (2018) for actions, both as stable-baselines3 has them. Writes runs/her/summary.json.
+goals, of Haarnoja et al. (2018) for actions, both as stable-baselines3 has them. Writes runs/her/BACKEND.json.
 
     python experiments/her.py
     python experiments/her.py --backend twin
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,15 @@ import tyro
 
 from armctl import make_vec, store
 from armctl.envs.stable_baselines import StableBaselinesVecEnv
+from armctl.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Args:
     """Settings of the study."""
 
-    robot: str = "Panda"
-    """Arm, as it stands in an environment's id."""
+    robot: str = "panda"
+    """Name of an arm in the assets, or path of a URDF."""
     backend: str = "bullet"
     """Where the policy is trained; it is judged in PyBullet."""
     arms: int = 8
@@ -45,10 +47,9 @@ class Args:
 
 def reach(args: Args, arms: int, backend: str, seed: int) -> StableBaselinesVecEnv:
     """Arms that reach for positions, 50 control steps of 40 ms an episode."""
-    length = {"max_episode_steps": 50} if backend == "bullet" else {"steps": 50}
     envs = make_vec(
-        f"armctl/{args.robot}Reach-v1", arms, backend=backend, control="ee_twist", control_dt=0.04, reward="sparse",
-        position_only=True, tolerance=args.tolerance, seed=seed, **length,
+        "armctl/PandaReach-v1", arms, robot=args.robot, backend=backend, control="ee_twist", control_dt=0.04,
+        reward="sparse", position_only=True, tolerance=args.tolerance, max_episode_steps=50, seed=seed,
     )  # fmt: skip
     return StableBaselinesVecEnv(envs)
 
@@ -84,10 +85,14 @@ def main(args: Args) -> None:
             }
         )
         print("{steps} steps, {seconds:.0f} s: {success:.3f}".format(**rows[-1]), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": store.machine(), "versions": store.versions(), "backend": args.backend, "seed": args.seed}
-    store.write_json(args.out / "summary.json", {"curve": rows, **facts})
+    facts = {"settings": args, "machine": store.machine(), "versions": store.versions()}
+    store.write_json(args.out / f"{args.backend}.json", {"curve": rows, **facts})
+    envs.close()
+    held_out.close()
 
 
-if __name__ == "__main__":
-    main(tyro.cli(Args))
+if __name__ == "__main__":  # the processes of PyBullet import this file
+    try:
+        main(tyro.cli(Args))
+    except UsageError as error:
+        sys.exit(str(error))

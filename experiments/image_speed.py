@@ -77,7 +77,6 @@ def main(args: Args) -> None:
     for row in rows:
         print(f"{row['robot']:8s} {row['camera']:6s} {row['size']:8s} {row['frames_per_second']:7.1f} frames/s", end="")
         print(f" {row['steps_per_second']:7.1f} steps/s, without {row['steps_per_second_without']:7.0f}")
-    args.out.mkdir(parents=True, exist_ok=True)
     settings = {"repeats": args.repeats, "block": args.block, "machine": store.machine(), "versions": store.versions()}
     store.write_json(args.out / "summary.json", {"rows": rows} | settings)
 

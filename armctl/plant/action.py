@@ -38,7 +38,10 @@ def check_action(action: Any, size: int, control: str) -> list[float]:
 
 def check_actions(actions: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """Actions of many arms as float32 (arms, m). Raises UsageError for another shape, NaN or infinity."""
-    actions = np.asarray(actions, dtype=np.float32)
+    try:
+        actions = np.asarray(actions, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise UsageError(f"The actions are a {type(actions).__name__}; give numbers in [-1, 1], {shape}.") from None
     if actions.shape != shape:
         raise UsageError(f"The actions have shape {actions.shape}; give {shape}.")
     if not (isfinite(actions.sum()) or np.isfinite(actions).all()):

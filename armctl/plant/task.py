@@ -54,6 +54,20 @@ def check_no_preview(preview: int | None) -> None:
         raise UsageError(f"preview is {preview!r}; reaching has one target, which desired_goal shows: leave it out.")
 
 
+def check_length(steps: int) -> int:
+    """Control steps of an episode. Raises UsageError unless it is a whole number of at least 1."""
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise UsageError(f"max_episode_steps is {steps!r}; give the control steps of an episode, 1 or more.")
+    return int(steps)
+
+
+def check_duration(duration: float, control_dt: float) -> float:
+    """How long drawn references last, s. Raises UsageError for less than a control step and what is not finite."""
+    if not control_dt <= duration < float("inf"):
+        raise UsageError(f"duration is {duration} s; give at least one control step, {control_dt} s.")
+    return duration
+
+
 def check_settle(settle: float, control_dt: float) -> int:
     """Control steps for which the first pose is held. Raises UsageError for a time that is negative or not finite."""
     if not 0 <= settle < float("inf"):

@@ -27,9 +27,13 @@ class Draws:
     """
 
     def __init__(self, arms: int, bank_size: int = BANK, seed: int | None = None) -> None:
-        """seed: of the bank until reset is given one, random when None. Raises UsageError for an empty bank."""
-        if bank_size < 1:
-            raise UsageError(f"bank_size is {bank_size}; give at least 1.")
+        """seed: of the bank until reset is given one, random when None. Raises UsageError for what no numbers of arms,
+        episodes and seeds are."""
+        for name, value in (("num_envs", arms), ("bank_size", bank_size)):
+            if not _whole(value) or value < 1:
+                raise UsageError(f"{name} is {value!r}; give a whole number of at least 1.")
+        if seed is not None and (not _whole(seed) or seed < 0):
+            raise UsageError(f"The seed is {seed!r}; give a whole number of at least 0.")
         self.arms, self._size, self._first = arms, bank_size, seed
         self.bank: list[int] = []
         self._rng = np_random(seed)[0]
@@ -57,10 +61,10 @@ class Draws:
         """The first seeds of the bank."""
         if seed is None:
             seed = self._first if self._first is not None else int(self._rng.integers(2**31))
-        seeds = [int(seed)] if isinstance(seed, int | np.integer) else [int(x) for x in seed]
-        if len(seeds) not in (1, self.arms) or min(seeds) < 0:
+        seeds = list(seed) if isinstance(seed, Sequence | np.ndarray) else [seed]
+        if len(seeds) not in (1, self.arms) or not all(_whole(one) and one >= 0 for one in seeds):
             raise UsageError(f"The seed is {seed!r}; give one whole number of at least 0, or {self.arms} of them.")
-        return seeds
+        return [int(one) for one in seeds]
 
     def renew(self) -> None:
         """Before a step: arms whose episode is over start one of the bank. Raises UsageError before the first reset."""
@@ -81,6 +85,10 @@ class Draws:
     def lost(self) -> None:
         """The arms are in no known state: a step needs a reset first."""
         self._over = None
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_mask(mask: Any, arms: int) -> np.ndarray:

@@ -101,6 +101,8 @@ def test_methods_and_attributes_of_either_backend_are_reached(adapter, backend):
     if backend == "bullet":
         vec.set_attr("dt", 0.5, indices=1)
         assert vec.get_attr("dt") == [0.01, 0.5, 0.01]
+        vec.set_attr("nickname", "new", indices=[0])  # nobody had one before
+        assert vec.get_attr("nickname", indices=0) == ["new"]
     else:
         with pytest.raises(UsageError, match="twin"):
             vec.set_attr("dt", 0.5)

@@ -127,6 +127,8 @@ def test_attributes_of_the_environments_are_read_called_and_set(five):
     five.set_attr("nickname", list("abcde"))
     assert five.get_attr("nickname") == tuple("abcde")
     assert five.call("nickname", arms=[3, 1]) == ("d", "b")
+    five.set_attr("nickname", "x", arms=[1, 4])
+    assert five.get_attr("nickname") == tuple("axcdx")
     with pytest.raises(UsageError, match="2 values of nickname for 5"):
         five.set_attr("nickname", ["a", "b"])
 
@@ -187,7 +189,7 @@ class Talker(gym.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.count = 0
-        return np.zeros(1, np.float32), {"count": 0}
+        return np.zeros(1, np.float32), {"count": 0, "score": 0}
 
     def step(self, action):
         self.count += 1
@@ -199,15 +201,17 @@ class Talker(gym.Env):
             float(action[0]),
             self.count == 4,
             False,
-            {"count": self.count} | more,
+            {"count": self.count, "score": self.count / 4} | more,
         )
 
 
 def test_other_observations_infos_and_errors_pass_too():
     envs = ArmsVectorEnv(Talker, 2, processes=0)
     observation, info = envs.reset(seed=0)
-    assert (observation.shape, info["count"].dtype.kind) == ((2, 1), "i")
-    assert "word" not in envs.step(np.ones((2, 2)))[-1]
+    assert observation.shape == (2, 1)
+    info = envs.step(np.ones((2, 2)))[-1]
+    assert "word" not in info
+    np.testing.assert_array_equal(info["score"], [0.25, 0.25])  # whole at the reset
     observation, _, _, _, info = envs.step(np.ones((2, 2)))
     np.testing.assert_array_equal(observation[:, 0], [2, 2])
     np.testing.assert_array_equal(info["count"], [2, 2])
@@ -217,6 +221,33 @@ def test_other_observations_infos_and_errors_pass_too():
         envs.step(np.ones((2, 2)))
     with pytest.raises(UsageError, match="reset"):
         envs.step(np.ones((2, 2)))
+    envs.close()
+
+
+class TwoThings(Exception):
+    """Cannot be made from its text alone, and so not be unpickled."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+class Thrower(Talker):
+    """Raises in its first step what its parent cannot read, where it is the first arm."""
+
+    def step(self, action):
+        if action[0] > 0:
+            raise TwoThings("this", "that")
+        return super().step(action)
+
+
+def test_an_error_that_cannot_be_read_leaves_no_answer_behind():
+    envs = ArmsVectorEnv(Thrower, 2, processes=2)
+    envs.reset(seed=0)
+    with pytest.raises(WorkerError, match="cannot be read"):
+        envs.step(np.array([[1.0, 0.0], [0.0, 0.0]]))
+    assert envs.call("count", arms=[1]) == (1,)  # that of the step, and not what the step said
+    observation, _ = envs.reset(seed=0)
+    np.testing.assert_array_equal(observation, 0)
     envs.close()
 
 

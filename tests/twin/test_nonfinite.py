@@ -118,6 +118,9 @@ def test_the_vector_environment_says_which_arm_broke():
     assert all(np.isfinite(x).all() for x in left)  # what was lost leaves nothing behind
     for i, said in enumerate(info["breakdown"]):
         assert said.startswith(f"Arm {i}: qd of joint") if truncated[i] else said == ""
+    env.reset(options={"reset_mask": ~truncated})  # of the others: those that are lost still wait for theirs
     _, _, _, _, info = env.step(np.zeros((6, 3), np.float32))
     assert "breakdown" not in info
+    steps = np.concatenate([np.ravel(part.step) for part in env._episodes])
+    np.testing.assert_array_equal(steps, np.where(truncated, 0, 1))
     env.close()

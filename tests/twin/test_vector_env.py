@@ -12,6 +12,7 @@ from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
 from armctl.plant.scenario import Scenario
+from armctl.twin.vector_env import TwinVectorEnv
 from armctl.urdf import load_chain
 
 SCENARIO = Scenario(payload_mass=0.5, viscous=0.3, latency=1, position_noise=1e-4, velocity_noise=1e-3, seed=5)
@@ -120,9 +121,8 @@ def test_bullet_motors_match_pybullet_step_for_step():
 def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options):
     """Three arms and a bank of two, so that one starts the bank anew; into the third episode."""
     common = {"control": "torque", "scenario": "payload", "bank_size": 2}
-    twin_options = {("steps" if key == "max_episode_steps" else key): value for key, value in options.items()}
     bullet = make_vec(id, 3, processes=0, **common, **options)
-    twin = make_vec(id, 3, backend="twin", **common, **twin_options)
+    twin = make_vec(id, 3, backend="twin", **common, **options)
     rng = np.random.default_rng(0)
     for seed in (5, [8, 2, 9]):
         seen = [envs.reset(seed=seed) for envs in (bullet, twin)]
@@ -140,10 +140,10 @@ def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options)
 def test_a_goal_of_a_reset_is_that_of_the_arms_it_starts_on_either_backend():
     """One goal after another while the arms before go on with theirs, then goals of the bank again."""
     first, second = (0.5, 0.0, 0.4), (0.4, 0.0, 0.6)
-    kinds = ({"backend": "twin", "steps": 4}, {"processes": 0, "max_episode_steps": 4})
+    kinds = ({"backend": "twin"}, {"processes": 0})
     seen = []
     for kind in kinds:
-        envs = make_vec("armctl/Planar3Reach-v1", 3, position_only=True, bank_size=5, **kind)
+        envs = make_vec("armctl/Planar3Reach-v1", 3, position_only=True, bank_size=5, max_episode_steps=4, **kind)
         rows = [envs.reset(seed=3)[0]]
         for goal, arms in ((first, [0, 1]), (second, [1, 2])):
             mask = np.isin(np.arange(3), arms)
@@ -249,6 +249,12 @@ def test_relabelled_rewards_are_those_of_the_step(torque_arms):
         ({"scenario": 3}, "payload"),
         ({"preview": -1}, "0 or more"),
         ({"bank_size": 0}, "at least 1"),
+        ({"bank_size": 2.5}, "at least 1"),
+        ({"seed": -1}, "at least 0"),
+        ({"duration": -1.0}, "control step"),
+        ({"duration": float("nan")}, "control step"),
+        ({"max_episode_steps": 50}, "make a Reach"),
+        ({"wings": 2}, "takes no wings; it takes reference"),
     ],
 )
 def test_bad_options_are_named(options, said):
@@ -261,6 +267,11 @@ def test_bad_ids_and_actions_are_named(torque_arms):
         make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, reference="mine.npz")
     with pytest.raises(UsageError, match="leave it out"):
         make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, preview=2)
+    for options, said in (({"duration": 2.0}, "make a Track"), ({"max_episode_steps": 0}, "1 or more")):
+        with pytest.raises(UsageError, match=said):
+            make_vec("armctl/Planar3Reach-v1", 2, backend="twin", bank_size=1, **options)
+    with pytest.raises(UsageError, match="reach, track"):
+        TwinVectorEnv("planar3", task="fly")
     with pytest.raises(UsageError, match="PandaTrack"):
         make_vec("armctl/PandaDance-v1", 2, backend="twin")
     torque_arms.reset(seed=0)
@@ -268,5 +279,10 @@ def test_bad_ids_and_actions_are_named(torque_arms):
         torque_arms.step(np.where(np.arange(5)[:, None] == 2, np.nan, np.zeros((5, 3))))
     with pytest.raises(UsageError, match="shape"):
         torque_arms.step(np.zeros((5, 4)))
+    with pytest.raises(UsageError, match="str"):
+        torque_arms.step("forward")
+    for seed in (1.5, [1.5] * 5, "ab", [1, 2], -3):
+        with pytest.raises(UsageError, match="whole number"):
+            torque_arms.reset(seed=seed)
     with pytest.raises(UsageError, match="make_vec"):
         torque_arms.reset(options={"scenario": Scenario()})
