@@ -23,10 +23,10 @@ from armctl.plant.vector import BANK, Draws, Seeds, check_mask
 
 
 class ArmsVectorEnv(gym.vector.VectorEnv):
-    """Copies of one environment, shared out among processes; next-step autoreset.
+    """Copies of one environment, shared out among this process and others; next-step autoreset.
 
     Actions, observations and the numbers of info lie in memory that the processes share, so that a step costs one short
-    message to each. Which episodes the arms run: armctl.plant.vector.Draws.
+    message to each. This process steps arms too while it waits, and no core has two processes to serve. Which episodes the arms run: armctl.plant.vector.Draws.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
         bank_size: int = BANK,
         seed: int | None = None,
     ) -> None:
-        """make: of each environment; processes: 0 for none but this one, None for as many as there are cores.
+        """make: of each environment; processes: this one among them, None for as many as there are cores.
 
         Raises UsageError for a number of processes that is none, and for spaces that are not of numbers.
         """
@@ -55,11 +55,11 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
         plan = self._plan(make, self._fields)
         self._arrays: Arrays = plan.arrays()
         self._seeded = True  # whether there may be seeds of the last step in the arrays
-        self._workers: list[Here | Worker] = []
-        edges = np.linspace(0, num_envs, max(count, 1) + 1).astype(int).tolist()
         context = get_context("forkserver")  # a process in which JAX has run must not be forked
-        for first, last in pairwise(edges):
-            self._workers.append(Worker(context, plan, first, last) if count else Here(plan, first, last))
+        *others, own = pairwise(shares(num_envs, count))
+        # this process is the last to be told, since it answers at once
+        self._workers: list[Here | Worker] = [Worker(context, plan, *arms) for arms in others]
+        self._workers.append(Here(plan, *own))
 
     def _describe(self, env: gym.Env) -> None:
         self.spec, self.render_mode = env.spec, env.render_mode
@@ -184,12 +184,21 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
 
 
 def check_processes(processes: int | None, arms: int) -> int:
-    """How many worker processes to use for so many arms. Raises UsageError for what is no whole number from 0 on."""
+    """How many processes to use for so many arms, this one among them. Raises UsageError unless it is at least 1."""
     if processes is None:
-        return 0 if arms == 1 else min(arms, store.cores())
-    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 0:
-        raise UsageError(f"processes is {processes!r}; give a whole number, 0 to use this process alone.")
+        return min(arms, store.cores())
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise UsageError(f"processes is {processes!r}; give a whole number, 1 to use this process alone.")
     return min(processes, arms)
+
+
+def shares(arms: int, processes: int) -> list[int]:
+    """First arm of each process, and the end, (processes + 1,).
+
+    The last share is that of the process which also answers the caller: smaller by what that costs, about a step of one
+    arm, but not empty.
+    """
+    return [min(-(-i * (arms + 1) // processes), arms - processes + i) for i in range(processes)] + [arms]
 
 
 def _parts(space: spaces.Space[Any]) -> dict[str, Any]:

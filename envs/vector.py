@@ -15,7 +15,7 @@ def make_vec(id: str, n: int, *, backend: str = "bullet", **kwargs: Any) -> gym.
     """n copies of an environment, stepped together; an arm whose episode is over starts the next one in the next step.
 
     id: Gymnasium id, e.g. "armctl/PandaTrack-v1". backend: "bullet" shares PyBullet arms out among `processes` (one per
-    core; 0 for none but this one); "twin" runs all arms in one batched JAX program. bank_size (256), seed: the episodes
+    core; 1 for none but this one); "twin" runs all arms in one batched JAX program. bank_size (256), seed: the episodes
     that either draws from, the same ones (armctl.plant.vector.Draws). kwargs: these, and arguments of the environment.
     Raises UsageError for n < 1, an unknown backend and, of the twin, an id that is not one of armctl's.
     """

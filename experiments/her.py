@@ -1,7 +1,8 @@
 """Whether an unmodified SAC with hindsight relabelling learns to reach: success in PyBullet against environment steps.
 
 Positions alone, sparse reward, 25 Hz. Needs `pip install "armctl[rl]"`. The policy of Andrychowicz et al. (2017) for
-goals, of Haarnoja et al. (2018) for actions, both as stable-baselines3 has them. Writes runs/her/BACKEND.json.
+goals, of Haarnoja et al. (2018) for actions, both as stable-baselines3 has them. Writes the curve of the backend into
+runs/her/summary.json, beside those of others.
 
     python experiments/her.py
     python experiments/her.py --backend twin
@@ -74,19 +75,16 @@ def main(args: Args) -> None:
         batch_size=256, buffer_size=200_000, learning_starts=1_000, train_freq=1, gradient_steps=args.arms,
         policy_kwargs={"net_arch": [128, 128]}, seed=args.seed,
     )  # fmt: skip
+    path = args.out / "summary.json"
+    others = store.read_json(path)["curves"] if path.exists() else {}
+    facts = {"settings": args, "machine": store.machine(), "versions": store.versions()}
     rows, started = [], time.perf_counter()
     for done in range(args.every, args.steps + 1, args.every):
         model.learn(args.every, reset_num_timesteps=False)
-        rows.append(
-            {
-                "steps": done,
-                "success": success(model, held_out, args.episodes),
-                "seconds": time.perf_counter() - started,
-            }
-        )
+        share = success(model, held_out, args.episodes)
+        rows.append({"steps": done, "success": share, "seconds": time.perf_counter() - started})
         print("{steps} steps, {seconds:.0f} s: {success:.3f}".format(**rows[-1]), flush=True)
-    facts = {"settings": args, "machine": store.machine(), "versions": store.versions()}
-    store.write_json(args.out / f"{args.backend}.json", {"curve": rows, **facts})
+        store.write_json(path, {"curves": others | {args.backend: rows}, **facts})
     envs.close()
     held_out.close()
 

@@ -26,6 +26,8 @@ from readme_twin import (
     twin_speed_block,
 )
 
+from vec_speed import SINGLE
+
 from armctl import store
 from armctl.bench.grid import TITLES, markdown
 from armctl.errors import UsageError
@@ -44,6 +46,12 @@ class Args:
     """The same, for all controllers."""
     env_speed: Path = Path("runs/env_speed")
     """Folder of env_speed.py."""
+    vec_speed: Path = Path("runs/vec_speed")
+    """Folder of vec_speed.py."""
+    image_speed: Path = Path("runs/image_speed")
+    """Folder of image_speed.py."""
+    her: Path = Path("runs/her")
+    """Folder of her.py."""
     twin_audit: Path = Path("runs/twin_audit")
     """Folder of twin_audit.py."""
     effects: Path = Path("runs/twin_audit")
@@ -278,11 +286,57 @@ def rollout_memory_block(summary: dict[str, Any]) -> str:
     return "\n\n".join([table(head, rows), facts, source("python experiments/rollout_memory.py", summary)])
 
 
+def vec_speed_block(summary: dict[str, Any]) -> str:
+    """Control steps per second of vector environments, and their ratio to one environment."""
+    rows = []
+    for name, row in summary["rows"].items():
+        ratio = "" if name == SINGLE else "{ratio:.2f} ({ratio_low:.2f} to {ratio_high:.2f})".format(**row)
+        rows.append([name, f"{row['steps_per_second']:,.0f}", f"{row['cpu_us']:.1f}", ratio])
+    facts = (
+        f"Control steps of {1000 * summary['control_dt_s']:g} ms ({summary['substeps']} physics steps), random actions; "
+        f"in turns, median of {summary['repeats']} blocks, ratio with its quartiles."
+    )
+    head = ["reaching, velocity control", "arms × steps/s", "processor time, µs", "× one environment"]
+    return "\n\n".join([table(head, rows), facts, source("python experiments/vec_speed.py", summary)])
+
+
+def image_speed_block(summary: dict[str, Any]) -> str:
+    """Pictures per second of every arm, by camera and size."""
+    kinds = list(dict.fromkeys((row["camera"], row["size"]) for row in summary["rows"]))
+    rates = {(row["robot"], row["camera"], row["size"]): row["frames_per_second"] for row in summary["rows"]}
+    robots = list(dict.fromkeys(row["robot"] for row in summary["rows"]))
+    rows = [[robot, *(f"{rates[robot, *kind]:,.0f}" for kind in kinds)] for robot in robots]
+    head = ["frames/s", *(f"{camera}, {size}" for camera, size in kinds)]
+    facts = f"Median of {summary['repeats']} blocks of {summary['block']} steps, less the same steps without pictures."
+    return "\n\n".join([table(head, rows), facts, source("python experiments/image_speed.py", summary)])
+
+
+def her_block(summary: dict[str, Any]) -> str:
+    """Success in PyBullet against environment steps, of policies trained on either backend."""
+    curves, given = summary["curves"], summary["settings"]
+    steps = sorted({row["steps"] for curve in curves.values() for row in curve})
+    found = {backend: {row["steps"]: row["success"] for row in curve} for backend, curve in curves.items()}
+    rows = [
+        [f"trained on `{backend}`", *(f"{100 * at[k]:.0f}" if k in at else "" for k in steps)]
+        for backend, at in found.items()
+    ]
+    head = ["success, %, after steps (thousands)", *(f"{k / 1000:g}" for k in steps)]
+    facts = (
+        f"Share of {given['episodes']} held-out episodes in PyBullet that end within {100 * given['tolerance']:g} cm of "
+        f"their goal, sparse reward, one seed, {given['arms']} arms at once."
+    )
+    command = " && ".join(f"python experiments/her.py --backend {backend}" for backend in curves)
+    return "\n\n".join([table(head, rows), facts, source(command, summary)])
+
+
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "grid": grid_block,
     "full_grid": full_grid_block,
     "demo": demo_block,
     "env_speed": env_speed_block,
+    "vec_speed": vec_speed_block,
+    "image_speed": image_speed_block,
+    "her": her_block,
     "twin_audit": twin_audit_block,
     "effects": effects_block,
     "effect_cost": effect_cost_block,

@@ -119,12 +119,14 @@ def main(args: Args) -> None:
         ratios = [rate / one for (rate, _), (one, _) in zip(found, blocks[SINGLE], strict=True)]
         rate, cpu = (statistics.median(x[k] for x in found) for k in (0, 1))
         low, high = np.quantile(ratios, [0.25, 0.75])
-        rows[name] = {"steps_per_second": rate, "cpu_us": 1e6 * cpu, "ratio": statistics.median(ratios)}
+        rows[name] = {"steps_per_second": rate, "cpu_us": 1e6 * cpu}
+        rows[name] |= {"ratio": statistics.median(ratios), "ratio_low": low, "ratio_high": high}
         print(f"{name:28s} {rate:9.0f} control steps/s  {1e6 * cpu:6.1f} us of processor time", end="")
         print("" if name == SINGLE else f"  {rows[name]['ratio']:5.2f} x one ({low:.2f} to {high:.2f})")
-    store.write_json(
-        args.out / "summary.json", {"rows": rows, "machine": store.machine(), "versions": store.versions()}
-    )
+    config = gym.make(args.id, control=args.control).unwrapped.config  # type: ignore[attr-defined]
+    settings = {"repeats": args.repeats, "control_dt_s": config.control_dt, "substeps": config.substeps}
+    facts = settings | {"machine": store.machine(), "versions": store.versions()}
+    store.write_json(args.out / "summary.json", {"rows": rows} | facts)
 
 
 if __name__ == "__main__":  # the processes of PyBullet import this file

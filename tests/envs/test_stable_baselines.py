@@ -62,7 +62,7 @@ def adapter(monkeypatch):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the library imports
 def test_terminal_observations_are_those_in_which_episodes_ended(adapter):
     """One environment beside it, with the same actions: its last observation, and the start of the next episode."""
-    envs = make_vec("armctl/Planar3Reach-v1", 2, processes=0, max_episode_steps=4, bank_size=3, control="torque")
+    envs = make_vec("armctl/Planar3Reach-v1", 2, processes=1, max_episode_steps=4, bank_size=3, control="torque")
     single = gym.make("armctl/Planar3Reach-v1", max_episode_steps=4, control="torque")
     vec, rng = adapter(envs), np.random.default_rng(0)
     vec.seed(5)
@@ -89,7 +89,7 @@ def test_terminal_observations_are_those_in_which_episodes_ended(adapter):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("backend", ["bullet", "twin"])
 def test_methods_and_attributes_of_either_backend_are_reached(adapter, backend):
-    options = {"processes": 0} if backend == "bullet" else {}
+    options = {"processes": 1} if backend == "bullet" else {}
     vec = adapter(make_vec("armctl/Planar3Reach-v1", 3, backend=backend, reward="sparse", bank_size=2, **options))
     goals = vec.reset()["desired_goal"]
     for wanted in (None, 1, [0, 2]):

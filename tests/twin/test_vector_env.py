@@ -121,7 +121,7 @@ def test_bullet_motors_match_pybullet_step_for_step():
 def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options):
     """Three arms and a bank of two, so that one starts the bank anew; into the third episode."""
     common = {"control": "torque", "scenario": "payload", "bank_size": 2}
-    bullet = make_vec(id, 3, processes=0, **common, **options)
+    bullet = make_vec(id, 3, processes=1, **common, **options)
     twin = make_vec(id, 3, backend="twin", **common, **options)
     rng = np.random.default_rng(0)
     for seed in (5, [8, 2, 9]):
@@ -140,7 +140,7 @@ def test_both_backends_draw_the_same_goals_and_plants_from_one_seed(id, options)
 def test_a_goal_of_a_reset_is_that_of_the_arms_it_starts_on_either_backend():
     """One goal after another while the arms before go on with theirs, then goals of the bank again."""
     first, second = (0.5, 0.0, 0.4), (0.4, 0.0, 0.6)
-    kinds = ({"backend": "twin"}, {"processes": 0})
+    kinds = ({"backend": "twin"}, {"processes": 1})
     seen = []
     for kind in kinds:
         envs = make_vec("armctl/Planar3Reach-v1", 3, position_only=True, bank_size=5, max_episode_steps=4, **kind)
