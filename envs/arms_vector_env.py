@@ -26,7 +26,8 @@ class ArmsVectorEnv(gym.vector.VectorEnv):
     """Copies of one environment, shared out among this process and others; next-step autoreset.
 
     Actions, observations and the numbers of info lie in memory that the processes share, so that a step costs one short
-    message to each. This process steps arms too while it waits, and no core has two processes to serve. Which episodes the arms run: armctl.plant.vector.Draws.
+    message to each. This process steps arms too while it waits, and no core has two processes to serve. Which episodes
+    the arms run: armctl.plant.vector.Draws.
     """
 
     def __init__(

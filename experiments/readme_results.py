@@ -25,7 +25,6 @@ from readme_twin import (
     twin_audit_block,
     twin_speed_block,
 )
-
 from vec_speed import SINGLE
 
 from armctl import store
@@ -293,8 +292,8 @@ def vec_speed_block(summary: dict[str, Any]) -> str:
         ratio = "" if name == SINGLE else "{ratio:.2f} ({ratio_low:.2f} to {ratio_high:.2f})".format(**row)
         rows.append([name, f"{row['steps_per_second']:,.0f}", f"{row['cpu_us']:.1f}", ratio])
     facts = (
-        f"Control steps of {1000 * summary['control_dt_s']:g} ms ({summary['substeps']} physics steps), random actions; "
-        f"in turns, median of {summary['repeats']} blocks, ratio with its quartiles."
+        f"Control steps of {1000 * summary['control_dt_s']:g} ms ({summary['substeps']} physics steps), random "
+        f"actions; in turns, median of {summary['repeats']} blocks, ratio with its quartiles."
     )
     head = ["reaching, velocity control", "arms × steps/s", "processor time, µs", "× one environment"]
     return "\n\n".join([table(head, rows), facts, source("python experiments/vec_speed.py", summary)])
@@ -322,8 +321,8 @@ def her_block(summary: dict[str, Any]) -> str:
     ]
     head = ["success, %, after steps (thousands)", *(f"{k / 1000:g}" for k in steps)]
     facts = (
-        f"Share of {given['episodes']} held-out episodes in PyBullet that end within {100 * given['tolerance']:g} cm of "
-        f"their goal, sparse reward, one seed, {given['arms']} arms at once."
+        f"Share of {given['episodes']} held-out episodes in PyBullet that end within {100 * given['tolerance']:g} cm "
+        f"of their goal, sparse reward, one seed, {given['arms']} arms at once."
     )
     command = " && ".join(f"python experiments/her.py --backend {backend}" for backend in curves)
     return "\n\n".join([table(head, rows), facts, source(command, summary)])
