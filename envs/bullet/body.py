@@ -210,7 +210,7 @@ def _with(chain: Chain, role: str | None, stops: bool) -> Chain:
 
 def load_arm(chain: Chain, client: int) -> int:
     """Load a chain with its shapes as a fixed-base body; returns its id."""
-    readable = [replace(s, filename=for_bullet(s.filename, s.role)) if s.filename else s for s in chain.shapes]
+    readable = [replace(s, filename=for_bullet(s.filename)) if s.filename else s for s in chain.shapes]
     return load_text(write_urdf(replace(chain, shapes=tuple(readable))), client)
 
 

@@ -1,9 +1,11 @@
 """Nothing is refused for how it is written or what it looks like, and what is wrong is named all at once."""
 
+import re
 import warnings
 
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -84,6 +86,13 @@ LOOKS = {
     "damaged ply": (shape("visual", '<mesh filename="link.ply"/>'), "cannot be read"),
     "damaged stl": (shape("visual", '<mesh filename="link.stl"/>'), "no triangles"),
     "no format": (shape("visual", '<mesh filename="link.xyz1"/>'), "cannot be read"),
+    "damaged obj": (shape("visual", '<mesh filename="link.obj"/>'), "no triangles"),
+    "damaged dae": (shape("visual", '<mesh filename="link.dae"/>'), "cannot be read"),
+    "dae of nothing": (shape("visual", '<mesh filename="nothing.dae"/>'), "cannot be read"),
+    "dae of an asset": (shape("visual", '<mesh filename="asset.dae"/>'), "cannot be read"),
+    "a page that says why not": (shape("visual", '<mesh filename="page.dae"/>'), "cannot be read"),
+    "dae without geometries": (shape("visual", '<mesh filename="hollow.dae"/>'), "no triangles"),
+    "dae with lost sources": (shape("visual", '<mesh filename="lost.dae"/>'), "no triangles"),
 }  # fmt: skip
 
 
@@ -94,6 +103,20 @@ def _meshes(folder):
         (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     for name in ("link.glb", "link.ply", "link.xyz1", "link.dae", "link.stl", "link.obj"):
         (folder / name).write_bytes(b"glTF" + bytes(60))
+    (folder / "nothing.dae").write_text("<COLLADA/>")
+    (folder / "asset.dae").write_text("<COLLADA><asset/></COLLADA>")
+    (folder / "page.dae").write_text("<!DOCTYPE html><html><body><p>404</p></body></html>")
+    whole = _dae()
+    (folder / "hollow.dae").write_text(_without("library_geometries", whole))
+    (folder / "lost.dae").write_text(re.sub('source="#[^"]*"', 'source="#gone"', whole))
+
+
+def _dae():
+    return trimesh.exchange.dae.export_collada(trimesh.creation.box((0.3, 0.3, 0.3))).decode()
+
+
+def _without(tag, text):
+    return re.sub(f"<{tag}>.*</{tag}>", "", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize(("look", "said"), LOOKS.values(), ids=LOOKS.keys())
@@ -103,10 +126,27 @@ def test_looks_never_refuse_an_arm(look, said, urdf, tmp_path):
     assert chain.n == 6
     assert not chain.unmeasured
     assert [note for note in chain.notes if said in note and "left out" in note]
+    assert _picture(chain).std() > 0
+
+
+def _picture(chain):
     camera = Camera(chain)
     camera.place(chain.home, [0.0, 0, 1, 0, 0, 0, 1])
-    assert camera.picture(View(width=32, height=24))[0].std() > 0
+    picture = camera.picture(View(width=32, height=24))[0]
     camera.close()
+    return picture
+
+
+@pytest.mark.parametrize("missing", ["nothing", "asset"])
+def test_collada_looks_like_what_it_holds(missing, urdf, tmp_path):
+    """PyBullet crashes on a file without an <asset>, which is good for all else."""
+    (tmp_path / "box.dae").write_text(_without(missing, _dae()))
+    pictures = [
+        _picture(read_urdf(urdf(arm(l2=inertial() + shape("visual", geometry)))))
+        for geometry in ('<mesh filename="box.dae"/>', '<box size="0.3 0.3 0.3"/>', '<sphere radius="0.01"/>')
+    ]
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert (pictures[0] != pictures[2]).any()
 
 
 def test_an_inline_colour_is_its_own_whatever_its_name(urdf):
