@@ -5,7 +5,7 @@ import numpy as np
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.inertia import checked_inertia, lump
-from armctl.urdf.limits import is_endless
+from armctl.urdf.limits import ENDLESS, is_endless
 from armctl.urdf.parse import Joint, Tree, read_all
 from armctl.urdf.tip import path_to
 
@@ -84,9 +84,10 @@ class Bodies:
 
 
 def frozen_position(joint: Joint) -> float:
-    """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
+    """Where a joint off the chain is held: at zero where its limits allow it, else at their middle or the only one."""
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
-    return 0.0 if is_endless(joint) or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+    limits = [limit for limit in (lower, upper) if abs(limit) <= ENDLESS]  # one beyond is none
+    return 0.0 if is_endless(joint) or lower <= 0.0 <= upper or not limits else float(np.mean(limits))
 
 
 def held_position(
