@@ -1,16 +1,18 @@
 """Goals and motions that are called free of collisions are, also where covering spheres cannot tell."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from armctl.envs.bullet.body import ArmBody
 from armctl.motion import spline
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.collision import clearance, safe_margin, sphere_centers
 from armctl.motion.corpus import paths_free
 from armctl.motion.free import is_free
 from armctl.motion.sampling import random_configuration, random_path
 from armctl.spheres import blind_pairs, sphere_pairs, spheres
-from armctl.urdf import load_chain, read_urdf, write_urdf
+from armctl.urdf import load_chain, read_urdf
 from tests.robots import ROBOTS
 from tests.urdf.urdf_text import inertial, joint, robot, shape
 
@@ -88,6 +90,13 @@ def test_spheres_judge_every_pair_of_the_shipped_arms(robot):
 
 
 def test_a_pair_of_links_is_judged_by_all_its_spheres_or_none(arm):
-    links = np.array(spheres(arm)[0])
-    assert all({int(links[i]), int(links[j])} != {0, 2} for i, j in sphere_pairs(arm))
-    assert "plate" not in write_urdf(arm) or arm.shapes[0].kind == "mesh"
+    links, _, radii = map(np.array, spheres(arm))
+    centers = sphere_centers(arm, arm.home)
+    plate, forearm = np.flatnonzero(links == 0), np.flatnonzero(links == 2)
+    gap = np.linalg.norm(centers[plate][:, None] - centers[forearm], axis=-1) - radii[plate][:, None] - radii[forearm]
+    assert gap.min() < 0 < gap.max()
+    assert sphere_pairs(arm) == ()  # there is no other pair of links with shapes
+    chain = load_chain("panda")
+    links = np.array(spheres(chain)[0])
+    judged = Counter((int(links[i]), int(links[j])) for i, j in sphere_pairs(chain))
+    assert judged == {(a, b): np.sum(links == a) * np.sum(links == b) for a, b in judged}
