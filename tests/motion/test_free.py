@@ -10,7 +10,9 @@ from armctl.motion import spline
 from armctl.motion.collision import clearance, safe_margin, sphere_centers
 from armctl.motion.corpus import paths_free
 from armctl.motion.free import is_free
+from armctl.motion.goals import draw_postures
 from armctl.motion.sampling import random_configuration, random_path
+from armctl.rigid import forward_kinematics
 from armctl.spheres import blind_pairs, sphere_pairs, spheres
 from armctl.urdf import load_chain, read_urdf
 from tests.robots import ROBOTS
@@ -67,6 +69,27 @@ def test_goals_do_not_touch(arm):
     touching = gaps(arm, some) <= 0
     assert touching.any()
     assert not is_free(arm, some)[touching].any()
+
+
+BOX = ((-0.3, -0.3, 0.4), (0.3, 0.3, 0.7))
+"""m; under and over the plate, where the forearm would be in it at a quarter of the goals."""
+
+
+def test_goals_in_a_box_do_not_touch(arm):
+    q = draw_postures(arm, np.random.default_rng(0), 100, BOX)
+    assert gaps(arm, q).min() > 0.01
+    tip = forward_kinematics(arm, q)[:, :3, 3]
+    assert ((tip > np.array(BOX[0]) - 0.01) & (tip < np.array(BOX[1]) + 0.01)).all()
+
+
+@pytest.mark.parametrize("region", ["workspace", BOX])
+def test_goals_that_only_shapes_can_judge_load_the_arm_once(region, monkeypatch):
+    chain, bodies = load_chain("xarm6"), []
+    draw_postures(chain, np.random.default_rng(0), 20, region)
+    monkeypatch.setattr(ArmBody, "load", lambda self, *_: bodies.append(self))
+    q = draw_postures(chain, np.random.default_rng(0), 20, region)
+    assert not is_free(chain, q).all()
+    assert not bodies
 
 
 def test_motions_do_not_touch(arm):
