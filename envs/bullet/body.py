@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,8 @@ class ArmBody:
         self.client = p.connect(p.DIRECT)
         if self.client < 0:
             raise RuntimeError("PyBullet has no free physics client: close environments you no longer use.")
+        # not __del__: of what lives to the end of the interpreter that is called when PyBullet is gone
+        self._disconnect = weakref.finalize(self, _disconnect, self.client)
         # Calls that are made often pass everything by position: keywords cost PyBullet 0.3 us and more a call.
         self.step = partial(p.stepSimulation, self.client)
         self._set_state = partial(p.resetJointStatesMultiDof, physicsClientId=self.client)
@@ -188,12 +191,13 @@ class ArmBody:
     def close(self) -> None:
         """Disconnect the physics client."""
         if self.client >= 0:
-            p.disconnect(self.client)
+            self._disconnect()
             self.client = -1
 
-    def __del__(self) -> None:
-        if getattr(self, "client", -1) >= 0 and p is not None and p.isConnected(self.client):
-            self.close()
+
+def _disconnect(client: int) -> None:
+    if p.isConnected(client):
+        p.disconnect(client)
 
 
 def _again(chain: Chain, settings: dict[str, Any], state: tuple[np.ndarray, np.ndarray]) -> ArmBody:
