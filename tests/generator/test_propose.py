@@ -50,8 +50,15 @@ def test_coding_a_path_loses_nothing(chain, corpus):
     assert np.allclose(again, corpus.control_points, atol=1e-4)
 
 
-@pytest.mark.parametrize(("eta", "said"), [(1.5, "is 1.5, outside"), (0.001, "is 0.001; motions would last 1000 times"),
-                                           ([0.5, 0.0], "is 0, outside"), ([0.5, np.nan], "is nan, outside")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("eta", "said"),
+    [
+        (1.5, "is 1.5, outside"),
+        (0.001, "is 0.001; motions would last 1000 times"),
+        ([0.5, 0.0], "is 0, outside"),
+        ([0.5, np.nan], "is nan, outside"),
+    ],
+)
 def test_a_difficulty_is_checked_as_everywhere(eta, said, chain, corpus):
     ends = np.zeros((2, 2, chain.n))
     coder = PathCoder.of(chain, corpus)
