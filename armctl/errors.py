@@ -1,5 +1,7 @@
 """What goes wrong in a way that a user can do something about, each in one sentence."""
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -31,3 +33,11 @@ class UnstableError(RuntimeError):
 
 class WorkerError(RuntimeError):
     """A process that ran environments is gone, or cannot send what it was asked for; the message says what to do."""
+
+
+def warn(text: str) -> None:
+    """A UserWarning at the line that called the package, from however deep inside it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)

@@ -27,26 +27,15 @@ def vertices(path: str | Path) -> np.ndarray:
     return np.concatenate([points for points, _ in _parts(*_version(path))])
 
 
-def check_looks(path: str | Path) -> None:
-    """Raise UsageError, without the file's name, for a mesh that PyBullet could not show."""
-    _check_content(Path(path))
-    if not _is_shown(Path(path)):  # the others are read only where they may touch something: they can be large
-        vertices(path)
-
-
-def for_bullet(path: str, role: str) -> str:
+def for_bullet(path: str) -> str:
     """A mesh file that PyBullet reads as we do: the one given, or an OBJ made of it that lasts as long as this process.
 
     PyBullet takes what it cannot read for nothing, without a word: STL as text or with bytes to spare, COLLADA other
-    than triangles; and it does not know other formats at all. What it makes of COLLADA is good enough for pictures.
+    than triangles; it crashes on COLLADA without an <asset>; and it does not know other formats at all.
     """
-    same = _is_shown(Path(path)) and (role == "visual" or Path(path).suffix.lower() != ".dae")
+    suffix = Path(path).suffix.lower()
+    same = suffix == ".obj" or (suffix == ".stl" and _is_plain_stl(Path(path)))
     return path if same else _converted(*_version(path))
-
-
-def _is_shown(path: Path) -> bool:
-    """Whether PyBullet shows such a file as it is."""
-    return path.suffix.lower() in (".obj", ".dae") or (path.suffix.lower() == ".stl" and _is_plain_stl(path))
 
 
 def _version(path: str | Path) -> tuple[str, int]:

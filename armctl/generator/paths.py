@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.motion.corpus import Corpus
+from armctl.motion.sampling import check_eta
 from armctl.motion.spline import TIED, control_points, squash, straight_inner
 from armctl.typing import Array
 
@@ -108,7 +109,8 @@ class PathCoder:
         """Condition vectors (..., C).
 
         start, goal: (..., n) rad. family: a name or integers (...) into `families`; eta: difficulty in (0, 1], a number
-        or (...); None leaves either open. Raises UsageError for an unknown family and a difficulty outside (0, 1].
+        or (...); None leaves either open. Raises UsageError for an unknown family, a difficulty outside (0, 1] and a
+        single one so small that motions would never end.
         """
         ends = np.concatenate([self.normalise(np.asarray(start)), self.normalise(np.asarray(goal))], axis=-1)
         shape = ends.shape[:-1]
@@ -117,7 +119,10 @@ class PathCoder:
             one_hot[...] = np.eye(len(self.families))[self._indices(family)]
         difficulty = np.zeros((*shape, 2))
         if eta is not None:
-            check_difficulty(eta)
+            for value in np.ravel(eta).tolist():
+                # a demonstration may be slower than what makes sense to ask for
+                if np.ndim(eta) == 0 or not 0 < value <= 1:
+                    check_eta(value)
             difficulty[..., 0], difficulty[..., 1] = eta, 1.0
         return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
 
@@ -144,9 +149,3 @@ def joint_range(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre and half of each joint's range (n,), and whether it has limits (n,); without them it is [-pi, pi]."""
     lower, upper = joint_box(chain, 0.0)
     return (upper + lower) / 2, (upper - lower) / 2, np.isfinite(chain.lower) & np.isfinite(chain.upper)
-
-
-def check_difficulty(eta: float | np.ndarray) -> None:
-    """Raise UsageError unless every eta lies in (0, 1]."""
-    if not (np.all(np.asarray(eta) > 0) and np.all(np.asarray(eta) <= 1)):
-        raise UsageError(f"Difficulty {eta} is outside (0, 1]; it is the fraction of the arm's limits to use.")

@@ -1,4 +1,4 @@
-"""Goals of reaching: where they lie and how they are drawn, for PyBullet and twin alike, in plain NumPy."""
+"""Goals of reaching: where they lie and how they are drawn, for PyBullet and twin alike."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain, joint_box
-from armctl.envs.bullet.body import ArmBody
-from armctl.envs.bullet.self_collision import apart_at_home
 from armctl.errors import UsageError
-from armctl.motion.collision import MARGIN, clearance, floor_distances, safe_margin
+from armctl.motion.collision import floor_distances, safe_margin
+from armctl.motion.free import is_free, shapes_apart
 from armctl.motion.ik import POSITION_TOLERANCE, path_ik
 from armctl.motion.sampling import random_configuration
 from armctl.typing import Array
@@ -168,23 +167,15 @@ def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray,
 def _free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
     """The first `count` of configurations q (N, n) that are clear of the arm and the floor.
 
-    By spheres or, where these meet, by the shapes themselves. Spheres are generous: those around the base and the first
-    links of an xArm 6 meet wherever it leans to the front.
+    As `is_free` says or, where spheres meet, by the shapes themselves. Spheres are generous: those around the base and
+    the first links of an xArm 6 meet wherever it leans to the front.
     """
-    free = clearance(chain, q) > safe_margin(chain)
+    free = is_free(chain, q)
     doubtful = ~free & (floor_distances(chain, q).min(axis=-1, initial=np.inf) > safe_margin(chain))
-    body = None
     for k in np.flatnonzero(doubtful):
         if np.sum(free[:k]) >= count:
             break
-        if body is None:
-            body = ArmBody(chain, collisions=True)
-            pairs = apart_at_home(body)
-            margin = min([body.distance(*pair, 2 * MARGIN) / 2 for pair in pairs], default=MARGIN)
-        body.place(q[k])
-        free[k] = all(body.distance(*pair, MARGIN) >= 0.999 * margin for pair in pairs)
-    if body is not None:
-        body.close()
+        free[k] = shapes_apart(chain, q[k : k + 1])[0]
     return q[free][:count]
 
 

@@ -1,4 +1,4 @@
-"""Random configurations and reference trajectories in plain NumPy, cheap enough to draw one per episode."""
+"""Random configurations and reference trajectories without JAX, cheap enough to draw one per episode."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ import numpy as np
 from armctl.errors import UsageError
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.inertia import checked_inertia, lump
-from armctl.urdf.limits import is_endless
+from armctl.urdf.limits import ENDLESS, is_endless
 from armctl.urdf.parse import Joint, Tree, read_all
 from armctl.urdf.tip import path_to
 
@@ -67,26 +67,27 @@ class Bodies:
                 poses.append(self.T_body_link[joint.parent] @ joint.T_parent_child @ T_joint_link)
         return np.array(poses)
 
-    def inertias(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """Mass (n,), com (n, 3), inertia (n, 3, 3) of the moving bodies, and notes on repairs."""
-        riding = [[n for n, body in self.body_of.items() if body == i] for i in range(len(self.moving))]
-        checked = read_all(lambda name: checked_inertia(self.tree.links[name]), [n for row in riding for n in row])
-        sane = dict(zip([n for row in riding for n in row], checked, strict=True))
+    def inertias(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], list[str]]:
+        """Mass (n,), com (n, 3), inertia (n, 3, 3) of the moving bodies, what was wrong with links, notes on rods."""
+        repairs: list[str] = []
 
         def body(index: int) -> tuple[float, np.ndarray, np.ndarray, list[str]]:
-            parts = [(self.T_body_link[name], self.tree.links[name], sane[name][0]) for name in riding[index]]
-            return lump(parts, self.moving[index].child)
+            riding = [self.tree.links[name] for name, body in self.body_of.items() if body == index]
+            checked = read_all(checked_inertia, riding)
+            repairs.extend(note for _, notes in checked for note in notes)
+            sane = [(self.T_body_link[link.name], link, own) for link, (own, _) in zip(riding, checked, strict=True)]
+            return lump(sane, self.moving[index].child)
 
         lumped = read_all(body, range(len(self.moving)))
         mass, com, inertia = (np.array([row[k] for row in lumped]) for k in range(3))
-        notes = [note for _, found in checked for note in found]
-        return mass, com, inertia, [*notes, *(note for row in lumped for note in row[3])]
+        return mass, com, inertia, repairs, [note for row in lumped for note in row[3]]
 
 
 def frozen_position(joint: Joint) -> float:
-    """Zero where the limits allow it, else their middle: where a joint off the chain is held."""
+    """Where a joint off the chain is held: at zero where its limits allow it, else at their middle or the only one."""
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
-    return 0.0 if is_endless(joint) or lower <= 0.0 <= upper else 0.5 * (lower + upper)
+    limits = [limit for limit in (lower, upper) if abs(limit) <= ENDLESS]  # one beyond is none
+    return 0.0 if is_endless(joint) or lower <= 0.0 <= upper or not limits else float(np.mean(limits))
 
 
 def held_position(

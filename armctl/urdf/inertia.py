@@ -1,11 +1,11 @@
 """Rigid-body inertia: is it physical, the smallest repair when it is not, and lumping several bodies into one."""
 
-import warnings
+from functools import partial
 
 import numpy as np
 
 from armctl.errors import UsageError
-from armctl.urdf.parse import Link
+from armctl.urdf.parse import Link, read_each
 
 # Bullet silently zeroes tensors that miss the triangle inequality by any amount, so repairs keep this relative margin.
 _MARGIN = 1e-6
@@ -35,12 +35,21 @@ def repaired(inertia: np.ndarray, margin: float = _MARGIN) -> np.ndarray:
 
 
 def checked_inertia(link: Link) -> tuple[np.ndarray, list[str]]:
-    """The link's inertia (3, 3) [kg m2], repaired with a warning and a note where it is nearly that of a body.
+    """The link's inertia (3, 3) [kg m2], repaired, with a note, where it is nearly that of a body.
 
     Raises UsageError for a negative mass and for an inertia that no repair can make sense of.
     """
+    checked: tuple[np.ndarray, list[str]]
+    _, checked = read_each(partial(_check_mass, link), partial(_physical, link))
+    return checked
+
+
+def _check_mass(link: Link) -> None:
     if link.mass < 0:
         raise UsageError(f"Link {link.name!r} has the negative mass {link.mass:g} kg; give its true mass.")
+
+
+def _physical(link: Link) -> tuple[np.ndarray, list[str]]:
     principal = np.linalg.eigvalsh(link.inertia)
     scale = max(abs(principal[0]), abs(principal[2]))
     if scale < _NOTHING:
@@ -53,9 +62,7 @@ def checked_inertia(link: Link) -> tuple[np.ndarray, list[str]]:
     if principal[2] <= (principal[0] + principal[1]) * (1 + 1e-12):
         return link.inertia, []
     fault = "had a negative one among" if principal[0] < -1e-9 * scale else "broke the triangle inequality with"
-    inertia, notes = _mended(link.inertia, f"Link {link.name!r} {fault}")
-    warnings.warn(notes[0], UserWarning, stacklevel=5)
-    return inertia, notes
+    return _mended(link.inertia, f"Link {link.name!r} {fault}")
 
 
 def _mended(inertia: np.ndarray, what: str, margin: float = _MARGIN) -> tuple[np.ndarray, list[str]]:

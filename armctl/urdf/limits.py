@@ -106,7 +106,7 @@ def _faults_of(joint: Joint) -> list[tuple[str, str]]:
         faults.append((f"no {' and '.join(missing)} limit", remedy))
     elif joint.type != "continuous" and not lower < upper:
         faults.append((f"the empty range [{lower:g}, {upper:g}]", "lower must be below upper"))
-    elif joint.type == "prismatic" and upper - lower > ENDLESS:
+    elif joint.type == "prismatic" and max(-lower, upper, upper - lower) > ENDLESS:
         faults.append((f"the range [{lower:g}, {upper:g}] m", "give the true length of its rail"))
     for key in ("velocity", "effort", *_ASSUMED):
         if key not in limit and key not in _ASSUMED:
@@ -116,21 +116,28 @@ def _faults_of(joint: Joint) -> list[tuple[str, str]]:
     return faults
 
 
+def given_home(text: str | None, count: int, *, exact: bool) -> np.ndarray | None:
+    """Home posture (count,) in the file's text, None where it gives none.
+
+    exact: the text must hold exactly `count` numbers; otherwise the first are used (another tip was asked for).
+    Raises UsageError for a wrong count and what is no number.
+    """
+    if text is None:
+        return None
+    home = numbers(text, count if exact else None, "The home of <armctl>")
+    return home[:count] if len(home) >= count else None
+
+
 def read_home(text: str | None, limits: Limits, *, exact: bool) -> tuple[np.ndarray, list[str]]:
     """Home posture (n,) from the file's text, else the middle of the limits (0 for continuous joints), and notes.
 
-    exact: the text must hold exactly n numbers; otherwise the first n are used (another tip was asked for).
-    Raises UsageError for a wrong count and for a posture outside the limits.
+    Raises UsageError as `given_home` does, and for a posture outside the limits.
     """
-    n = len(limits.lower)
-    if text is None:
+    home = given_home(text, len(limits.lower), exact=exact)
+    if home is None:
         bounded = np.isfinite(limits.lower)
         middle = 0.5 * (np.where(bounded, limits.lower, 0.0) + np.where(bounded, limits.upper, 0.0))
         return middle, ["No home posture in the file: the middle of the limits is used (0 for continuous joints)."]
-    home = numbers(text, n if exact else None, "home of <armctl>")
-    if len(home) < n:
-        return read_home(None, limits, exact=exact)
-    home = home[:n]
     if np.any(home < limits.lower) or np.any(home > limits.upper):
         raise UsageError(f"The home posture {text!r} of <armctl> lies outside the joint limits.")
     return home, []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from armctl.urdf.document import read_document
 
 MOVING = ("revolute", "continuous", "prismatic")
 _KNOWN = (*MOVING, "fixed", "planar", "floating")
+_INERTIA = ("ixx", "ixy", "ixz", "iyy", "iyz", "izz")
 _LIMITS = ("lower", "upper", "velocity", "acceleration", "jerk", "effort")
 
 Item = TypeVar("Item")
@@ -85,8 +86,13 @@ def read_all(read: Callable[[Item], Read], items: Iterable[Item]) -> list[Read]:
         except UsageError as error:
             faults.append(str(error))
     if faults:
-        raise UsageError(" ".join(faults))
+        raise UsageError(" ".join(dict.fromkeys(faults)))
     return found
+
+
+def read_each(*readers: Callable[[], Any]) -> list[Any]:
+    """What each of several readers returns; the UsageErrors of all that fail become one."""
+    return read_all(lambda read: read(), readers)
 
 
 def numbers(text: str | None, count: int | None, what: str, *, endless: bool = False) -> np.ndarray:
@@ -112,8 +118,7 @@ def origin(element: ET.Element | None, what: str) -> np.ndarray:
     found = None if element is None else element.find("origin")
     if found is None:
         return np.eye(4)
-    xyz = numbers(found.get("xyz", "0 0 0"), 3, f"origin xyz of {what}")
-    rpy = numbers(found.get("rpy", "0 0 0"), 3, f"origin rpy of {what}")
+    xyz, rpy = read_all(lambda k: numbers(found.get(k, "0 0 0"), 3, f"The origin {k} of {what}"), ("xyz", "rpy"))
     return make_pose(rpy_matrix(rpy), xyz)
 
 
@@ -123,12 +128,13 @@ def _parse_link(element: ET.Element) -> Link:
     shapes = tuple(e for e in element if e.tag in ("visual", "collision"))
     if inertial is None:
         return Link(name, 0.0, np.zeros(3), np.zeros((3, 3)), shapes)
-    T = origin(inertial, f"the inertial of link {name!r}")
     mass_element, inertia_element = inertial.find("mass"), inertial.find("inertia")
-    mass = 0.0 if mass_element is None else number(mass_element.get("value"), f"mass of link {name!r}")
+    mass_text = "0" if mass_element is None else mass_element.get("value")
     get = {} if inertia_element is None else inertia_element.attrib
-    xx, xy, xz, yy, yz, zz = (
-        number(get.get(k, "0"), f"{k} of link {name!r}") for k in ("ixx", "ixy", "ixz", "iyy", "iyz", "izz")
+    T, mass, xx, xy, xz, yy, yz, zz = read_each(
+        partial(origin, inertial, f"the inertial of link {name!r}"),
+        partial(number, mass_text, f"The mass of link {name!r}"),
+        *(partial(number, get.get(k, "0"), f"The {k} of link {name!r}") for k in _INERTIA),
     )
     inertia = T[:3, :3] @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ T[:3, :3].T
     return Link(name, mass, T[:3, 3], inertia, shapes)
@@ -140,20 +146,21 @@ def _attributes(element: ET.Element | None, what: str, names: tuple[str, ...]) -
         return {}
     given = [k for k in names if element.get(k) is not None]
     free = ("lower", "upper", "velocity")
-    values = read_all(lambda k: numbers(element.get(k), 1, f"{k} of {what}", endless=k in free)[0], given)
+    values = read_all(lambda k: numbers(element.get(k), 1, f"The {k} of {what}", endless=k in free)[0], given)
     return dict(zip(given, map(float, values), strict=True))
 
 
 def _parse_mimic(element: ET.Element | None, what: str) -> Mimic | None:
     if element is None:
         return None
-    multiplier = number(element.get("multiplier", "1"), f"mimic multiplier of {what}")
-    return Mimic(element.get("joint", ""), multiplier, number(element.get("offset", "0"), f"mimic offset of {what}"))
+    terms = {"multiplier": "1", "offset": "0"}
+    multiplier, offset = read_all(lambda k: number(element.get(k, terms[k]), f"The mimic {k} of {what}"), terms)
+    return Mimic(element.get("joint", ""), multiplier, offset)
 
 
 def _parse_axis(element: ET.Element, name: str) -> np.ndarray:
     found = element.find("axis")
-    axis = np.array([1.0, 0.0, 0.0]) if found is None else numbers(found.get("xyz"), 3, f"axis of joint {name!r}")
+    axis = np.array([1.0, 0.0, 0.0]) if found is None else numbers(found.get("xyz"), 3, f"The axis of joint {name!r}")
     length = float(np.linalg.norm(axis))
     if element.get("type") == "fixed":
         return np.array([0.0, 0.0, 1.0])
@@ -162,29 +169,35 @@ def _parse_axis(element: ET.Element, name: str) -> np.ndarray:
     return axis / length
 
 
-def _parse_joint(element: ET.Element, links: set[str]) -> Joint:
-    name, kind = element.get("name", ""), element.get("type", "")
+def _parse_type(element: ET.Element, name: str) -> str:
+    kind = element.get("type", "")
     if kind not in _KNOWN:
         raise UsageError(f"Joint {name!r} has the unknown type {kind!r}; use one of {', '.join(_KNOWN)}.")
-    ends = {}
-    for end in ("parent", "child"):
-        found = element.find(end)
-        ends[end] = "" if found is None else found.get("link", "")
-        if ends[end] not in links:
-            raise UsageError(f"Joint {name!r} names the {end} link {ends[end]!r}, which the file does not define.")
-    limit = _attributes(element.find("limit"), f"joint {name!r}", _LIMITS)
-    dynamics = _attributes(element.find("dynamics"), f"joint {name!r}", ("damping", "friction"))
-    return Joint(
-        name,
-        kind,
-        ends["parent"],
-        ends["child"],
-        origin(element, f"joint {name!r}"),
-        _parse_axis(element, name),
-        limit,
-        dynamics,
-        None if kind == "fixed" else _parse_mimic(element.find("mimic"), f"joint {name!r}"),
+    return kind
+
+
+def _parse_end(element: ET.Element, name: str, end: str, links: set[str]) -> str:
+    found = element.find(end)
+    link = "" if found is None else found.get("link", "")
+    if link not in links:
+        raise UsageError(f"Joint {name!r} names the {end} link {link!r}, which the file does not define.")
+    return link
+
+
+def _parse_joint(element: ET.Element, links: set[str]) -> Joint:
+    name = element.get("name", "")
+    what, mimic = f"joint {name!r}", None if element.get("type") == "fixed" else element.find("mimic")
+    parts = read_each(
+        partial(_parse_type, element, name),
+        partial(_parse_end, element, name, "parent", links),
+        partial(_parse_end, element, name, "child", links),
+        partial(origin, element, what),
+        partial(_parse_axis, element, name),
+        partial(_attributes, element.find("limit"), what, _LIMITS),
+        partial(_attributes, element.find("dynamics"), what, ("damping", "friction")),
+        partial(_parse_mimic, mimic, what),
     )
+    return Joint(name, *parts)
 
 
 def _colours(root: ET.Element) -> tuple[dict[str, tuple[float, ...]], list[str]]:
@@ -227,21 +240,26 @@ def _connect(joints: list[Joint], path: Path) -> tuple[dict[str, Joint], dict[st
     return above, below
 
 
+def _check_names(root: ET.Element, path: Path) -> None:
+    counts = Counter((e.tag, e.get("name", "")) for e in root if e.tag in ("link", "joint"))
+    doubles = [f"two {kind}s named {name!r}" for (kind, name), count in counts.items() if count > 1]
+    if doubles:
+        raise UsageError(f"{str(path)!r} has {' and '.join(doubles)}; give each a name of its own.")
+
+
 def parse_urdf(path: Path) -> Tree:
     """Read a URDF file into a Tree.
 
-    Raises UsageError for a missing file, bad XML, undefined links, unknown types, non-numbers, loops and double names.
+    Raises UsageError for a missing file and bad XML; for undefined links, unknown types, non-numbers and double names,
+    all of them at once; for loops.
     """
     root = read_document(path)
-    for (kind, name), count in Counter((e.tag, e.get("name", "")) for e in root).items():
-        if count > 1 and kind in ("link", "joint"):
-            raise UsageError(f"{str(path)!r} has two {kind}s named {name!r}; give every {kind} a name of its own.")
     names = {e.get("name", "") for e in root.findall("link")}
     if not names:
         raise UsageError(f"{str(path)!r} defines no links; a URDF needs <link> and <joint> elements.")
     read: dict[str, Callable[[ET.Element], Link | Joint]]
     read = {"link": _parse_link, "joint": partial(_parse_joint, links=names)}
-    parts = read_all(lambda e: read[e.tag](e), [e for e in root if e.tag in read])
+    _, *parts = read_each(partial(_check_names, root, path), *(partial(read[e.tag], e) for e in root if e.tag in read))
     links = {part.name: part for part in parts if isinstance(part, Link)}
     above, below = _connect([part for part in parts if isinstance(part, Joint)], path)
     extras, (colours, notes) = root.find("armctl"), _colours(root)

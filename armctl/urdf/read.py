@@ -1,7 +1,5 @@
 """URDF -> Chain: one serial arm as plain NumPy arrays, every fixed link and side branch lumped in and reported."""
 
-import warnings
-from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -9,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from armctl.chain import Chain
-from armctl.errors import UsageError
+from armctl.errors import UsageError, warn
 from armctl.geometry import make_pose, rpy_matrix
 from armctl.urdf.bodies import Bodies
-from armctl.urdf.limits import Limits, is_endless, read_home, read_limits
-from armctl.urdf.parse import Joint, Tree, numbers, parse_urdf, read_all
+from armctl.urdf.limits import given_home, is_endless, read_home, read_limits
+from armctl.urdf.parse import Tree, numbers, parse_urdf, read_all, read_each
 from armctl.urdf.shapes import read_shapes
 from armctl.urdf.tip import choose_tip, moving_joints, path_to
 
@@ -60,23 +58,38 @@ def _read_cached(path: Path, tip: str | None, _mtime: int) -> Chain:
 def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
     """Read the serial arm from the root of a URDF file to `tip`.
 
-    Raises UsageError, in one sentence, for a missing file, bad XML, an unknown tip, no chain to it, a loop, missing
-    limits, unsupported joint types and non-physical inertias. A broken triangle inequality is repaired with a warning.
+    Raises UsageError for a missing file and bad XML; then for all names and numbers that are none; for a loop; for an
+    unknown tip and no chain to it; for unsupported joint types; for all that is wrong with limits, home and inertias.
+    A broken triangle inequality is repaired with a warning.
     """
     tree = parse_urdf(Path(path).resolve())
     tip_link, notes = choose_tip(tree, tip)
     joints = path_to(tree, tip_link)
     moving = moving_joints(joints)
-    limits = _limits(tree, moving)
-    home, home_notes = read_home(tree.extras.get("home"), limits, exact=tip is None)
-    bodies = Bodies(tree, moving, home)
+    text, exact = tree.extras.get("home"), tip is None
+    try:
+        limits = read_limits(moving)
+        home, home_notes = read_home(text, limits, exact=exact)
+        bodies = Bodies(tree, moving, home)
+        mass, com, inertia, repairs, rods = bodies.inertias()
+        T_extra = _extra_tip(tree) if exact else None
+    except UsageError:  # the first of perhaps several
+        read_each(
+            partial(read_limits, moving),
+            partial(given_home, text, len(moving), exact=exact),
+            lambda: read_home(text, read_limits(moving), exact=exact),
+            lambda: Bodies(tree, moving, np.zeros(len(moving))).inertias(),
+            lambda: exact and _extra_tip(tree),
+        )
+        raise
     T_parent_joint = bodies.joint_poses(joints)
     T_last_tip, tip_name = bodies.T_body_link[tip_link], tip_link
-    if tip is None and "tip_xyz" in tree.extras:
-        T_last_tip, tip_name, notes = T_last_tip @ _extra_tip(tree), tree.extras.get("tip", tip_link), []
-    mass, com, inertia, inertia_notes = bodies.inertias()
+    if T_extra is not None:
+        T_last_tip, tip_name, notes = T_last_tip @ T_extra, tree.extras.get("tip", tip_link), []
     shapes, shape_notes, unmeasured = read_shapes(tree, bodies.body_of, bodies.T_body_link)
     looks = [*tree.notes, *shape_notes]
+    if repairs:
+        warn(" ".join(repairs))
     return Chain(
         name=tree.name,
         source=str(tree.path),
@@ -94,25 +107,16 @@ def read_urdf(path: str | Path, tip: str | None = None) -> Chain:
         **limits.arrays(),
         home=home,
         shapes=shapes,
-        notes=tuple(dict.fromkeys([*notes, *bodies.notes, *inertia_notes, *limits.notes, *home_notes, *looks])),
+        notes=tuple(dict.fromkeys([*notes, *bodies.notes, *repairs, *rods, *limits.notes, *home_notes, *looks])),
         unmeasured=(*filter(None, tree.extras.get("unmeasured", "").split(";")), *unmeasured),
     )
 
 
-def _limits(tree: Tree, moving: list[Joint]) -> Limits:
-    """Limits of the moving joints; where there is something wrong with them, masses are judged along with them."""
-    try:
-        return read_limits(moving)
-    except UsageError:
-        readers: list[Callable[[], object]] = [
-            partial(read_limits, moving),
-            Bodies(tree, moving, np.zeros(len(moving))).inertias,
-        ]
-        with warnings.catch_warnings(action="ignore"):
-            read_all(lambda read: read(), readers)
-        raise
-
-
-def _extra_tip(tree: Tree) -> np.ndarray:
-    xyz = numbers(tree.extras["tip_xyz"], 3, "tip_xyz of <armctl>")
-    return make_pose(rpy_matrix(numbers(tree.extras.get("tip_rpy", "0 0 0"), 3, "tip_rpy of <armctl>")), xyz)
+def _extra_tip(tree: Tree) -> np.ndarray | None:
+    """Pose (4, 4) of a tip that is no link in the one it is fixed to; None where the file gives none."""
+    if "tip_xyz" not in tree.extras:
+        return None
+    xyz, rpy = read_all(
+        lambda k: numbers(tree.extras.get(k, "0 0 0"), 3, f"The {k} of <armctl>"), ("tip_xyz", "tip_rpy")
+    )
+    return make_pose(rpy_matrix(rpy), xyz)

@@ -56,14 +56,14 @@ def _rgba(element: ET.Element, tree: Tree, what: str, notes: list[str]) -> tuple
         return None
 
 
-def _mesh(element: ET.Element, role: str, what: str, tree: Tree) -> tuple[tuple[float, ...], str]:
-    """Scale and absolute path of a mesh that can be used in its role."""
+def _mesh(element: ET.Element, what: str, tree: Tree) -> tuple[tuple[float, ...], str]:
+    """Scale and absolute path of a mesh that can be used."""
     name = element.get("filename", "")
     path = _find_mesh(name, tree.path)
     if path is None:
         raise UsageError(f"The mesh {name!r} of {what} was not found.")
     try:
-        meshes.check_looks(path) if role == "visual" else meshes.vertices(path)
+        meshes.vertices(path)
     except UsageError as error:
         raise UsageError(f"The mesh {name!r} of {what} {error}.") from None
     scale = numbers(element.get("scale", "1 1 1"), 3, f"The scale of {what}")
@@ -82,7 +82,7 @@ def _read_shape(
     found, path = geometry[0], ""
     T = T_body_link @ origin(element, what)
     if found.tag == "mesh":
-        size, path = _mesh(found, element.tag, what, tree)
+        size, path = _mesh(found, what, tree)
     elif found.tag in _SIZES:
         size = _size(found.tag, found, what)
     else:

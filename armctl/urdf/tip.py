@@ -8,10 +8,10 @@ from armctl.urdf.parse import MOVING, Joint, Tree, read_all
 _FINGER_JOINTS = 3
 """A branch with fewer own joints than this at the end of a chain is a finger, not a further arm."""
 _TOOLS = tuple(
-    re.compile(rf"(^|[^a-z0-9]){name}($|[^a-z0-9])")
+    re.compile(rf"(^|[^a-z0-9]){name}([^a-z0-9](link|frame|center|centre|point|target|tip))*$")
     for name in (r"tool0", r"tcp\d*", r"(grasp|pinch)[a-z]*", r"eef?|end_?effector", r"gripper_frame", r"tool")
 )
-"""What links are called whose frame is meant to be the tip, the first kind preferred."""
+"""How names of links end whose frame is meant to be the tip, the first kind preferred; a tool_camera is no tool."""
 _JAW = re.compile(r"jaw|finger|gripper|claw|thumb|knuckle")
 _WRIST = re.compile(r"fixed|wrist|roll|pitch|yaw|rotat|swivel")
 
@@ -58,7 +58,8 @@ def _holds(tree: Tree, path: list[Joint], index: int) -> bool:
     names = (f"{rest[0].name} {rest[0].child}".lower(), rest[0].name.lower())
     if left == 1 and rest[0].type != "fixed" and _JAW.search(names[0]) and not _WRIST.search(names[1]):
         return True
-    return left < _FINGER_JOINTS and any(_tool_rank(leaf) < len(_TOOLS) for leaf in _fixed_leaves(tree, link))
+    frames = [leaf for leaf in _fixed_leaves(tree, link) if leaf != link]  # the link itself may be a wrist's tool_pitch
+    return left < _FINGER_JOINTS and any(_tool_rank(leaf) < len(_TOOLS) for leaf in frames)
 
 
 def _tool_rank(link: str) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,8 @@ class ArmBody:
         self.client = p.connect(p.DIRECT)
         if self.client < 0:
             raise RuntimeError("PyBullet has no free physics client: close environments you no longer use.")
+        # not __del__: of what lives to the end of the interpreter that is called when PyBullet is gone
+        self._disconnect = weakref.finalize(self, _disconnect, self.client)
         # Calls that are made often pass everything by position: keywords cost PyBullet 0.3 us and more a call.
         self.step = partial(p.stepSimulation, self.client)
         self._set_state = partial(p.resetJointStatesMultiDof, physicsClientId=self.client)
@@ -188,12 +191,13 @@ class ArmBody:
     def close(self) -> None:
         """Disconnect the physics client."""
         if self.client >= 0:
-            p.disconnect(self.client)
+            self._disconnect()
             self.client = -1
 
-    def __del__(self) -> None:
-        if getattr(self, "client", -1) >= 0 and p is not None and p.isConnected(self.client):
-            self.close()
+
+def _disconnect(client: int) -> None:
+    if p.isConnected(client):
+        p.disconnect(client)
 
 
 def _again(chain: Chain, settings: dict[str, Any], state: tuple[np.ndarray, np.ndarray]) -> ArmBody:
@@ -210,7 +214,7 @@ def _with(chain: Chain, role: str | None, stops: bool) -> Chain:
 
 def load_arm(chain: Chain, client: int) -> int:
     """Load a chain with its shapes as a fixed-base body; returns its id."""
-    readable = [replace(s, filename=for_bullet(s.filename, s.role)) if s.filename else s for s in chain.shapes]
+    readable = [replace(s, filename=for_bullet(s.filename)) if s.filename else s for s in chain.shapes]
     return load_text(write_urdf(replace(chain, shapes=tuple(readable))), client)
 
 

@@ -84,6 +84,16 @@ def test_a_hundred_environments_leak_no_client():
     assert connected() == before
 
 
+@pytest.mark.parametrize("holder", ["os", "numpy", "threading"])
+def test_an_arm_that_lives_to_the_end_says_nothing(holder):
+    code = (
+        f"import {holder} as holder\nfrom armctl.envs.bullet.body import ArmBody\nfrom armctl.urdf import load_chain\n"
+        "holder.kept = ArmBody(load_chain('planar3'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_a_dropped_arm_frees_its_client():
     from armctl.envs.bullet.body import ArmBody
     from armctl.urdf import load_chain

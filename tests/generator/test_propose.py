@@ -50,6 +50,24 @@ def test_coding_a_path_loses_nothing(chain, corpus):
     assert np.allclose(again, corpus.control_points, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("eta", "said"),
+    [
+        (1.5, "is 1.5, outside"),
+        (0.001, "is 0.001; motions would last 1000 times"),
+        ([0.5, 0.0], "is 0, outside"),
+        ([0.5, np.nan], "is nan, outside"),
+    ],
+)
+def test_a_difficulty_is_checked_as_everywhere(eta, said, chain, corpus):
+    ends = np.zeros((2, 2, chain.n))
+    coder = PathCoder.of(chain, corpus)
+    with pytest.raises(UsageError, match=said):
+        coder.conditions(*ends, eta=eta)
+    slow = coder.conditions(*ends, eta=np.array([0.001, 1.0]))  # as of a slow demonstration
+    np.testing.assert_array_equal(slow[:, -2:], np.float32([[0.001, 1], [1, 1]]))
+
+
 def test_decoded_paths_keep_the_limits_and_their_ends(chain, corpus):
     coder = PathCoder.of(chain, corpus)
     conditions = coder.conditions(corpus.start, corpus.goal)

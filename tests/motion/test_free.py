@@ -1,16 +1,20 @@
 """Goals and motions that are called free of collisions are, also where covering spheres cannot tell."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from armctl.envs.bullet.body import ArmBody
 from armctl.motion import spline
-from armctl.motion.collision import clearance, safe_margin
+from armctl.motion.collision import clearance, safe_margin, sphere_centers
 from armctl.motion.corpus import paths_free
 from armctl.motion.free import is_free
+from armctl.motion.goals import draw_postures
 from armctl.motion.sampling import random_configuration, random_path
+from armctl.rigid import forward_kinematics
 from armctl.spheres import blind_pairs, sphere_pairs, spheres
-from armctl.urdf import load_chain, read_urdf, write_urdf
+from armctl.urdf import load_chain, read_urdf
 from tests.robots import ROBOTS
 from tests.urdf.urdf_text import inertial, joint, robot, shape
 
@@ -67,6 +71,27 @@ def test_goals_do_not_touch(arm):
     assert not is_free(arm, some)[touching].any()
 
 
+BOX = ((-0.3, -0.3, 0.4), (0.3, 0.3, 0.7))
+"""m; under and over the plate, where the forearm would be in it at a quarter of the goals."""
+
+
+def test_goals_in_a_box_do_not_touch(arm):
+    q = draw_postures(arm, np.random.default_rng(0), 100, BOX)
+    assert gaps(arm, q).min() > 0.01
+    tip = forward_kinematics(arm, q)[:, :3, 3]
+    assert ((tip > np.array(BOX[0]) - 0.01) & (tip < np.array(BOX[1]) + 0.01)).all()
+
+
+@pytest.mark.parametrize("region", ["workspace", BOX])
+def test_goals_that_only_shapes_can_judge_load_the_arm_once(region, monkeypatch):
+    chain, bodies = load_chain("xarm6"), []
+    draw_postures(chain, np.random.default_rng(0), 20, region)
+    monkeypatch.setattr(ArmBody, "load", lambda self, *_: bodies.append(self))
+    q = draw_postures(chain, np.random.default_rng(0), 20, region)
+    assert not is_free(chain, q).all()
+    assert not bodies
+
+
 def test_motions_do_not_touch(arm):
     rng = np.random.default_rng(0)
     for _ in range(10):
@@ -88,6 +113,13 @@ def test_spheres_judge_every_pair_of_the_shipped_arms(robot):
 
 
 def test_a_pair_of_links_is_judged_by_all_its_spheres_or_none(arm):
-    links = np.array(spheres(arm)[0])
-    assert all({int(links[i]), int(links[j])} != {0, 2} for i, j in sphere_pairs(arm))
-    assert "plate" not in write_urdf(arm) or arm.shapes[0].kind == "mesh"
+    links, _, radii = map(np.array, spheres(arm))
+    centers = sphere_centers(arm, arm.home)
+    plate, forearm = np.flatnonzero(links == 0), np.flatnonzero(links == 2)
+    gap = np.linalg.norm(centers[plate][:, None] - centers[forearm], axis=-1) - radii[plate][:, None] - radii[forearm]
+    assert gap.min() < 0 < gap.max()
+    assert sphere_pairs(arm) == ()  # there is no other pair of links with shapes
+    chain = load_chain("panda")
+    links = np.array(spheres(chain)[0])
+    judged = Counter((int(links[i]), int(links[j])) for i, j in sphere_pairs(chain))
+    assert judged == {(a, b): np.sum(links == a) * np.sum(links == b) for a, b in judged}

@@ -155,11 +155,11 @@ def test_a_mesh_that_changes_is_read_again(tmp_path):
     import os
 
     path = write_mesh(tmp_path, "ply")
-    first = meshes.for_bullet(str(path), "collision")
+    first = meshes.for_bullet(str(path))
     trimesh.creation.box(2 * SIZE).export(path)
     os.utime(path, (1e9, 1e9))
     assert np.ptp(meshes.vertices(path), axis=0) == pytest.approx(2 * SIZE)
-    assert meshes.for_bullet(str(path), "collision") != first
+    assert meshes.for_bullet(str(path)) != first
 
 
 def test_the_range_of_the_arm_is_where_shapes_meet(urdf, tmp_path):

@@ -1,19 +1,22 @@
 """Nothing is refused for how it is written or what it looks like, and what is wrong is named all at once."""
 
+import re
 import warnings
 
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from armctl.arm import load_arm
 from armctl.envs.bullet.camera import Camera
 from armctl.envs.bullet.view import View
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
-from armctl.urdf import read_urdf, write_urdf
+from armctl.urdf import load_chain, read_urdf, write_urdf
 from tests.engines import assert_equals_pybullet
 from tests.robots import is_physical
 from tests.urdf.urdf_text import ARM_LIMIT, arm, inertial, joint, links, robot, shape
@@ -84,6 +87,13 @@ LOOKS = {
     "damaged ply": (shape("visual", '<mesh filename="link.ply"/>'), "cannot be read"),
     "damaged stl": (shape("visual", '<mesh filename="link.stl"/>'), "no triangles"),
     "no format": (shape("visual", '<mesh filename="link.xyz1"/>'), "cannot be read"),
+    "damaged obj": (shape("visual", '<mesh filename="link.obj"/>'), "no triangles"),
+    "damaged dae": (shape("visual", '<mesh filename="link.dae"/>'), "cannot be read"),
+    "dae of nothing": (shape("visual", '<mesh filename="nothing.dae"/>'), "cannot be read"),
+    "dae of an asset": (shape("visual", '<mesh filename="asset.dae"/>'), "cannot be read"),
+    "a page that says why not": (shape("visual", '<mesh filename="page.dae"/>'), "cannot be read"),
+    "dae without geometries": (shape("visual", '<mesh filename="hollow.dae"/>'), "no triangles"),
+    "dae with lost sources": (shape("visual", '<mesh filename="lost.dae"/>'), "no triangles"),
 }  # fmt: skip
 
 
@@ -94,6 +104,20 @@ def _meshes(folder):
         (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     for name in ("link.glb", "link.ply", "link.xyz1", "link.dae", "link.stl", "link.obj"):
         (folder / name).write_bytes(b"glTF" + bytes(60))
+    (folder / "nothing.dae").write_text("<COLLADA/>")
+    (folder / "asset.dae").write_text("<COLLADA><asset/></COLLADA>")
+    (folder / "page.dae").write_text("<!DOCTYPE html><html><body><p>404</p></body></html>")
+    whole = _dae()
+    (folder / "hollow.dae").write_text(_without("library_geometries", whole))
+    (folder / "lost.dae").write_text(re.sub('source="#[^"]*"', 'source="#gone"', whole))
+
+
+def _dae():
+    return trimesh.exchange.dae.export_collada(trimesh.creation.box((0.3, 0.3, 0.3))).decode()
+
+
+def _without(tag, text):
+    return re.sub(f"<{tag}>.*</{tag}>", "", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize(("look", "said"), LOOKS.values(), ids=LOOKS.keys())
@@ -103,10 +127,27 @@ def test_looks_never_refuse_an_arm(look, said, urdf, tmp_path):
     assert chain.n == 6
     assert not chain.unmeasured
     assert [note for note in chain.notes if said in note and "left out" in note]
+    assert _picture(chain).std() > 0
+
+
+def _picture(chain):
     camera = Camera(chain)
     camera.place(chain.home, [0.0, 0, 1, 0, 0, 0, 1])
-    assert camera.picture(View(width=32, height=24))[0].std() > 0
+    picture = camera.picture(View(width=32, height=24))[0]
     camera.close()
+    return picture
+
+
+@pytest.mark.parametrize("missing", ["nothing", "asset"])
+def test_collada_looks_like_what_it_holds(missing, urdf, tmp_path):
+    """PyBullet crashes on a file without an <asset>, which is good for all else."""
+    (tmp_path / "box.dae").write_text(_without(missing, _dae()))
+    pictures = [
+        _picture(read_urdf(urdf(arm(l2=inertial() + shape("visual", geometry)))))
+        for geometry in ('<mesh filename="box.dae"/>', '<box size="0.3 0.3 0.3"/>', '<sphere radius="0.01"/>')
+    ]
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert (pictures[0] != pictures[2]).any()
 
 
 def test_an_inline_colour_is_its_own_whatever_its_name(urdf):
@@ -163,6 +204,14 @@ def test_a_slip_below_zero_is_repaired_with_a_warning(seed, share, fixed, tmp_pa
     assert [note for note in chain.notes if "repaired" in note]
 
 
+@pytest.mark.parametrize("read", [read_urdf, load_chain, load_arm])
+def test_the_warning_of_repairs_comes_once_and_points_at_the_caller(read, urdf):
+    broken = inertial(1.0, (0.1, 0.1, 0.5))
+    with pytest.warns(UserWarning, match="'l2' broke .* 'l4' broke") as caught:
+        read(urdf(arm(l2=broken, l4=broken)))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_what_is_no_inertia_at_all_is_refused(urdf):
     with pytest.raises(UsageError, match="none may be negative"):
         read_urdf(urdf(arm(l3=inertial(1.0, (-0.1, 0.1, 0.1)))))
@@ -192,8 +241,9 @@ def test_a_joint_without_limit_on_one_side_keeps_the_other(limit, wanted, urdf):
     assert [note for note in chain.notes if "'j1'" in note and "turns" in note]
 
 
-def test_a_rail_without_end_is_refused(urdf):
-    text = _limited('lower="-1e16" upper="1e16" velocity="2"').replace('"revolute"', '"prismatic"', 1)
+@pytest.mark.parametrize("limit", ['lower="-1e16" upper="1e16"', 'lower="0" upper="1e16"', 'lower="500" upper="1200"'])
+def test_a_rail_without_end_is_refused(limit, urdf):
+    text = _limited(f'{limit} velocity="2"').replace('"revolute"', '"prismatic"', 1)
     with pytest.raises(UsageError, match=r"'j1' has the range .* rail"):
         read_urdf(urdf(text))
 
@@ -241,6 +291,62 @@ def test_numbers_that_are_none_are_named_together(urdf):
         read_urdf(urdf(text + "</robot>"))
     for said in ("'heavy'", "'up'", "child link 'c'"):
         assert said in str(error.value)
+
+
+def _replaced(text, words):
+    for old, new in words.items():
+        text = text.replace(old, new)
+    return text
+
+
+TOGETHER = {
+    "home and mass": (
+        arm('<armctl home="5 0 0 0 0 0"/>', l2=inertial(-1.0)),
+        ("home posture '5 0 0 0 0 0'", "'l2' has the negative mass"),
+    ),
+    "home, limits, tip and mass": (
+        arm('<armctl home="5" tip_xyz="0 0" tip_rpy="up"/>', l2=inertial(-1.0)).replace('upper="2"', 'upper="-2"', 1),
+        ("home of <armctl> is '5'; expected 6", "'j1' has the empty range", "tip_xyz", "tip_rpy", "negative mass"),
+    ),
+    "masses of two kinds": (
+        arm(l2=inertial(-1.0, (-0.1, 0.1, 0.1)), l3="", l4=inertial(1.0, (0, 0, 0))),
+        ("'l2' has the negative mass", "'l2' has the non-physical", "'l3' moves but has no mass", "'l4' moves but"),
+    ),
+    "a circle of mimics": (
+        arm(
+            links("f", "g"),
+            joint("jf", "l6", "f", extra='<mimic joint="jg"/>') + joint("jg", "l6", "g", extra='<mimic joint="jf"/>'),
+        ).replace('upper="2"', 'upper="-2"', 1),
+        ("'j1' has the empty range", "mimics itself"),
+    ),
+    "numbers of a link": (
+        arm(l2=_replaced(inertial(), {"1.0": "heavy", "0.02": "a", "0.04": "b", 'rpy="0.0': 'rpy="'})),
+        ("The mass of link 'l2' is 'heavy'", "The ixx of link 'l2'", "The izz of link 'l2'", "The origin rpy of the"),
+    ),
+    "numbers of a joint": (
+        robot(
+            links("base", "a"),
+            joint(
+                "j", "x", "y", "screw", '<limit lower="low"/>',
+                '<origin xyz="1" rpy="2"/><axis xyz="0 0 0"/><dynamics damping="d"/><mimic multiplier="m" offset="o"/>',
+            ),
+        ),
+        ("type 'screw'", "parent link 'x'", "child link 'y'", "lower of joint 'j'", "xyz of joint 'j' is '1'", "rpy of",
+         "zero axis", "damping of", "mimic multiplier", "mimic offset"),
+    ),
+    "double names and numbers": (
+        robot(links("base", "a", "a", "b", "b"), joint("j", "base", "a", extra='<axis xyz="up"/>')),
+        ("two links named 'a' and two links named 'b'", "'up'"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "faults"), TOGETHER.values(), ids=TOGETHER.keys())
+def test_faults_of_one_part_do_not_hide_those_of_another(text, faults, urdf):
+    with pytest.raises(UsageError) as error:
+        read_urdf(urdf(text))
+    for said in faults:
+        assert str(error.value).count(said) == 1
 
 
 def test_reading_again_says_nothing_new(urdf):

@@ -54,6 +54,20 @@ TIPS = {
         [links("f") + joint("fj", "l6", "f", extra='<mimic joint="j6"/>')], "l6", 6
     ),
     "a follower that is fixed": ([links("f") + joint("fj", "l6", "f", "fixed", "", '<mimic joint="j6"/>')], "f", 6),
+    "wrist links called tools": (
+        [links("tool_pitch", "tool_roll"), joint("j7", "l6", "tool_pitch"), joint("j8", "tool_pitch", "tool_roll")],
+        "tool_roll", 8,
+    ),
+    "a wrist link called by two names": (
+        [links("ee_pitch", "end_effector"), joint("j7", "l6", "ee_pitch"), joint("j8", "ee_pitch", "end_effector")],
+        "end_effector", 8,
+    ),
+    "a link called tool before a wrist": (
+        [links("tool", "last"), joint("j7", "l6", "tool"), joint("j8", "tool", "last")], "last", 8
+    ),
+    "a tool camera before a wrist": ([fixed("tool_camera", "l4")], "l6", 6),
+    "a tool frame before a jaw": ([fixed("tool_center_point", "l6"), finger("part", "l6", 1)], "tool_center_point", 6),
+    "a tool frame with more to its name": ([fixed("camera", "l6"), fixed("tool_frame", "l6")], "tool_frame", 6),
     "a camera that turns half way": ([links("cam") + joint("pan", "l3", "cam")], "l6", 6),
 }  # fmt: skip
 
@@ -76,6 +90,18 @@ def test_two_arms_on_a_torso_are_no_fingers(urdf):
     turns = links("base", "hip", "waist", "torso") + joint("t1", "base", "hip") + joint("t2", "hip", "waist")
     chain = read_urdf(urdf(robot(turns + joint("t3", "waist", "torso"), *parts)))
     assert (chain.n, chain.tip) == (8, "left4")
+
+
+@pytest.mark.parametrize("kind", ["revolute", "prismatic"])
+@pytest.mark.parametrize(
+    ("limits", "held"),
+    [(("0.1", "inf"), 0.1), (("0.1", "1e16"), 0.1), (("-1e16", "-0.2"), -0.2), (("inf", "inf"), 0), (("1", "2"), 1.5)],
+)
+def test_a_branch_without_limit_on_one_side_is_held_at_the_other(kind, limits, held, urdf):
+    limit = '<limit lower="{}" upper="{}" velocity="1" effort="1"/>'.format(*limits)
+    chain = read_urdf(urdf(arm(links("cam") + joint("pan", "l3", "cam", kind, limit))))
+    assert [note for note in chain.notes if "'pan'" in note and f"frozen at {held:g} " in note]
+    assert np.abs(chain.com).max() < 2
 
 
 # --- mimic joints ---------------------------------------------------------------------------------------------------
