@@ -61,13 +61,13 @@ def _numbers(path: Path, table: Table, columns: Columns) -> tuple[float, np.ndar
     for number, row in zip(table.lines, table.rows, strict=True):
         try:
             stamps.append(Decimal(row[columns.time.place]))  # nanoseconds since 1970 have more digits than a float
-            rows.append([float(row[column.place]) for column in wanted])
+            rows.append([float(stamps[-1]), *(float(row[column.place]) for column in wanted)])
         except (ValueError, InvalidOperation):
             raise UsageError(f"Reference '{path}': line {number} is not numeric: '{','.join(row)[:60]}'.") from None
-        if not (stamps[-1].is_finite() and np.isfinite(rows[-1]).all()):
+        if not np.isfinite(rows[-1]).all():
             raise UsageError(f"Reference '{path}': line {number} needs {len(wanted) + 1} finite numbers.")
     offsets = np.array([float(stamp - stamps[0]) for stamp in stamps])
-    return float(stamps[0]), offsets, np.array(rows) * [column.unit or 1.0 for column in wanted]
+    return rows[0][0], offsets, np.array(rows)[:, 1:] * [column.unit or 1.0 for column in wanted]
 
 
 def _seconds(

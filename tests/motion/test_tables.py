@@ -125,6 +125,7 @@ WRONG = {
         r"qx \[deg\]; .* has no unit",
     ),
     "a short row": (PLAIN + "3,1\n", "line 43 needs 8 finite numbers"),
+    "a time beyond all numbers": (PLAIN.replace("\n0.1,", "\n1e999999999,"), "line 4 needs 8 finite numbers"),
     "an earlier time": (PLAIN + PLAIN.splitlines()[3], "time does not increase at line 43"),
 }
 
