@@ -14,7 +14,7 @@ from armctl import geometry, rigid
 from armctl.chain import LIMIT_SLACK, Chain, unwrapped
 from armctl.errors import UsageError
 from armctl.motion import ik
-from armctl.motion.clock import NAMES, beat, check_duration, time_unit
+from armctl.motion.clock import beat, check_duration, time_unit
 from armctl.motion.csv_columns import Columns, find_columns
 from armctl.motion.csv_table import Table, read_table
 from armctl.motion.reference import Reference
@@ -82,10 +82,9 @@ def _seconds(
     first, offsets, values = numbers
     limits = chain.velocity if columns.joints else np.full(3, TIP_SPEED)
     moved = unwrapped(chain, offsets, values) if columns.joints else values[:, :3]
-    unit = columns.time.unit or time_unit(first, offsets, moved, limits)
+    unit, assumed = (columns.time.unit, "") if columns.time.unit else time_unit(first, offsets, moved, limits)
     times = offsets * unit
-    if not columns.time.unit and unit != 1.0:
-        notes.append(f"its times are taken for {NAMES[unit]}, {times[-1]:g} s in all; if not, write 't [s]'")
+    notes += [assumed] if assumed else []
     check_duration(times[-1])
     falling = np.diff(times) < 0
     even = None if falling.any() else beat(times, moved)

@@ -256,6 +256,25 @@ def test_seconds_are_seconds_also_between_waypoints_and_since_1970(tmp_path):
     assert load(tmp_path, lines(["t", *Q], DAY + T, wave(PANDA, T), form="{:.13g}")).duration == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "samples", "way"), [(50, 6, 0.05), (600, 61, 0.1), (900, 901, 1.5), (1500, 101, 5)]
+)
+def test_a_slow_table_in_seconds_is_not_taken_for_a_quick_one(tmp_path, seconds, samples, way):
+    times, s = np.linspace(0, seconds, samples), np.linspace(-0.5, 0.5, samples)[:, None]
+    q = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.8, 0.0]) + way * s * np.eye(7)[0]
+    with pytest.warns(UserWarning, match=rf"taken for seconds, {seconds} s in all, .* hardly moves; .* 't \[ms\]'"):
+        found = load(tmp_path, lines(["t", *Q], times, q))
+    assert found.duration == pytest.approx(seconds)
+    assert "notes" not in load(tmp_path, lines(["t [s]", *Q], times, q)).meta
+
+
+def test_where_the_times_as_seconds_are_too_long_a_smaller_unit_is_taken_however_fast_the_arm_is_in_it(tmp_path):
+    q = PANDA.home + 0.9 * np.sin(3 * np.arange(0, 5, 0.01))[:, None] * np.eye(7)[0]  # rad, 2.7 rad/s of 2.2
+    with pytest.warns(UserWarning, match=r"milliseconds, 4\.99 s in all"), pytest.warns(match="the velocity limit"):
+        found = load(tmp_path, lines(["t", *Q], np.arange(500) * 10, q))
+    assert found.duration == pytest.approx(4.99)
+
+
 def test_a_motion_of_hours_is_a_mistake_that_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"lasts 2e\+0?6 s, more than 3600 s; .*'t \[ms\]'"):
         load(tmp_path, lines(["t [s]", *Q], T * 1e6, wave(PANDA, T)))
