@@ -2,9 +2,10 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,10 +86,16 @@ class DemoConfig:
 
 
 class Clock:
-    """Progress lines with the time since the start, on standard error, and the seconds each part took."""
+    """Progress lines with the time since the start, on standard error, the seconds each part took, and when to stop."""
 
     def __init__(self) -> None:
         self.start, self.seconds = time.perf_counter(), dict[str, float]()
+        self.stopped = threading.Event()
+
+    def check(self) -> None:
+        """Raise CancelledError, in whatever thread, once the demo has been stopped."""
+        if self.stopped.is_set():
+            raise CancelledError
 
     def say(self, text: str) -> None:
         """One line of progress."""
@@ -96,6 +103,7 @@ class Clock:
 
     def timed(self, name: str, work: Callable[..., T], *args: Any) -> T:
         """Run a part and note how long it took."""
+        self.check()
         began = time.perf_counter()
         result = work(*args)
         self.seconds[name] = time.perf_counter() - began
@@ -111,6 +119,9 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
 
     The folder holds summary.json, report.html, the run folders of every controller and of the generator, the generated
     references and the bench. Raises UsageError for a folder that exists, or was started with other settings.
+
+    What is trained in other threads is left at its next chunk of updates if one of them fails. Ctrl-C does not wait for
+    that, for it can take as long as a compilation.
     """
     clock, chain = Clock(), load_chain(config.robot)
     check_measured(chain)
@@ -121,17 +132,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
     clock.say(f"compiling while training starts, about {sum(find(name).compile_seconds for name in CONTROLLERS)} s")
-    with ThreadPoolExecutor(_workers()) as pool:
-        jobs: dict[str, Future[Any]] = {}
-        jobs[CONTROLLERS[0]] = pool.submit(_tune, CONTROLLERS[0], config, training, out, clock)
-        jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
-        for name in CONTROLLERS[1:]:
-            jobs[name] = pool.submit(_tune, name, config, training, out, clock)
-        try:
-            results = {name: job.result() for name, job in jobs.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    results = _trained(config, chain, corpus, training, out, clock)
     generated, stats = results.pop("generator")
     suites, certified = _suites(config, chain, corpus, generated)
     bench = BenchConfig(robot=config.robot, seed=config.seed, batch=2 * config.episodes, jobs=_workers())
@@ -145,6 +146,26 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
         ),
     )  # fmt: skip
     return _finish(config, out, clock, {**summary, "certified_references": certified}, parity, stats)
+
+
+def _trained(
+    config: DemoConfig, chain: Chain, corpus: Corpus, training: list[Reference], out: Path, clock: Clock
+) -> dict[str, Any]:
+    """Every tuned controller by its name, and what _generate returns, made by several threads."""
+    pool = ThreadPoolExecutor(_workers())  # as a context manager it would wait for its threads after Ctrl-C
+    jobs: dict[str, Future[Any]] = {}
+    try:
+        jobs[CONTROLLERS[0]] = pool.submit(_tune, CONTROLLERS[0], config, training, out, clock)
+        jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
+        for name in CONTROLLERS[1:]:
+            jobs[name] = pool.submit(_tune, name, config, training, out, clock)
+        return {name: job.result() for name, job in jobs.items()}
+    except BaseException as error:
+        clock.stopped.set()
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _suites(
@@ -182,6 +203,7 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
     every = max(1, config.tuning.updates // 4)
 
     def progress(row: dict[str, float]) -> None:
+        clock.check()
         if row["update"] % every < config.tuning.chunk:
             clock.say(f"{name}: update {row['update']}/{config.tuning.updates}, {row['position_rms_mm']:.2f} mm rms")
 
@@ -205,12 +227,18 @@ def _generate(
         model = load_model(out / "generator")
     else:
         flow = replace(config.flow, seed=config.seed)
-        model = clock.timed("train_generator", lambda: train_flow(corpus, flow, chain=chain))
+        model = clock.timed(
+            "train_generator", lambda: train_flow(corpus, flow, chain=chain, progress=lambda row: clock.check())
+        )
         save_model(model, out / "generator")
     wanted = 2 * config.episodes
     found, stats = clock.timed(
-        "propose", lambda: propose(model, chain, wanted, difficulty=config.difficulty, seed=config.seed)
-    )
+        "propose",
+        lambda: propose(
+            model, chain, wanted, difficulty=config.difficulty, seed=config.seed,
+            progress=lambda kept, attempts: clock.check(),
+        ),
+    )  # fmt: skip
     chosen = sorted((_short(found) or found)[: config.episodes], key=lambda one: one.name)  # as a folder is read
     write_references(chosen, out / "generated", stats)
     return chosen, stats

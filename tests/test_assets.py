@@ -98,3 +98,10 @@ def test_clear_of_itself_around_home(name, tmp_path):
                     assert not pybullet.getClosestPoints(body, body, 0.0, a, b, physicsClientId=client), (a, b)
     finally:
         pybullet.disconnect(client)
+
+
+def test_the_arms_with_shipped_policies_are_said():
+    root = Path(__file__).parents[1]
+    arms = " and ".join(sorted(path.name for path in (root / "assets" / "policies").iterdir() if path.is_dir()))
+    assert f"({arms}, in `assets/policies`" in (root / "docs" / "commands.md").read_text()
+    assert f"for {arms} in `assets/policies`" in (root / "CHANGELOG.md").read_text()

@@ -1,8 +1,13 @@
-"""The demo goes on where it was interrupted, with what is whole, and ends as if nothing had been."""
+"""The demo goes on where it was interrupted, with what is whole, and ends as if nothing had been; it stops at once."""
+
+import os
+import signal
+import threading
+import time
 
 import pytest
 
-from armctl import demo, store
+from armctl import cli, demo, store
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, ProposalStats
 from armctl.learn.learner import TrainConfig
@@ -58,3 +63,68 @@ def test_an_interrupted_demo_goes_on_with_what_is_whole(tmp_path, monkeypatch, c
     whole = [name for name in made if name.endswith(".npz")]
     assert "computed_torque/learner.npz" in whole
     assert [name for name in whole if kept[name] != made[name]] == []
+
+
+WORDS = ["demo", "--robot", "planar3", "--scenario", "nominal", "--corpus", "60", "--episodes", "1"]
+COMPILING = 2.0  # s that a thread of the demo cannot be told to stop
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_demo_that_is_stopped_ends_at_once_and_its_threads_soon(tmp_path, monkeypatch, capsys, number, status, word):
+    begun, ended, stopped_at = [], threading.Event(), []
+
+    def endless(settings, training, folder, *, progress, **options):
+        begun.append(settings.controller)
+        threading.Thread(target=stop).start()
+        try:
+            time.sleep(COMPILING)
+            for update in range(1000):
+                progress({"update": update, "position_rms_mm": 1.0})
+                time.sleep(0.02)
+        finally:
+            ended.set()
+
+    def stop():
+        time.sleep(0.2)
+        stopped_at.append(time.perf_counter())
+        os.kill(os.getpid(), number)
+
+    for name, stand_in in {**CHEAP, "tune": endless, "train_flow": never}.items():
+        monkeypatch.setattr(demo, name, stand_in)
+    assert cli.main([*WORDS, "--out", str(tmp_path / "demo")]) == status
+    assert time.perf_counter() - stopped_at[0] < COMPILING / 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == f"armctl: {word}; the same command with --resume continues the run."
+    assert ended.wait(COMPILING + 5)
+    time.sleep(0.5)
+    assert begun == ["computed_torque"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_part_of_the_demo_that_fails_stops_the_others(tmp_path, monkeypatch):
+    ended = threading.Event()
+
+    def tune(settings, training, folder, *, progress, **options):
+        if settings.controller == "computed_torque":
+            assert running.wait(10)
+            raise UsageError("No.")
+        try:
+            for update in range(1000):
+                running.set()
+                progress({"update": update, "position_rms_mm": 1.0})
+                time.sleep(0.02)
+        finally:
+            ended.set()
+
+    running = threading.Event()
+    cheap = {**CHEAP, "CONTROLLERS": ("computed_torque", "diff_ik"), "_workers": lambda: 2, "tune": tune}
+    for name, stand_in in {**cheap, "_generate": lambda *args: None}.items():
+        monkeypatch.setattr(demo, name, stand_in)
+    began = time.perf_counter()
+    with pytest.raises(UsageError, match="No"):
+        demo.run_demo(SMALL, tmp_path / "demo")
+    assert ended.is_set()
+    assert time.perf_counter() - began < 15

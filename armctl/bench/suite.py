@@ -8,7 +8,7 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.corpus import build_corpus, references
 from armctl.motion.files import load_suite_dir
-from armctl.motion.reference import Reference
+from armctl.motion.reference import Reference, warn_of_limits
 from armctl.motion.shapes import iso_suite, shape_suite
 
 PROPOSED = 16  # references asked of a generator where no limit is given
@@ -31,19 +31,23 @@ def load_suite(
     name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, or a folder of `.npz`/`.csv` references.
     dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
     references, the folder written by `armctl sample`, or that of a trained generator.
-    Raises UsageError for an unknown suite and for one with no usable reference.
+    Raises UsageError for an unknown suite and for one with no usable reference; warns once of every reference that is
+    over the limits of the joints.
     """
-    if name in ("shapes", "iso9283"):
-        return (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
-    if name == "corpus":
-        return _corpus(chain, corpus, corpus_size, seed, dt, limit)
     if name == "generated":
         return _generated(chain, generated, dt, limit)
-    if Path(name).is_dir():
-        return load_suite_dir(name, chain, dt)[:limit]
-    raise UsageError(
-        f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references."
-    )
+    if name in ("shapes", "iso9283"):
+        found = (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
+    elif name == "corpus":
+        found = _corpus(chain, corpus, corpus_size, seed, dt, limit)
+    elif Path(name).is_dir():
+        return load_suite_dir(name, chain, dt)[:limit]  # warns as it reads
+    else:
+        raise UsageError(
+            f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references."
+        )
+    warn_of_limits(found, chain)
+    return found
 
 
 def suite_name(name: str) -> str:
@@ -64,15 +68,13 @@ def _generated(
         raise UsageError(
             "The suite 'generated' needs references; write some with 'armctl sample --out DIR' and name that folder."
         )
-    if not isinstance(source, str | Path):
-        references = list(source)
-    elif (Path(source) / "params.npz").is_file():
-        references = _proposed(Path(source), chain, dt, limit)
-    else:
-        references = load_suite_dir(source, chain, dt)
+    if isinstance(source, str | Path) and not (Path(source) / "params.npz").is_file():
+        return load_suite_dir(source, chain, dt)[:limit]
+    references = _proposed(Path(source), chain, dt, limit) if isinstance(source, str | Path) else list(source)[:limit]
     if not references:
         raise UsageError("The suite 'generated' is empty; sample more references or an easier difficulty.")
-    return references[:limit]
+    warn_of_limits(references, chain)
+    return references
 
 
 def _proposed(folder: Path, chain: Chain, dt: float, limit: int | None) -> list[Reference]:

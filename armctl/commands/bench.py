@@ -13,7 +13,7 @@ from armctl.chain import Chain
 from armctl.commands.console import bench_table, compiling, say, show
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
-from armctl.motion.reference import Reference, warn_of_limits
+from armctl.motion.reference import Reference
 from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
@@ -175,12 +175,10 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
     for name in arguments.suite or ("shapes",):
         if suite_name(name) in suites:
             raise UsageError(f"Two suites would be called '{suite_name(name)}'; rename one of the folders.")
-        found = load_suite(
+        suites[suite_name(name)] = load_suite(
             name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
             seed=arguments.seed,
         )  # fmt: skip
-        suites[suite_name(name)] = found
-        warn_of_limits(found, chain)
     return suites
 
 

@@ -13,7 +13,7 @@ from armctl.commands.console import bar, say, show, table
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
-from armctl.motion.reference import Reference, warn_of_limits
+from armctl.motion.reference import Reference
 from armctl.urdf import load_chain
 
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
@@ -128,7 +128,6 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
         arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
         seed=arguments.seed,
     )  # fmt: skip
-    warn_of_limits(found, chain)
     from armctl.generator import write_references
 
     write_references(found, out, overwrite=arguments.overwrite)

@@ -15,7 +15,9 @@ from armctl.plant.servo import ServoConfig
 CONTROLS = ("torque", "velocity", "ee_twist")
 """Control modes that a log may have; a position target depends on where the arm truly was at the start."""
 TIMES = ("t", "time", "times", "timestamps")
-"""Entries of a file that are looked at as time stamps, s."""
+"""Entries of a file that are looked at as time stamps."""
+UNITS = (1.0, 1e-3, 1e-6, 1e-9)
+"""Units that time stamps may have, s."""
 UNEVEN = 0.1
 """Part of control_dt by which the time between two stamps may differ from it."""
 LEAST = 10
@@ -63,8 +65,9 @@ def load_log(path: str | Path, chain: Chain) -> RolloutLog:
     """Read the log of an arm.
 
     The file needs `q`, `qd`, `command` and `control_dt`; `physics_dt`, `control`, `joint_names` and `truth` may be
-    absent, as may time stamps, `t`. Joints in another order are put in the arm's, and jumps by a turn are taken out.
-    Raises UsageError, in one sentence, if it is missing, damaged, of another arm, too short, uneven or not finite.
+    absent, as may time stamps, `t`, of all samples or commands in s, ms, µs or ns. Joints in another order are put in
+    the arm's, and jumps by a turn are taken out. Raises UsageError, in one sentence, if it is missing, damaged, of
+    another arm, too short, uneven or not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -89,11 +92,30 @@ def _turned(log: RolloutLog, chain: Chain) -> RolloutLog:
 
 
 def _check_times(found: dict[str, np.ndarray], log: RolloutLog, path: Path) -> None:
-    """Raise UsageError where time stamps stand in the file and are not as even as a log has to be."""
-    stamps = next((np.asarray(found[name], float) for name in TIMES if name in found), None)
-    if stamps is None:
+    """Raise UsageError where time stamps stand in the file and are not as even as a log has to be.
+
+    They may be one for each sample, (K+1,), or for each command, (K,), in s or a smaller unit, which control_dt tells,
+    or dates of NumPy.
+    """
+    name = next((name for name in TIMES if name in found), None)
+    if name is None:
         return
-    steps = np.diff(stamps) if stamps.shape == (len(log.q),) else np.zeros(1)
+    stamps = _numbers(found[name])
+    if stamps is None:
+        raise UsageError(
+            f"Log '{path}': its times, '{name}', are not numbers; give them in seconds, or leave them out."
+        )
+    if stamps.size not in (len(log.q), len(log.command)) or max(stamps.shape) != stamps.size:
+        raise UsageError(
+            f"Log '{path}': its times, '{name}', have shape {stamps.shape}; give one for each of the {len(log.q)} "
+            "samples, or leave them out."
+        )
+    stamps = stamps.ravel()
+    if not np.isfinite(stamps).all():
+        k = int(np.argmin(np.isfinite(stamps)))
+        raise UsageError(f"Log '{path}': its times, '{name}', are not finite at sample {k}; repair or leave them out.")
+    steps = np.diff(stamps)
+    steps = steps * _unit(float(np.median(steps)), log.control_dt)
     off = np.abs(steps - log.control_dt)
     if not (off <= UNEVEN * log.control_dt).all():
         k = int(np.argmax(off))
@@ -101,6 +123,22 @@ def _check_times(found: dict[str, np.ndarray], log: RolloutLog, path: Path) -> N
             f"Log '{path}': its times are not {log.control_dt:g} s (control_dt) apart, but {steps[k]:g} s after sample "
             f"{k}; each command has to be held for control_dt: cut the log there, or correct control_dt."
         )
+
+
+def _numbers(stamps: np.ndarray) -> np.ndarray | None:
+    """Stamps as floats, in the unit they have; None where they are of no kind that tells a time."""
+    if stamps.dtype.kind in "Mm":  # dates and spans
+        counts = stamps.astype(f"{stamps.dtype.kind}8[ns]").astype(np.int64).astype(float)
+        return np.where(np.isnat(stamps), np.nan, counts)
+    try:
+        return stamps.astype(float) if stamps.dtype.kind in "iufUS" else None
+    except ValueError:
+        return None
+
+
+def _unit(step: float, control_dt: float) -> float:
+    """The unit, s, in which a step between two stamps is nearest to control_dt, s."""
+    return min(UNITS, key=lambda unit: abs(np.log(step * unit / control_dt))) if step > 0 else 1.0
 
 
 def _in_order(log: RolloutLog, chain: Chain) -> RolloutLog:

@@ -14,7 +14,7 @@ from armctl import geometry, rigid
 from armctl.chain import LIMIT_SLACK, Chain, unwrapped
 from armctl.errors import UsageError
 from armctl.motion import ik
-from armctl.motion.clock import NAMES, beat, check_duration, time_unit
+from armctl.motion.clock import beat, check_duration, time_unit
 from armctl.motion.csv_columns import Columns, find_columns
 from armctl.motion.csv_table import Table, read_table
 from armctl.motion.reference import Reference
@@ -61,13 +61,13 @@ def _numbers(path: Path, table: Table, columns: Columns) -> tuple[float, np.ndar
     for number, row in zip(table.lines, table.rows, strict=True):
         try:
             stamps.append(Decimal(row[columns.time.place]))  # nanoseconds since 1970 have more digits than a float
-            rows.append([float(row[column.place]) for column in wanted])
+            rows.append([float(stamps[-1]), *(float(row[column.place]) for column in wanted)])
         except (ValueError, InvalidOperation):
             raise UsageError(f"Reference '{path}': line {number} is not numeric: '{','.join(row)[:60]}'.") from None
-        if not (stamps[-1].is_finite() and np.isfinite(rows[-1]).all()):
+        if not np.isfinite(rows[-1]).all():
             raise UsageError(f"Reference '{path}': line {number} needs {len(wanted) + 1} finite numbers.")
     offsets = np.array([float(stamp - stamps[0]) for stamp in stamps])
-    return float(stamps[0]), offsets, np.array(rows) * [column.unit or 1.0 for column in wanted]
+    return rows[0][0], offsets, np.array(rows)[:, 1:] * [column.unit or 1.0 for column in wanted]
 
 
 def _seconds(
@@ -82,10 +82,9 @@ def _seconds(
     first, offsets, values = numbers
     limits = chain.velocity if columns.joints else np.full(3, TIP_SPEED)
     moved = unwrapped(chain, offsets, values) if columns.joints else values[:, :3]
-    unit = columns.time.unit or time_unit(first, offsets, moved, limits)
+    unit, assumed = (columns.time.unit, "") if columns.time.unit else time_unit(first, offsets, moved, limits)
     times = offsets * unit
-    if not columns.time.unit and unit != 1.0:
-        notes.append(f"its times are taken for {NAMES[unit]}, {times[-1]:g} s in all; if not, write 't [s]'")
+    notes += [assumed] if assumed else []
     check_duration(times[-1])
     falling = np.diff(times) < 0
     even = None if falling.any() else beat(times, moved)

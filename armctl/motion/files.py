@@ -30,15 +30,22 @@ def load_reference(path: str | Path, chain: Chain, dt: float | None = None) -> R
 
     dt: grid in s, the file's own if absent (for CSV: its mean step). Raises UsageError if the file is missing,
     unreadable, made for another arm, or asks for a pose the arm cannot reach; warns where it is over the limits of the
-    joints, for no controller can follow it then.
+    joints on this grid, for no controller can follow it then.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"There is no reference file '{path}'.")
     if path.suffix.lower() == CSV:
         reference = load_csv(path, chain, dt)
-        warn_of_limits([reference], chain)
-        return reference
+    else:
+        reference = _load_npz(path, chain)
+        reference = reference if dt is None else reference.resampled(chain, dt)
+    warn_of_limits([reference], chain)
+    return reference
+
+
+def _load_npz(path: Path, chain: Chain) -> Reference:
+    """A reference as save_reference wrote it, checked."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = {key: data[key].astype(float) for key in ARRAYS}
@@ -48,8 +55,7 @@ def load_reference(path: str | Path, chain: Chain, dt: float | None = None) -> R
     check_joints(chain, reference.q, reference.name)
     _check_fields(reference, path)
     _check_tip(chain, reference, path)
-    warn_of_limits([reference], chain)
-    return reference if dt is None else reference.resampled(chain, dt)
+    return reference
 
 
 def as_reference(given: Reference | str | Path, chain: Chain, dt: float) -> Reference:

@@ -96,6 +96,48 @@ def test_time_stamps_are_those_of_control_dt_or_refused(tmp_path, name):
             load_log(tmp_path / "own.npz", chain)
 
 
+DATES = np.datetime64("2024-05-01T10:00:00", "ns")
+STAMPS = {
+    "in ms": lambda t: 1e3 * t,
+    "in ns since 1970": lambda t: (1_700_000_000_000_000_000 + np.round(1e9 * t)).astype(np.int64),
+    "dates": lambda t: DATES + np.round(1e9 * t).astype("m8[ns]"),
+    "spans in ms": lambda t: np.round(1e3 * t).astype("m8[ms]"),
+    "numbers as text": lambda t: t.astype(str),
+    "a column": lambda t: t[:, None],
+    "a row": lambda t: t[None],
+    "of the commands": lambda t: t[:-1],
+    "float32": lambda t: t.astype(np.float32),
+}
+UNUSABLE = {
+    "text": (lambda t: np.full(len(t), "2024-05-01 10:00"), r"times, 't', are not numbers; give them in seconds"),
+    "a flag": (lambda t: np.array(True), r"times, 't', are not numbers"),
+    "one number": (lambda t: t[-1], r"have shape \(\); give one for each of the 60 samples, or leave"),
+    "too few": (lambda t: t[:50], r"have shape \(50,\); give one for each of the 60"),
+    "a table": (lambda t: np.column_stack([t, t])[:30], r"have shape \(30, 2\); give one for each of the 60"),
+    "a gap": (lambda t: np.where(t == t[5], np.nan, t), r"not finite at sample 5"),
+    "no date": (lambda t: np.where(t == t[5], np.datetime64("NaT"), STAMPS["dates"](t)), r"not finite at sample 5"),
+    "another step, in ms": (lambda t: 2e3 * t, r"not 0\.01 s \(control_dt\) apart, but 0\.02 s after sample"),
+    "one time": (lambda t: 0 * t, r"not 0\.01 s \(control_dt\) apart, but 0 s after sample 0"),
+    "a jump in ms": (lambda t: 1e3 * t + 50 * (t > 0.205), r"apart, but 0\.06 s after sample 20"),
+}
+
+
+@pytest.mark.parametrize("kind", STAMPS)
+def test_time_stamps_of_every_kind_are_read(tmp_path, kind):
+    chain, _, entries = gen3_log(turns=False)
+    np.savez(tmp_path / "own.npz", **{**entries, "t": STAMPS[kind](entries["t"])})
+    load_log(tmp_path / "own.npz", chain)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_time_stamps_that_tell_no_time_are_refused_for_what_they_are(tmp_path, kind):
+    chain, _, entries = gen3_log(turns=False)
+    stamps, words = UNUSABLE[kind]
+    np.savez(tmp_path / "own.npz", **{**entries, "t": stamps(entries["t"])})
+    with pytest.raises(UsageError, match=words):
+        load_log(tmp_path / "own.npz", chain)
+
+
 def test_another_arm_is_refused(tmp_path):
     save_log(twin_log(), tmp_path / "log.npz")
     with pytest.raises(UsageError, match="panda needs"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from armctl import geometry, rigid
 from armctl.errors import UsageError
+from armctl.motion.csv_columns import find_columns
 from armctl.motion.files import load_reference, load_suite_dir
 from armctl.motion.reference import Reference, over_limits
 from armctl.motion.smoothing import sampled
@@ -109,7 +110,22 @@ WRONG = {
     "degrees unsaid": (lines(["t", *Q], T, np.degrees(wave(PANDA, T))), r"degrees, say so.*'q1 \[deg\]'"),
     "angles": (lines(["t", *"xyz", "roll", "pitch", "yaw"], T, np.ones((len(T), 6))), "orientation as roll,pitch,yaw"),
     "half a quaternion": (lines(["t", *"xyz", "qx", "qy"], T, np.ones((len(T), 5))), "orientation as qx,qy"),
+    "a joint in mm": (PLAIN.replace("q3", "q3 [mm]", 1), r"column q3 \[mm\]; units are rad, deg"),
+    "a joint of the arm in mm": (
+        lines(["t", *PANDA.joint_names[:6], "joint7_mm"], T, wave(PANDA, T)),
+        "column joint7_mm; units are rad, deg",
+    ),
+    "a position in degrees": (
+        lines(["t", "x [deg]", "y", "z"], T, np.ones((len(T), 3))),
+        r"x \[deg\]; units are m, cm",
+    ),
+    "a time in metres": (PLAIN.replace("t,", "t [m],", 1), r"column t \[m\]; units are s,"),
+    "a quaternion in degrees": (
+        lines(["t", *"xyz", "qx [deg]", "qy", "qz", "qw"], T, np.ones((len(T), 7))),
+        r"qx \[deg\]; .* has no unit",
+    ),
     "a short row": (PLAIN + "3,1\n", "line 43 needs 8 finite numbers"),
+    "a time beyond all numbers": (PLAIN.replace("\n0.1,", "\n1e999999999,"), "line 4 needs 8 finite numbers"),
     "an earlier time": (PLAIN + PLAIN.splitlines()[3], "time does not increase at line 43"),
 }
 
@@ -121,6 +137,58 @@ def test_what_cannot_be_told_is_refused_in_one_sentence(tmp_path, wrong):
         load(tmp_path, text)
     assert str(caught.value).startswith("Reference '")
     assert "a.csv" in str(caught.value)
+
+
+ROWS = {"joint_{}": GEN3, "gen3_joint_{}": GEN3, "joint_{}.position": GEN3, "joint_{} [rad]": GEN3, "joint{}": PANDA}
+
+
+@pytest.mark.parametrize(("form", "chain"), ROWS.items(), ids=list(ROWS))
+def test_joints_numbered_from_0_are_not_taken_for_those_of_an_arm_that_begins_at_1(tmp_path, form, chain):
+    from_0, q = [form.format(i) for i in range(8)], wave(chain, T)
+    table = np.column_stack([q, np.zeros(len(T))])
+    with pytest.raises(UsageError, match=rf"has 8 joint columns, .*{chain.name} has 7 joints: leave the others out"):
+        load(tmp_path, lines(["t", *from_0], T, table), chain)
+    found = load(tmp_path, lines(["t", *from_0[1:], "gripper"], T, table), chain)
+    np.testing.assert_allclose(found.q, q, atol=1e-7)
+    one_more = load(tmp_path, lines(["t", *(form.format(i) for i in range(1, 9))], T, table), chain)
+    np.testing.assert_array_equal(one_more.q, found.q)
+
+
+def test_the_unit_of_a_joint_is_that_of_its_kind():
+    slides = replace(PANDA, joint_types=(*PANDA.joint_types[:6], "prismatic"))
+    found = find_columns(("t", *(f"q{i + 1} [deg]" for i in range(6)), "q7 [mm]"), slides)
+    np.testing.assert_allclose([column.unit for column in found.joints], [*[np.pi / 180] * 6, 1e-3])
+    with pytest.raises(UsageError, match=r"q7 \[deg\]; units are m, cm, mm"):
+        find_columns(("t", *(f"q{i + 1} [deg]" for i in range(7))), slides)
+
+
+TURNS = (
+    "ee_roll ee_pitch ee_yaw", "end_effector.roll", "roll [deg]", "rot_x rot_y rot_z", "q0 q1 q2 q3", "R11 R12",
+    "R[0][0]", "rotvec_x", "rpy[0] rpy[1] rpy[2]", "euler_x", "A B C", "quat_0 quat_1", "ee_qx ee_qy ee_qz ee_qw",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_an_orientation_in_a_form_that_is_not_read_is_not_dropped(tmp_path, turn):
+    names = turn.split(" ") if "[deg]" not in turn else [turn]
+    table = lines(["t", *"xyz", *names, "gripper"], T, np.ones((len(T), 4 + len(names))))
+    with pytest.raises(UsageError, match="gives the orientation as ") as caught:
+        load(tmp_path, table)
+    assert f" as {','.join(names)}; give qx,qy,qz,qw, or leave it out" in str(caught.value)
+
+
+def test_what_is_no_orientation_does_not_stand_in_the_way_of_positions(tmp_path):
+    other = ["roll_rate", "velocity.roll", "force_rx", "omega_x", "joint_angle_1", "q1", "a", "gripper", "error_x"]
+    table = np.column_stack([pose_table(PANDA)[:, :3], np.ones((len(FEW), len(other)))])
+    with pytest.warns(UserWarning, match="no orientation; that of panda's home posture is held"):
+        same_poses(load(tmp_path, lines(["t", *"xyz", *other], FEW, table)), pose_table(PANDA))
+
+
+@pytest.mark.parametrize("form", ["rot_{}", "quaternion.{}", "Rotation_{}"])
+def test_quaternions_are_read_under_any_name_that_tells_their_order(tmp_path, form):
+    pose = pose_table(PANDA)
+    names = ["t", *"xyz", *(form.format(axis) for axis in "wxyz")]
+    same_poses(load(tmp_path, lines(names, FEW, pose[:, [0, 1, 2, 6, 3, 4, 5]])), pose)
 
 
 def pose_table(chain):
@@ -186,6 +254,25 @@ def test_seconds_are_seconds_also_between_waypoints_and_since_1970(tmp_path):
     q = PANDA.home + 0.5 * np.sin(waypoints)[:, None]
     assert load(tmp_path, lines(["t", *Q], waypoints, q)).duration == pytest.approx(50.0)
     assert load(tmp_path, lines(["t", *Q], DAY + T, wave(PANDA, T), form="{:.13g}")).duration == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "samples", "way"), [(50, 6, 0.05), (600, 61, 0.1), (900, 901, 1.5), (1500, 101, 5)]
+)
+def test_a_slow_table_in_seconds_is_not_taken_for_a_quick_one(tmp_path, seconds, samples, way):
+    times, s = np.linspace(0, seconds, samples), np.linspace(-0.5, 0.5, samples)[:, None]
+    q = np.array([0.0, 0.0, 0.0, -1.5, 0.0, 1.8, 0.0]) + way * s * np.eye(7)[0]
+    with pytest.warns(UserWarning, match=rf"taken for seconds, {seconds} s in all, .* hardly moves; .* 't \[ms\]'"):
+        found = load(tmp_path, lines(["t", *Q], times, q))
+    assert found.duration == pytest.approx(seconds)
+    assert "notes" not in load(tmp_path, lines(["t [s]", *Q], times, q)).meta
+
+
+def test_where_the_times_as_seconds_are_too_long_a_smaller_unit_is_taken_however_fast_the_arm_is_in_it(tmp_path):
+    q = PANDA.home + 0.9 * np.sin(3 * np.arange(0, 5, 0.01))[:, None] * np.eye(7)[0]  # rad, 2.7 rad/s of 2.2
+    with pytest.warns(UserWarning, match=r"milliseconds, 4\.99 s in all"), pytest.warns(match="the velocity limit"):
+        found = load(tmp_path, lines(["t", *Q], np.arange(500) * 10, q))
+    assert found.duration == pytest.approx(4.99)
 
 
 def test_a_motion_of_hours_is_a_mistake_that_is_said(tmp_path):
