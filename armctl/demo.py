@@ -141,7 +141,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     summary = clock.timed(
         "bench",
         lambda: run_bench(
-            bench, results, suites, [config.scenario], out / "bench", records=records, progress=False,
+            results, suites, [config.scenario], out / "bench", config=bench, records=records, progress=False,
             resume=(out / "bench").exists(),
         ),
     )  # fmt: skip

@@ -89,7 +89,14 @@ def main(args: Args) -> None:
     config = BenchConfig(robot=args.robot, draws=args.draws, seed=args.seed, batch=LEAST, jobs=args.jobs)
     controllers, records = load_controllers(named(list(args.controllers)), config)
     summary = run_bench(
-        config, controllers, suites, GRID, args.out, records=records, overwrite=args.overwrite, resume=args.resume
+        controllers,
+        suites,
+        GRID,
+        args.out,
+        config=config,
+        records=records,
+        overwrite=args.overwrite,
+        resume=args.resume,
     )
     if args.curves:
         say("running the curves")

@@ -89,7 +89,9 @@ def main(args: Args) -> None:
         )
     controllers: dict[str, Any] = {label: load(path, Arm.from_chain(chain)) for label, path in folders.items()}
     everyone = {**controllers, **beside}
-    run_bench(config, everyone, suites, PLANTS, args.out, records=records, overwrite=args.overwrite, resume=args.resume)
+    run_bench(
+        everyone, suites, PLANTS, args.out, config=config, records=records, overwrite=args.overwrite, resume=args.resume
+    )
     table = read_table(args.out)
     groups = {name: [label for label in folders if label.rsplit("-", 1)[0] == name] for name in args.trained}
     groups |= {name: [name] for name in beside}

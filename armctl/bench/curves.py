@@ -84,8 +84,9 @@ def run_curves(
     folder, started = Path(out), time.perf_counter()
     summary = store.read_json(folder / "summary.json")
     run_bench(
-        replace(config, draws=1), controllers, {name: _some(references) for name, references in suites.items()},
-        curve_scenarios(load_chain(config.robot)), folder / "curves", records=records, resume=resume, progress=progress,
+        controllers, {name: _some(references) for name, references in suites.items()},
+        curve_scenarios(load_chain(config.robot)), folder / "curves", config=replace(config, draws=1), records=records,
+        resume=resume, progress=progress,
     )  # fmt: skip
     families = {name: facts["family"] for name, facts in summary["given"].items()}
     summary["curves"] = make_curves(read_table(folder / "curves", list(controllers)), families)

@@ -22,13 +22,15 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     table = read_table(folder, list(given))
     families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
-    plants = list(dict.fromkeys(plant for _, _, plant, *_ in store.read_json(folder / "plan.json")["episodes"]))
+    plan = store.read_json(folder / "plan.json")
+    plants, own = list(dict.fromkeys(plant for _, _, plant, *_ in plan["episodes"])), plan.get("metrics", [])
     elsewhere = tested_elsewhere(given, plants)
     summary = {
-        **summarise([row for rows in table.values() for row in rows], families),
+        **summarise([row for rows in table.values() for row in rows], families, own),
         "grid": make_grid(table, families, plants),
         "iso9283": _iso(folder, table),
         "given": given,
+        "own_metrics": own,
         "tested_elsewhere": elsewhere,
         "caveats": caveats(record["config"], given, elsewhere),
         "config": record["config"],

@@ -51,6 +51,8 @@ class Episode:
     """Controller time per action and episode, µs (batch time divided by the batch)."""
     failure: str = ""
     """Why the episode ended early; empty if it did not."""
+    traceback: str = ""
+    """Of the exception that the controller raised, if that ended it."""
 
 
 def position_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:

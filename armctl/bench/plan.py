@@ -42,6 +42,9 @@ class BenchConfig:
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int = 1
     """Worker processes; 1 runs in this process."""
+    patience: float = 1.0
+    """Longest time that a controller from outside may take for an action, its first apart, s; beyond, the episode
+    fails."""
 
     def __post_init__(self) -> None:
         check_finite(self)
@@ -80,6 +83,8 @@ def make_tasks(
     """
     if config.draws < 1 or config.batch < 1 or config.jobs < 1:
         raise UsageError(f"draws={config.draws}, batch={config.batch} and jobs={config.jobs} must all be at least 1.")
+    if config.patience <= 0:
+        raise UsageError(f"patience is {config.patience} s; give the time an action may take, above 0.")
     if not 0 <= config.hold <= HOLD:
         raise UsageError(f"hold is {config.hold} s; give 0 to {HOLD:g} s.")
     if not 0 <= config.settle <= HOLD:
@@ -105,27 +110,25 @@ def batches(tasks: list[Task], size: int) -> list[list[Task]]:
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
-def fingerprint(tasks: list[Task], controllers: Mapping[str, Any]) -> dict[str, Any]:
-    """What a resumed bench must share with the interrupted one: episodes, references, controller parameters."""
-    import jax
-
+def fingerprint(tasks: list[Task], checksums: Mapping[str, int]) -> dict[str, Any]:
+    """What a resumed bench must share with the interrupted one: episodes, references, checksums of controllers."""
     return {
         "episodes": [
             [*task.key, task.seed, zlib.crc32(task.reference.q.tobytes()), zlib.crc32(repr(task.scenario).encode())]
             for task in tasks
         ],
-        "controllers": {
-            name: zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in _leaves(jax, controller)))
-            for name, controller in controllers.items()
-        },
+        "controllers": dict(checksums),
     }
 
 
-def _leaves(jax: Any, controller: Any) -> list[Any]:
+def checksum(controller: Any) -> int:
+    """Of the parameters of a Flax module."""
+    import jax
     from flax import nnx
 
-    state = nnx.state(controller) if isinstance(controller, nnx.Module) else ()
-    return [leaf for leaf in jax.tree.leaves(state) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+    leaves = jax.tree.leaves(nnx.state(controller))
+    kept = (leaf for leaf in leaves if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+    return zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in kept))
 
 
 def _task(

@@ -53,7 +53,8 @@ class Track:
 
 
 def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) -> None:
-    """Write the motions of a batch of episodes, padded by their last sample, atomically."""
+    """Write the motions of a batch of episodes, padded by their last sample, and the commands (in the units of the
+    control mode) and torques (N m) of every control step, padded by NaN; atomically."""
     stays = np.full((len(episodes), max(map(len, dwells), default=0), 3), np.nan)
     for row, stay in zip(stays, dwells, strict=True):
         row[: len(stay)] = np.reshape(stay, (-1, 3))
@@ -61,6 +62,11 @@ def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) ->
     arrays = {
         name: np.stack([_padded(getattr(episode, name), longest) for episode in episodes]).astype(np.float32)
         for name in ("pose", "reference", "q")
+    }
+    widest = max(episode.command.shape[1] for episode in episodes)
+    arrays |= {
+        name: np.stack([_padded_by_nan(getattr(one, name), longest - 1, width) for one in episodes]).astype(np.float32)
+        for name, width in (("command", widest), ("torque", episodes[0].torque.shape[1]))
     }
     store.save_arrays(
         path,
@@ -109,3 +115,9 @@ def _typed(row: dict[str, str]) -> Row:
 
 def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([values, np.repeat(values[-1:], length - len(values), axis=0)])
+
+
+def _padded_by_nan(values: np.ndarray, length: int, width: int) -> np.ndarray:
+    padded = np.full((length, width), np.nan)
+    padded[: len(values), : values.shape[1]] = values
+    return padded

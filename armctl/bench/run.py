@@ -1,5 +1,6 @@
 """Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
 
+import pickle
 import re
 import sys
 import time
@@ -14,8 +15,20 @@ from armctl import store
 from armctl.bench.batch import horizon, make_policy, run_batch
 from armctl.bench.finish import write_summary
 from armctl.bench.metrics import Episode, episode_metrics
-from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
+from armctl.bench.outside import (
+    INFORMATION,
+    check_outside,
+    environment,
+    identity,
+    is_outside,
+    make_env,
+    run_outside,
+)
+from armctl.bench.own_metrics import Metric, check_metrics, own_metrics
+from armctl.bench.plan import BenchConfig, Task, batches, checksum, fingerprint, make_tasks
 from armctl.bench.records import save_tracks
+from armctl.bench.stable_baselines_policy import StableBaselinesPolicy
+from armctl.bench.suite import load_suite, suite_name
 from armctl.bench.summary import Row
 from armctl.chain import Chain
 from armctl.errors import UsageError
@@ -28,12 +41,13 @@ GIVEN = ("tuning_budget", "objective", "information", "trained_on")  # beyond wh
 
 
 def run_bench(
-    config: BenchConfig,
     controllers: Mapping[str, Any],
-    suites: Mapping[str, Sequence[Reference]],
-    scenarios: Sequence[str] | Mapping[str, Scenario],
-    out: str | Path,
+    suites: Mapping[str, Sequence[Reference]] | Sequence[str] = ("shapes",),
+    scenarios: Sequence[str] | Mapping[str, Scenario] = ("nominal", "payload"),
+    out: str | Path = "runs/bench",
     *,
+    config: BenchConfig | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     records: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -43,20 +57,28 @@ def run_bench(
 
     Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the worst
     and listed with the reason (see `metrics.episode_metrics`); it is never dropped.
-    controllers: name -> module with `control`, `preview`, `init_carry` and `__call__`. suites: suite -> references;
-    they are resampled to `config.control_dt`. scenarios: names of presets, or name -> a fixed scenario. records: name
-    -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report), `trained_on`
-    (the scenario preset; results on others are marked). resume:
-    continue an interrupted bench; batches already recorded are not run again.
-    Raises UsageError where `out` exists (or was started differently) and where nothing is to be run.
+    controllers: name -> Flax module (`armctl.Controller`), or any object with `control` and `act(observation)` (see
+    `bench.outside`). suites: suite -> references, which are resampled to `config.control_dt`, or names of suites.
+    scenarios: names of presets, or name -> a fixed scenario. metrics: name -> function of an `Episode`, your own.
+    records: name -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report),
+    `trained_on` (the scenario preset; results on others are marked). resume: continue an interrupted bench; batches
+    already recorded are not run again.
+    Raises UsageError where `out` exists (or was started differently), where nothing is to be run, and for a controller
+    that has not what it needs.
     """
+    config = config or BenchConfig()
     started, chain = time.perf_counter(), load_chain(config.robot)
+    controllers, metrics = {name: _adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
+    _check_controllers(config, controllers)
+    check_metrics(metrics)
+    if not isinstance(suites, Mapping):
+        suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt) for name in suites}
     tasks = make_tasks(config, chain, suites, scenarios)
-    _check_names(controllers)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
-    _check_plan(out, fingerprint(tasks, controllers))
-    _run_units(config, chain, controllers, tasks, out, given, progress)
+    checksums = {name: identity(one) if is_outside(one) else checksum(one) for name, one in controllers.items()}
+    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": list(metrics)})
+    _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
     summary = write_summary(out, given, time.perf_counter() - started)
     store.finish_run(out)
     return summary
@@ -69,6 +91,7 @@ def _run_units(
     tasks: list[Task],
     out: Path,
     given: dict[str, dict[str, Any]],
+    metrics: Mapping[str, Metric],
     progress: bool,
 ) -> None:
     """Run every unit that `out` does not hold yet and record it as soon as it is finished."""
@@ -79,16 +102,26 @@ def _run_units(
     with _bar(len(tasks) * len(controllers), progress) as bar:
         bar.update(sum(len(groups[unit[1]]) for unit in units if unit not in left))
         for unit, episodes in _episodes(config, chain, controllers, tasks, left):
-            _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]])
+            _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]], metrics)
             bar.update(len(episodes))
 
 
-def _check_names(controllers: Mapping[str, Any]) -> None:
+def _adapted(controller: Any, n: int) -> Any:
+    """The controller, or for a model of stable-baselines3 as it is, one that asks it."""
+    plain = is_outside(controller) and not hasattr(controller, "act") and hasattr(controller, "predict")
+    return StableBaselinesPolicy(controller, n) if plain else controller
+
+
+def _check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> None:
     if not controllers:
         raise UsageError("A bench needs at least one controller; name one with --controllers.")
     for name in controllers:
         if not re.fullmatch(r"[\w.+-]+", name):
             raise UsageError(f"'{name}' cannot name a controller in a bench; use letters, digits and _ . + - only.")
+    for name, controller in controllers.items():
+        if is_outside(controller):
+            check_outside(name, controller)
+            make_env(config, controller).close()  # what is wrong with its wishes is said before work starts
 
 
 def _episodes(
@@ -103,7 +136,8 @@ def _episodes(
         return
     import cloudpickle
 
-    payload = cloudpickle.dumps((config, chain, dict(controllers), tasks))
+    plan = cloudpickle.dumps((config, chain, dict(controllers), tasks))
+    payload = pickle.dumps((sys.path, plan))  # where the user's modules are has to be known before they are needed
     with ProcessPoolExecutor(config.jobs, get_context("forkserver"), _start_worker, (payload,)) as pool:
         futures = {pool.submit(_work, unit): unit for unit in units}
         try:
@@ -122,6 +156,8 @@ def _runner(
 
     def run(unit: Unit) -> list[Episode]:
         name, index = unit
+        if is_outside(controllers[name]):
+            return run_outside(config, chain, controllers[name], groups[index])
         policies[name] = policies.get(name) or make_policy(controllers[name])
         return run_batch(config, chain, controllers[name], policies[name], groups[index], samples)
 
@@ -134,7 +170,9 @@ _worker: dict[str, Callable[[Unit], list[Episode]]] = {}
 def _start_worker(payload: bytes) -> None:
     import cloudpickle
 
-    _worker["run"] = _runner(*cloudpickle.loads(payload))
+    path, plan = pickle.loads(payload)
+    sys.path[:] = path
+    _worker["run"] = _runner(*cloudpickle.loads(plan))
 
 
 def _work(unit: Unit) -> list[Episode]:
@@ -142,17 +180,32 @@ def _work(unit: Unit) -> list[Episode]:
 
 
 def _record(
-    out: Path, config: BenchConfig, unit: Unit, tasks: list[Task], episodes: list[Episode], given: dict[str, Any]
+    out: Path,
+    config: BenchConfig,
+    unit: Unit,
+    tasks: list[Task],
+    episodes: list[Episode],
+    given: dict[str, Any],
+    metrics: Mapping[str, Metric],
 ) -> None:
     # Tracks first: a row in episodes.csv says that its batch is complete.
     save_tracks(out / "tracks" / _file(unit), episodes, [task.reference.meta.get("dwells", []) for task in tasks])
     store.append_rows(
         out / "episodes.csv",
         [
-            _row(config, unit, slot, task, episode, given)
+            _row(config, unit, slot, task, episode, given) | own_metrics(metrics, episode)
             for slot, (task, episode) in enumerate(zip(tasks, episodes, strict=True))
         ],
     )
+    _keep_tracebacks(out / "tracebacks.txt", unit[0], tasks, episodes)
+
+
+def _keep_tracebacks(path: Path, name: str, tasks: list[Task], episodes: list[Episode]) -> None:
+    """Write down what a controller raised, each kind of it once a batch."""
+    raised = {one.traceback: task for task, one in zip(tasks, episodes, strict=True) if one.traceback}
+    if raised:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} in {', '.join(map(str, task.key))}\n{text}\n" for text, task in raised.items())
 
 
 def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episode, given: dict[str, Any]) -> Row:
@@ -181,13 +234,15 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
 
 
 def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    known = {"information": getattr(controller, "information", ""), "tuning_budget": "none (default gains)", **record}
+    outside = is_outside(controller)
+    told, budget = (INFORMATION, "not said") if outside else ("", "none (default gains)")
+    known = {"information": getattr(controller, "information", told), "tuning_budget": budget, **record}
     return {
         "controller": getattr(controller, "name", ""),
         "title": getattr(controller, "title", ""),
         "family": getattr(controller, "family", "yours"),
-        "control": controller.control,
-        "preview": int(controller.preview),
+        "control": environment(controller)["control"] if outside else controller.control,
+        "preview": environment(controller)["preview"] if outside else int(controller.preview),
         **{name: known.get(name, "") for name in GIVEN},
     }
 
@@ -202,6 +257,9 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
     """In what the plan of a resumed bench differs from that of the interrupted one, in words; empty if in nothing."""
     was, now = old["controllers"], new["controllers"]
+    own = [", ".join(plan.get("metrics", [])) or "of every bench alone" for plan in (old, new)]
+    if own[0] != own[1]:
+        return f"with the metrics {own[0]}, not {own[1]}"
     if set(was) != set(now):
         return f"with the controllers {', '.join(was)}, not {', '.join(now)}"
     if changed := [name for name in now if was[name] != now[name]]:

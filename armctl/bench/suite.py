@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from armctl.bench.sources import is_source, load_source
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.corpus import build_corpus, references
@@ -28,7 +29,8 @@ def load_suite(
 ) -> list[Reference]:
     """The references of a suite for an arm.
 
-    name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, or a folder of `.npz`/`.csv` references.
+    name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, a folder of `.npz`/`.csv` references, or
+    FILE.py:FUNCTION or MODULE:FUNCTION, called with the chain, that returns references.
     dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
     references, the folder written by `armctl sample`, or that of a trained generator.
     Raises UsageError for an unknown suite and for one with no usable reference; warns once of every reference that is
@@ -42,17 +44,34 @@ def load_suite(
         found = _corpus(chain, corpus, corpus_size, seed, dt, limit)
     elif Path(name).is_dir():
         return load_suite_dir(name, chain, dt)[:limit]  # warns as it reads
+    elif is_source(name):
+        found = _own(name, chain)[:limit]
     else:
         raise UsageError(
-            f"Unknown suite '{name}'; choose one of {', '.join(NAMES)} or a folder of .npz or .csv references."
+            f"Unknown suite '{name}'; choose one of {', '.join(NAMES)}, a folder of .npz or .csv references, or a "
+            "function as FILE.py:NAME."
         )
     warn_of_limits(found, chain)
     return found
 
 
 def suite_name(name: str) -> str:
-    """The short name of a suite: itself, or the last part of a folder's path."""
-    return name if name in NAMES else Path(name).resolve().name
+    """The short name of a suite: itself, a function's, or the last part of a folder's path."""
+    if name in NAMES:
+        return name
+    return name.rpartition(":")[2] if is_source(name) and not Path(name).is_dir() else Path(name).resolve().name
+
+
+def _own(source: str, chain: Chain) -> list[Reference]:
+    try:
+        found = list(load_source(source)(chain))
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"The suite '{source}' raised {type(error).__name__}: {error}; mend it first.") from error
+    if not found or not all(isinstance(one, Reference) for one in found):
+        raise UsageError(f"The suite '{source}' returned no list of References; make them by Reference.from_joints.")
+    return found
 
 
 def _corpus(chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: int | None) -> list[Reference]:

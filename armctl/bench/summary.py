@@ -1,6 +1,6 @@
 """From episode rows to the figures that are quoted: intervals, breakdowns and paired comparisons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,12 @@ SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5
 Row = dict[str, Any]
 
 
-def summarise(rows: list[Row], families: Mapping[str, str]) -> dict[str, Any]:
+def summarise(rows: list[Row], families: Mapping[str, str], own: Sequence[str] = ()) -> dict[str, Any]:
     """The statistics block of `summary.json`.
 
     rows: one per episode with `controller`, `suite`, `reference`, `scenario`, `draw`, `failure` and every metric of
     `metrics.episode_metrics`; every controller has the same episodes. families: controller -> its family, in the order
-    of the report.
+    of the report. own: metrics of the user's own.
     -> `controllers` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
     failures), `suites` and `scenarios` (headline metrics of every controller in each), `comparison` (the learned
     controller, or the best one, against every other on paired episodes).
@@ -43,7 +43,7 @@ def summarise(rows: list[Row], families: Mapping[str, str]) -> dict[str, Any]:
     names = list(families)
     table = {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
     return {
-        "controllers": {name: _controller(table[name]) for name in names},
+        "controllers": {name: _controller(table[name], own) for name in names},
         "suites": _breakdown(table, "suite"),
         "scenarios": _breakdown(table, "scenario"),
         "comparison": compare(table, families),
@@ -111,9 +111,9 @@ def _pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
     }
 
 
-def _controller(rows: list[Row]) -> dict[str, Any]:
+def _controller(rows: list[Row], own: Sequence[str]) -> dict[str, Any]:
     groups = strata(rows)
-    block: dict[str, Any] = {name: stats.interval(column(rows, name), groups) for name in DETAILS}
+    block: dict[str, Any] = {name: stats.interval(column(rows, name), groups) for name in (*DETAILS, *own)}
     for name in HEADLINE:
         block[name]["cvar10"] = float(stats.cvar(column(rows, name)))
     block |= {name: float(np.mean(column(rows, name))) for name in SHARES}

@@ -29,9 +29,13 @@ class BenchArguments(BenchConfig):
 
     controllers: str = "classical"
     """Controllers, separated by commas: names (with what is shipped for the arm; NAME:default without), run folders of
-    `tune` or `train`, or LABEL=FOLDER; `classical` is all classical ones."""
+    `tune` or `train`, your own as FILE.py:CLASS or MODULE:CLASS, policies of stable-baselines3 or sbx as FILE.zip or
+    FILE.zip:CONTROL; with LABEL= in front under another name. `classical` is all classical ones."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Suite (shapes, iso9283, corpus, generated) or folder of .npz or .csv references; shapes if absent."""
+    """Suite (shapes, iso9283, corpus, generated), folder of .npz or .csv references, or FILE.py:FUNCTION of the arm's
+    chain that returns references; shapes if absent."""
+    metric: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A metric of your own, FILE.py:FUNCTION of an Episode that returns a number."""
     scenarios: str = SCENARIOS
     """Scenario presets, separated by commas (`grid` is all plants of the grid), or a TOML file of scenarios."""
     grid: Flag = False
@@ -71,8 +75,8 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     suites = load_suites(arguments, chain)
     compiling(5 * len(controllers), f"{len(controllers)} controller(s)")
     summary = run.run_bench(
-        config, controllers, suites, scenarios, arguments.out, records=records, overwrite=arguments.overwrite,
-        resume=arguments.resume,
+        controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
+        records=records, overwrite=arguments.overwrite, resume=arguments.resume,
     )  # fmt: skip
     if arguments.curves:
         say("running the curves")
@@ -122,13 +126,13 @@ def load_controllers(
     for entry in entries:
         label, controller, record = load_controller(entry, arm, config)
         if label in controllers:
-            raise UsageError(f"Two controllers would be called '{label}'; tell them apart with LABEL=FOLDER.")
+            raise UsageError(f"Two controllers would be called '{label}'; tell them apart with LABEL=.")
         controllers[label], records[label] = controller, record
     return controllers, records
 
 
 def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", dict[str, Any]]:
-    """Label, controller and record of one entry: NAME, FOLDER or LABEL=FOLDER."""
+    """Label, controller and record of one entry: NAME, FOLDER, FILE.py:CLASS, FILE.zip, or LABEL= one of them."""
     from armctl.bench.tuning import describe_tuning
 
     label, controller, folder = find_controller(entry, arm, config)
@@ -138,13 +142,18 @@ def load_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
 def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Controller", Path | None]:
     """Label, controller and the run folder that its parameters are from, None for its class's own.
 
-    Raises UsageError for an unknown name and an unusable folder.
+    Raises UsageError for an unknown name, an unusable folder or file, and a class that makes no controller.
     """
+    from armctl.bench.own_controller import is_own, load_own
     from armctl.bench.tuning import unfinished
     from armctl.controllers import registry, saved, shipped
 
     label, _, source = entry.rpartition("=")
-    if source.removesuffix(shipped.DEFAULT) in registry.known() or not Path(source).exists():
+    known = source.removesuffix(shipped.DEFAULT) in registry.known()
+    if not known and is_own(source):
+        name, controller = load_own(source, arm, config)
+        return label or name, controller, None
+    if known or not Path(source).exists():
         return label or source.replace(":", "-"), *shipped.best(source, arm, config.control_dt)
     if short := unfinished(source):
         say(f"'{source}' is benched as it stands, unfinished: {short}")
@@ -165,6 +174,16 @@ def check_finite(source: str, parameters: dict[str, Any]) -> None:
     bad = [name for name, value in parameters.items() if not np.isfinite(value).all()]
     if bad:
         raise UsageError(f"'{source}' holds parameters that are not finite ({bad[0]}); train it again.")
+
+
+def load_metrics(entries: Sequence[str]) -> dict[str, Any]:
+    """Metrics of the user's own by the name of their function; entries: FILE.py:FUNCTION or MODULE:FUNCTION."""
+    from armctl.bench.sources import is_source, load_source
+
+    for entry in entries:
+        if not is_source(entry):
+            raise UsageError(f"--metric is '{entry}'; name a function as FILE.py:FUNCTION or MODULE:FUNCTION.")
+    return {entry.rpartition(":")[2]: load_source(entry) for entry in entries}
 
 
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:

@@ -70,12 +70,19 @@ class Reference:
 
     def after_hold(self, samples: int) -> "Reference":
         """The motion after its first pose has been held at rest for so many samples."""
+        return self._held(samples, 0)
 
-        def led(x: np.ndarray, still: bool) -> np.ndarray:
-            return np.concatenate([np.repeat(0 * x[:1] if still else x[:1], samples, axis=0), x])
+    def before_hold(self, samples: int) -> "Reference":
+        """The motion before its last pose is held at rest for so many samples."""
+        return self._held(0, samples)
 
-        q, pose = led(self.q, still=False), led(self.pose, still=False)
-        qd, qdd, twist, accel = (led(x, still=True) for x in (self.qd, self.qdd, self.twist, self.accel))
+    def _held(self, before: int, after: int) -> "Reference":
+        def all_of(x: np.ndarray, still: bool) -> np.ndarray:
+            ends = 0 * x if still else x
+            return np.concatenate([np.repeat(ends[:1], before, axis=0), x, np.repeat(ends[-1:], after, axis=0)])
+
+        q, pose = all_of(self.q, still=False), all_of(self.pose, still=False)
+        qd, qdd, twist, accel = (all_of(x, still=True) for x in (self.qd, self.qdd, self.twist, self.accel))
         return Reference(self.name, self.dt, q, qd, qdd, pose, twist, accel, self.meta)
 
     def resampled(self, chain: Chain, dt: float) -> "Reference":

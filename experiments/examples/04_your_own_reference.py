@@ -55,6 +55,6 @@ with tempfile.TemporaryDirectory() as folder:
     print(f"{verdict} in {found.duration:.2f} s, in {found.t_min:.2f} s at best; least margin: {found.binding}")
     laws = {"mine": Mine(arm), "diff_ik": make("diff_ik", arm)}
     plants = {"nominal": armctl.Scenario(), "1 kg": armctl.Scenario(payload_mass=1.0)}
-    said = armctl.run_bench(BenchConfig(args.robot), laws, {"circles": [circle]}, plants, Path(folder, "bench"))
+    said = armctl.run_bench(laws, {"circles": [circle]}, plants, Path(folder, "bench"), config=BenchConfig(args.robot))
 for plant, found in said["scenarios"].items():
     print(plant, *(f"{law} {block['position_rmse_mm']['iqm']:.2f} mm rms" for law, block in found.items()), sep=", ")

@@ -53,7 +53,7 @@ for name in args.controllers:
     records[name] = describe_tuning(args.out / name)
 suites = {"unseen": references(corpus, chain, "test", limit=args.episodes)}
 bench, out = BenchConfig(robot=args.robot), args.out / "bench"
-said = armctl.run_bench(bench, tuned, suites, ["payload"], out, records=records, overwrite=True)
+said = armctl.run_bench(tuned, suites, ["payload"], out, config=bench, records=records, overwrite=True)
 for name, block in said["controllers"].items():
     rmse = block["position_rmse_mm"]
     print(f"{name}: {rmse['iqm']:.2f} mm rms in PyBullet, 95 % interval {rmse['low']:.2f} to {rmse['high']:.2f} mm")

@@ -134,7 +134,7 @@ def benched(tmp_path_factory):
     oracle = Follow(40.0)
     oracle.name, oracle.title, oracle.family = "limit", "Limit", "oracle"
     controllers = {"mine": Follow(20.0), "limit": oracle, "broken": Follow(4.0, poison=10)}
-    run.run_bench(CONFIG, controllers, SUITES, SCENARIOS, out, progress=False)
+    run.run_bench(controllers, SUITES, SCENARIOS, out, config=CONFIG, progress=False)
     record, calls = run._record, []
 
     def interrupt(*arguments):
@@ -167,7 +167,7 @@ def test_a_bench_shows_its_plants_in_the_order_given(benched):
 def test_a_resumed_bench_has_the_same_grid(benched, tmp_path):
     out, controllers, summary = benched
     before = summary["grid"]
-    again = run.run_bench(CONFIG, controllers, SUITES, SCENARIOS, out, resume=True, progress=False)
+    again = run.run_bench(controllers, SUITES, SCENARIOS, out, config=CONFIG, resume=True, progress=False)
     assert again["grid"] == before
     assert again["grid"] == make_grid(
         read_table(out, list(controllers)),

@@ -34,7 +34,7 @@ def controllers():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("bench") / "run"
-    return out, run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, out, progress=False)
+    return out, run.run_bench(controllers(), SUITES, SCENARIOS, out, config=CONFIG, progress=False)
 
 
 def comparable(folder):
@@ -99,22 +99,28 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
 
     monkeypatch.setattr(run, "_record", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", progress=False)
+        run.run_bench(controllers(), SUITES, SCENARIOS, tmp_path / "run", config=CONFIG, progress=False)
     monkeypatch.setattr(run, "_record", record)
     with pytest.raises(
         UsageError, match="started with episode short, near, friction, draw 0, which is not asked for now"
     ):
         run.run_bench(
-            CONFIG, controllers(), SUITES, {"nominal": Scenario()}, tmp_path / "run", resume=True, progress=False
+            controllers(),
+            SUITES,
+            {"nominal": Scenario()},
+            tmp_path / "run",
+            config=CONFIG,
+            resume=True,
+            progress=False,
         )
-    run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, tmp_path / "run", resume=True, progress=False)
+    run.run_bench(controllers(), SUITES, SCENARIOS, tmp_path / "run", config=CONFIG, resume=True, progress=False)
     assert comparable(tmp_path / "run") == comparable(finished[0])
 
 
 def test_existing_folder_is_refused_and_unharmed(finished):
     before = {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()}
     with pytest.raises(UsageError, match="already exists"):
-        run.run_bench(CONFIG, controllers(), SUITES, SCENARIOS, finished[0], progress=False)
+        run.run_bench(controllers(), SUITES, SCENARIOS, finished[0], config=CONFIG, progress=False)
     assert {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()} == before
 
 
@@ -139,11 +145,11 @@ def test_bad_input_is_one_sentence_and_leaves_nothing_behind(tmp_path, change, m
 
 def test_worker_processes_give_the_same_episodes(finished, tmp_path):
     run.run_bench(
-        replace(CONFIG, jobs=2),
         controllers(),
         SUITES,
         SCENARIOS,
         tmp_path / "run",
+        config=replace(CONFIG, jobs=2),
         progress=False,
     )
     assert comparable(tmp_path / "run") == comparable(finished[0])
@@ -192,7 +198,7 @@ def test_headline_and_labels_come_from_what_controllers_are_not_from_names(tmp_p
         save(tmp_path / folder, controller)
     rivals = {folder: load(tmp_path / folder, arm) for folder in ("osc", "run7")}
     rivals["diff_ik"] = Follow(8.0)  # not classical, whatever it is called
-    summary = run.run_bench(CONFIG, rivals, SUITES, SCENARIOS, tmp_path / "bench", progress=False)
+    summary = run.run_bench(rivals, SUITES, SCENARIOS, tmp_path / "bench", config=CONFIG, progress=False)
     assert summary["comparison"]["best_classical"] == "osc"
     assert summary["comparison"]["subject"] in ("run7", "diff_ik")
     assert {name: facts["family"] for name, facts in summary["given"].items()} == {
@@ -228,7 +234,7 @@ def test_iso_figures_of_visits_and_repetitions(tmp_path):
     stays = {**still.meta, "dwells": [[1, 0.1, 0.3], [2, 0.4, 0.6], [1, 0.9, 1.1]]}
     suites = {"iso9283": [replace(still, meta=stays), reach("iso_line", 0.3)]}
     summary = run.run_bench(
-        CONFIG, {"diff_ik": Follow(8.0)}, suites, {"nominal": Scenario()}, tmp_path / "run", progress=False
+        {"diff_ik": Follow(8.0)}, suites, {"nominal": Scenario()}, tmp_path / "run", config=CONFIG, progress=False
     )
     figures = summary["iso9283"]["diff_ik"]
     assert set(figures) == {"AP_mm", "RP_mm", "AT_mm", "RT_mm"}
@@ -250,7 +256,7 @@ def test_numbers_are_written_with_so_many_digits():
 
 def test_a_report_of_nothing_but_failures_is_written(tmp_path):
     broken = {"broken": Follow(5.0, poison=-1)}
-    run.run_bench(CONFIG, broken, SUITES, SCENARIOS, tmp_path / "run", progress=False)
+    run.run_bench(broken, SUITES, SCENARIOS, tmp_path / "run", config=CONFIG, progress=False)
     assert "Broken" in write_report(tmp_path / "run", animation=False).read_text()
 
 
@@ -288,7 +294,9 @@ def test_settling_is_no_part_of_the_record(tmp_path):
     for settle in (0.0, 1.0):
         config = replace(CONFIG, settle=settle)
         out = tmp_path / str(settle)
-        summary = run.run_bench(config, {"mine": Follow(8.0)}, {"s": [reach("a", 0.0)]}, load, out, progress=False)
+        summary = run.run_bench(
+            {"mine": Follow(8.0)}, {"s": [reach("a", 0.0)]}, load, out, config=config, progress=False
+        )
         row = store.read_rows(out / "episodes.csv")[0]
         with np.load(out / "tracks" / row["file"]) as tracks:
             assert tracks["pose"].shape[1] == 61 + round(config.hold / config.control_dt)
@@ -296,14 +304,18 @@ def test_settling_is_no_part_of_the_record(tmp_path):
         assert ("held for 1 s" in summary["caveats"][0]) == (settle == 1.0)
     assert found[0.0] < 1e-9 < 1e-2 < found[1.0]  # on the reference, or where the load has drawn the arm by then
     with pytest.raises(UsageError, match="settle is -1"):
-        run.run_bench(replace(CONFIG, settle=-1.0), {"mine": Follow(8.0)}, SUITES, load, tmp_path / "x", progress=False)
+        run.run_bench(
+            {"mine": Follow(8.0)}, SUITES, load, tmp_path / "x", config=replace(CONFIG, settle=-1.0), progress=False
+        )
 
 
 def test_who_is_tested_elsewhere_is_said(tmp_path):
     scenarios = {"payload": Scenario(payload_mass=0.5), "nominal": Scenario()}
     records = {"trained": {"trained_on": "payload"}}
     controllers = {"trained": Follow(8.0), "plain": Follow(5.0)}
-    summary = run.run_bench(CONFIG, controllers, SUITES, scenarios, tmp_path / "run", records=records, progress=False)
+    summary = run.run_bench(
+        controllers, SUITES, scenarios, tmp_path / "run", config=CONFIG, records=records, progress=False
+    )
     assert summary["tested_elsewhere"] == {"trained": ["nominal"]}
     assert "Trained on payload, and tested elsewhere on nominal: trained." in summary["caveats"]
     assert {row["trained_on"] for row in store.read_rows(tmp_path / "run" / "episodes.csv")} == {"payload", ""}

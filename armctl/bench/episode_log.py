@@ -1,0 +1,118 @@
+"""The record of one bench episode in the making."""
+
+from traceback import format_exception
+
+import numpy as np
+
+from armctl.bench.metrics import Episode
+from armctl.bench.plan import BenchConfig, Task
+from armctl.chain import Chain
+from armctl.envs.bullet.plant import Plant
+from armctl.motion.reference import Reference
+from armctl.plant.servo import TOP_SPEED
+
+LIMIT_TOLERANCE = 1e-6  # rad
+MESSAGE = 200  # characters of an exception that stand in the table
+
+
+class EpisodeLog:
+    """What happens in one episode on a plant that stands at its start; `episode` is the record.
+
+    It ends early, as failed, where the motion is not finite or reaches the speed at which PyBullet caps joints, 100
+    rad/s, and where the controller fails.
+    """
+
+    def __init__(self, config: BenchConfig, chain: Chain, task: Task, plant: Plant) -> None:
+        samples = episode_samples(config, task)
+        self.plant, self.steps, self.end = plant, samples - 1, samples - 1
+        self._config, self._chain, self._failure, self._traceback = config, chain, "", ""
+        reference = led(config, task)
+        self._moving = len(reference.q)
+        self._reference = reference.pose[np.minimum(np.arange(samples), self._moving - 1)]
+        self._pose = np.zeros((samples, 7))
+        self._q, self._qd = np.zeros((samples, chain.n)), np.zeros((samples, chain.n))
+        width = 6 if plant.config.control == "ee_twist" else chain.n
+        self._torque, self._command = np.zeros((samples - 1, chain.n)), np.zeros((samples - 1, width))
+        self._saturated, self._caution = np.zeros(samples - 1, bool), np.zeros(samples - 1)
+        self._observe(0)
+
+    def active(self, k: int) -> bool:
+        """Whether there is a control step k."""
+        return k < self.end
+
+    def stepped(self, k: int, command: np.ndarray, caution: float = 0.0) -> None:
+        """Record control step k, in which the plant has just held a command in the units of its control mode."""
+        plant = self.plant
+        self._command[k], self._torque[k], self._caution[k] = command, plant.torque, caution
+        self._saturated[k] = plant.saturation > 0
+        if not (np.isfinite(plant.q).all() and np.abs(plant.qd).max() < TOP_SPEED):
+            self.fail(k, "motion diverges")
+            return
+        self._observe(k + 1)
+
+    def fail(self, k: int, reason: str, traceback: str = "") -> None:
+        """End the episode before control step k. traceback: of an exception that is the reason."""
+        self._failure, self._traceback, self.end = f"{reason} at {k * self._config.control_dt:.2f} s", traceback, k
+
+    def fail_by(self, k: int, error: Exception) -> None:
+        """End the episode before control step k by what the controller raised."""
+        said = str(error).strip().splitlines()
+        name = type(error).__name__
+        self.fail(k, f"{name}: {said[0][:MESSAGE]}" if said else name, "".join(format_exception(error)))
+
+    def _observe(self, k: int) -> None:
+        position, quaternion = self.plant.body.tip()
+        self._pose[k, :3], self._pose[k, 3:] = position, quaternion
+        self._q[k], self._qd[k] = self.plant.q, self.plant.qd
+
+    def episode(self, seconds: float) -> Episode:
+        """The record. seconds: the controller's time per action."""
+        stop, steps = self.end + 1, self.end
+        first = min(lead(self._config), steps)  # what is settled before the reference starts is no part of the record
+        chain = self._chain
+        outside = (self._q < chain.lower - LIMIT_TOLERANCE) | (self._q > chain.upper + LIMIT_TOLERANCE)
+        return Episode(
+            self._config.control_dt,
+            min(self._moving, stop) - first,
+            self._pose[first:stop],
+            self._reference[first:stop],
+            self._q[first:stop],
+            self._qd[first:stop],
+            self._torque[first:steps],
+            self._command[first:steps],
+            np.any(outside, axis=1)[first + 1 : stop],
+            self._saturated[first:steps],
+            self._caution[first:steps],
+            1e6 * seconds,
+            self._failure,
+            self._traceback,
+        )
+
+
+def lead(config: BenchConfig) -> int:
+    """Control steps for which the first pose is held before the reference starts."""
+    return round(config.settle / config.control_dt)
+
+
+def led(config: BenchConfig, task: Task) -> Reference:
+    """The reference with what is held before it."""
+    steps = lead(config)
+    return task.reference.after_hold(steps) if steps else task.reference
+
+
+def held(config: BenchConfig, task: Task) -> int:
+    """Control steps for which the last pose of a reference that ends at rest is held after it."""
+    at_rest = np.abs(task.reference.qd[-1]).max() < 1e-3
+    return round(config.hold / config.control_dt) if at_rest else 0
+
+
+def episode_samples(config: BenchConfig, task: Task) -> int:
+    """Samples of an episode, all that is held included."""
+    return lead(config) + len(task.reference.q) + held(config, task)
+
+
+def check_commands(commands: np.ndarray, shape: tuple[int, ...], control: str) -> None:
+    """Raises ValueError for commands of another shape than a control mode takes."""
+    if commands.shape != shape:
+        given, wanted = commands.shape[-1:], shape[-1:]
+        raise ValueError(f"the command has shape {given}, and control {control!r} takes {wanted}")

@@ -1,0 +1,158 @@
+"""Controllers from outside: plain objects that are shown what the environment shows, and answer with a command.
+
+Those of armctl.controllers are Flax modules, called for a whole batch and differentiable; one from outside may be
+anything: NumPy, another library, a policy from a file. It runs in `TrackEnv`, an episode at a time.
+"""
+
+import inspect
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike
+
+from armctl.bench.episode_log import EpisodeLog, check_commands, held
+from armctl.bench.metrics import Episode
+from armctl.bench.plan import BenchConfig, Task
+from armctl.chain import Chain
+from armctl.envs.track import TrackEnv
+from armctl.errors import UsageError
+
+CONTROLS = ("torque", "velocity", "position", "ee_twist", "action")
+OPTIONS = ("control", "preview", "observe", "camera", "motor")
+INFORMATION = "what the environment shows: measured joints, tip, errors to the reference of now and next"
+
+
+class OutsideController(Protocol):
+    """What a controller from outside has to have, besides the optional `reset(info)`, `environment`, `title`,
+    `family` and `information`.
+
+    control: "torque" (n,) N m, "velocity" (n,) rad/s, "position" (n,) rad, the joints' targets, "ee_twist" (6,) m/s and
+    rad/s of the tip in the world frame, or "action", what the environment itself takes, in [-1, 1].
+    environment: arguments of `TrackEnv` (`preview`, `observe`, `camera`, `motor`; `control` where actions are given).
+    """
+
+    control: str
+
+    def act(self, observation: dict[str, np.ndarray]) -> ArrayLike:
+        """The command that is held for the next control step."""
+
+
+def is_outside(controller: Any) -> bool:
+    """Whether it is no Flax module, and so follows the protocol here."""
+    return not isinstance(controller, nnx.Module)
+
+
+def check_outside(name: str, controller: Any) -> None:
+    """Raises UsageError unless the controller called `name` follows the protocol."""
+    kind, remedy = type(controller).__name__, "see 'Your own controller' in the docs"
+    if isinstance(controller, type):
+        raise UsageError(f"'{name}' is the class {controller.__name__}; give an object of it, {controller.__name__}().")
+    if not callable(getattr(controller, "act", None)):
+        raise UsageError(f"'{name}' ({kind}) has no method act(observation) that returns a command; {remedy}.")
+    control = getattr(controller, "control", None)
+    if control not in CONTROLS:
+        raise UsageError(f"'{name}' ({kind}) has control {control!r}; set it to one of {', '.join(CONTROLS)}.")
+    options = environment(controller)
+    unknown = [key for key in options if key not in OPTIONS]
+    if unknown:
+        raise UsageError(f"'{name}' ({kind}) has environment {unknown[0]!r}; it may set {', '.join(OPTIONS)}.")
+    if control != "action" and options["control"] != control:
+        raise UsageError(
+            f"'{name}' ({kind}) has control {control!r} and environment control {options['control']!r}; the latter is "
+            "for control 'action' alone."
+        )
+
+
+def environment(controller: Any) -> dict[str, Any]:
+    """Arguments of `TrackEnv` that it wants, control mode and preview in any case."""
+    mode = "velocity" if controller.control == "action" else controller.control
+    return {"control": mode, "preview": 4} | dict(getattr(controller, "environment", None) or {})
+
+
+def identity(controller: Any) -> int:
+    """A checksum of what makes it: its file, class and attributes, as far as these can be written down."""
+    kind = type(controller)
+    try:
+        source = Path(inspect.getfile(kind)).read_bytes()
+    except (OSError, TypeError):
+        source = b""
+    own = {key: repr(value) for key, value in sorted(getattr(controller, "__dict__", {}).items())}
+    plain = {key: text for key, text in own.items() if " at 0x" not in text}  # an address is of this process alone
+    return zlib.crc32(f"{kind.__qualname__} {plain}".encode(), zlib.crc32(source))
+
+
+def make_env(config: BenchConfig, controller: Any) -> TrackEnv:
+    """The environment that a controller from outside wants, on the time grid of the bench."""
+    times = {"control_dt": config.control_dt, "physics_dt": config.physics_dt, "settle": config.settle}
+    return TrackEnv(config.robot, **times, **environment(controller))
+
+
+def run_outside(config: BenchConfig, chain: Chain, controller: Any, tasks: list[Task]) -> list[Episode]:
+    """Run the tasks one after the other and return what happened, in their order.
+
+    An episode in which the controller raises an exception, gives a command of another size or one that is not finite,
+    or takes longer than `config.patience` for it, ends there as failed; the next one begins with `reset`.
+    """
+    env = make_env(config, controller)
+    try:
+        return [_episode(config, chain, controller, task, env) for task in tasks]
+    finally:
+        env.close()
+
+
+def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env: TrackEnv) -> Episode:
+    reference = task.reference.before_hold(held(config, task))
+    observation, info = env.reset(seed=task.seed, options={"reference": reference, "scenario": task.scenario})
+    log, action = EpisodeLog(config, chain, task, env.plant), _actions(controller, env)
+    info |= {
+        "robot": config.robot, "chain": chain, "action_scale": env.action_scale, "control": env.config.control,
+        "control_dt": config.control_dt, "seed": task.seed,
+    }  # fmt: skip
+    try:
+        getattr(controller, "reset", lambda info: None)(info)
+    except Exception as error:
+        log.fail_by(0, error)
+    spent, k = 0.0, 0
+    while log.active(k):
+        start = time.perf_counter()
+        try:
+            command = np.asarray(controller.act(observation), float)
+            check_commands(command, env.action_scale.shape, controller.control)
+        except Exception as error:
+            log.fail_by(k, error)
+            break
+        took = time.perf_counter() - start
+        if not np.isfinite(command).all():
+            log.fail(k, "command is not finite")
+        elif k and took > config.patience:  # the first call may compile
+            log.fail(k, f"an action took {took:.2g} s, over the patience of {config.patience:g} s,")
+        else:
+            given = action(command)
+            observation, *_ = env.step(given)
+            log.stepped(k, given * env.action_scale)
+        spent += took if k else 0.0
+        k += 1
+    return log.episode(spent / max(1, k - 1))
+
+
+def _actions(controller: Any, env: TrackEnv) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns a command into the environment's action in an episode that has just begun, clipped to [-1, 1]."""
+    scale, chain = env.action_scale, env.chain
+    if controller.control == "action":
+        return lambda command: np.clip(command, -1.0, 1.0)
+    if controller.control != "position":
+        return lambda command: np.clip(command / scale, -1.0, 1.0)
+    target = env.state()[0]
+
+    def move(command: np.ndarray) -> np.ndarray:  # the environment moves its last target by so much
+        nonlocal target
+        change = np.clip((command - target) / scale, -1.0, 1.0)
+        target = np.clip(target + scale * change, chain.lower, chain.upper)
+        return change
+
+    return move

@@ -1,0 +1,118 @@
+"""Policies that stable-baselines3 or sbx saved, as controllers from outside."""
+
+import json
+import zlib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from gymnasium import spaces
+
+from armctl.errors import UsageError
+
+GOALS = 14  # numbers of a flattened observation that are achieved and desired goal
+LIBRARIES = ("stable_baselines3", "sb3_contrib", "sbx")
+
+
+class StableBaselinesPolicy:
+    """A model with `predict`, such as of stable-baselines3, giving the environment's own actions.
+
+    What it observes says how many targets ahead it was trained with.
+    """
+
+    control = "action"
+    family = "learned"
+
+    def __init__(self, model: Any, n: int, control: str = "", normalise: Any = None, digest: int = 0) -> None:
+        """model: trained on `TrackEnv` of an arm of n joints, on its dictionary or this flattened.
+
+        control: mode of its actions; where it is not said, tip twists if there are 6 for another number of joints, else
+        velocities, as `TrackEnv` itself takes it. normalise: the VecNormalize it was trained under. digest: of the file
+        it is from. Raises UsageError where its spaces are not those of `TrackEnv`.
+        """
+        size, mode = model.action_space.shape[0], control
+        if not mode:
+            mode = "ee_twist" if size == 6 != n else "velocity"
+        wanted = 6 if mode == "ee_twist" else n
+        if size != wanted:
+            raise UsageError(
+                f"The {type(model).__name__} policy gives {size} numbers; control '{mode}' of an arm of {n} joints "
+                f"takes {wanted}: name another, as FILE.zip:CONTROL."
+            )
+        self.title, self.digest = type(model).__name__, digest
+        self._model, self._normalise = model, normalise
+        self.environment = {"control": mode, "preview": _preview(model.observation_space, n)}
+
+    @classmethod
+    def load(cls, path: str | Path, n: int, control: str = "") -> "StableBaselinesPolicy":
+        """A saved policy (.zip) for an arm of n joints; `vecnormalize.pkl` beside it is what it was normalised by.
+
+        Raises UsageError where the file is none, its library is missing, or its spaces are not those of `TrackEnv`.
+        """
+        path = Path(path)
+        normalise = _normaliser(path.parent / "vecnormalize.pkl")
+        return cls(_model(path), n, control, normalise, zlib.crc32(path.read_bytes()))
+
+    def reset(self, info: dict[str, Any]) -> None:
+        """Forget what a recurrent policy remembers."""
+        self._memory: Any = None
+        self._first = np.ones(1, bool)
+
+    def act(self, observation: dict[str, np.ndarray]) -> np.ndarray:
+        """The most likely action."""
+        space = self._model.observation_space
+        seen: Any = observation
+        if not isinstance(space, spaces.Dict):
+            seen = np.concatenate([np.ravel(observation[key]) for key in sorted(observation)])
+        if self._normalise is not None:
+            seen = self._normalise.normalize_obs(seen)
+        action, self._memory = self._model.predict(seen, self._memory, self._first, deterministic=True)
+        self._first = np.zeros(1, bool)
+        return np.asarray(action)
+
+
+def _model(path: Path) -> Any:
+    """The model of a file, by the algorithm that its policy belongs to."""
+    try:
+        with ZipFile(path) as archive:
+            data = json.loads(archive.read("data"))
+        home = data["policy_class"]["__module__"]
+    except (OSError, BadZipFile, KeyError, TypeError, ValueError):
+        raise UsageError(f"'{path}' is not a policy that stable-baselines3 or sbx saved; name its .zip.") from None
+    library, _, place = home.partition(".")
+    algorithm = place.split(".")[0].upper()
+    if algorithm == "COMMON":
+        algorithm = "PPO" if "clip_range" in data else "A2C"
+    if library not in LIBRARIES:
+        raise UsageError(f"'{path}' holds a policy of '{library}'; those of {', '.join(LIBRARIES)} are read.")
+    try:
+        kind = getattr(import_module(library), algorithm)
+    except (ImportError, AttributeError):
+        name = library.replace("_", "-") + ("-rl" if library == "sbx" else "")
+        raise UsageError(f"'{path}' needs {library}.{algorithm}; install it with: pip install {name}") from None
+    return kind.load(path, device="cpu")
+
+
+def _normaliser(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    import pickle
+
+    normalise = pickle.loads(path.read_bytes())
+    normalise.training = False
+    return normalise
+
+
+def _preview(space: Any, n: int) -> int:
+    """How many targets ahead a policy was shown, by the size of what it observes."""
+    known = dict(space.spaces) if isinstance(space, spaces.Dict) else {}
+    size = spaces.flatdim(known["observation"]) if "observation" in known else spaces.flatdim(space) - GOALS
+    ahead, rest = divmod(size - 2 * n - 9, 6)
+    if rest or ahead < 1:
+        raise UsageError(
+            f"The policy observes {space}; one for an arm of {n} joints observes TrackEnv's dictionary, or it "
+            "flattened: put another into a class of your own, as FILE.py:NAME."
+        )
+    return ahead - 1

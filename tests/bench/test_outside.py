@@ -1,0 +1,288 @@
+"""Controllers, suites and metrics from outside run in the same bench, and what is wrong with them is said by name."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import armctl
+from armctl import store
+from armctl.arm import load_arm
+from armctl.bench.own_controller import load_own
+from armctl.bench.plan import BenchConfig
+from armctl.bench.records import read_table, read_tracks
+from armctl.bench.sources import is_source, load_source
+from armctl.errors import UsageError
+from armctl.plant.scenario import Scenario
+from tests.bench.arms import Follow, reach
+
+CONFIG = BenchConfig(robot="planar3", batch=2, hold=0.1)
+SUITES = {"short": [reach("near", 0.2, 31), reach("far", 0.4, 41)]}
+SCENARIOS = {"nominal": Scenario(), "late": Scenario(latency=1, velocity_noise=1e-3)}
+FILE = """
+import numpy as np
+
+class Servo:
+    control = "velocity"
+
+    def __init__(self, gain=20.0):
+        self.gain = gain
+
+    def reset(self, info):
+        self.chain = info["chain"]
+
+    def act(self, observation):
+        n = self.chain.n
+        q, error = observation["observation"][:n], observation["observation"][2 * n + 9 : 2 * n + 15]
+        from armctl import rigid
+        J = rigid.jacobian(self.chain, q)
+        return self.gain * np.linalg.lstsq(J, error, rcond=1e-2)[0]
+
+def furthest(episode):
+    return float(np.abs(episode.q).max())
+
+def still(chain):
+    import armctl
+    return [armctl.Reference.from_joints(chain, 0.01, np.tile(chain.home, (20, 1)), name="still")]
+
+def nothing(chain):
+    return []
+
+thing = 3
+"""
+
+
+class Constant:
+    """The same command for ever."""
+
+    def __init__(self, command, control="torque", environment=None):
+        self.command, self.control, self.environment = command, control, environment
+
+    def act(self, observation):
+        return self.command
+
+
+class Held(Constant):
+    """Position control that goes on asking for where the arm starts."""
+
+    def __init__(self):
+        super().__init__(None, "position")
+
+    def act(self, observation):
+        if self.command is None:
+            self.command = observation["observation"][:3]
+        return self.command
+
+
+class Raising(Constant):
+    def act(self, observation):
+        if observation["observation"][0] > 0.05:
+            raise RuntimeError("lost\nmy way")
+        return np.zeros(3)
+
+
+class Slow(Constant):
+    def act(self, observation):
+        import time
+
+        time.sleep(0.02)
+        return np.zeros(3)
+
+
+def bench(controllers, out, scenarios=SCENARIOS, config=CONFIG, suites=SUITES, **options):
+    return armctl.run_bench(controllers, suites, scenarios, out, config=config, progress=False, **options)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_numpy_servo_of_a_file_is_benched_beside_a_flax_controller(file, tmp_path):
+    name, servo = load_own(f"{file}:Servo", load_arm("planar3"), CONFIG)
+    summary = bench(
+        {name: servo, "flax": Follow(20.0)}, tmp_path / "run", metrics={"furthest": load_source(f"{file}:furthest")}
+    )
+    blocks = summary["controllers"]
+    assert blocks["Servo"]["end_5mm_5deg"] == 1
+    assert blocks["flax"]["position_rmse_mm"]["iqm"] < blocks["Servo"]["position_rmse_mm"]["iqm"]
+    assert not blocks["Servo"]["failures"]
+    assert summary["given"]["Servo"]["control"] == "velocity"
+    for rows in read_table(tmp_path / "run").values():
+        for row, track in zip(rows, read_tracks(tmp_path / "run", rows), strict=True):
+            assert row["furthest"] == pytest.approx(np.abs(track.q).max(), abs=1e-6)
+    assert blocks["Servo"]["furthest"]["iqm"] > 0
+
+
+def test_it_meets_the_same_episode_as_a_flax_controller(tmp_path):
+    """Velocity commands of nothing at all move the arm alike on both ways through the bench."""
+
+    class Nothing(armctl.Controller):
+        control = "velocity"
+
+        def __call__(self, carry, m, w):
+            return carry, 0.0 * m.q
+
+    flax, config = Nothing(load_arm("planar3")), replace(CONFIG, settle=0.05)
+    for settle in (config, CONFIG):
+        out = tmp_path / str(settle.settle)
+        bench({"flax": flax, "plain": Constant(np.zeros(3), "velocity")}, out, config=settle)
+        table = read_table(out)
+        for a, b in zip(*(read_tracks(out, table[name]) for name in ("flax", "plain")), strict=True):
+            assert a.moving == b.moving
+            for field in ("pose", "reference", "q"):
+                np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+
+
+@pytest.mark.parametrize("control", ["torque", "velocity", "ee_twist", "action"])
+def test_commands_are_in_the_units_of_their_mode(control, tmp_path):
+    """The environment given the same thing as an action goes the same way."""
+    mode = {"action": "torque"}.get(control, control)
+    env = gym.make("armctl/Planar3Track-v1", control=mode, reference=SUITES["short"][0])
+    env.reset(seed=0)
+    command = 0.1 * env.unwrapped.action_scale
+    moved = [env.step(command / env.unwrapped.action_scale)[0]["achieved_goal"] for _ in range(30)]
+    given = 0.1 * np.ones(len(command)) if control == "action" else command
+    options = {"control": "torque"} if control == "action" else {}
+    suites = {"one": SUITES["short"][:1]}
+    bench({"mine": Constant(given, control, options)}, tmp_path / "run", {"nominal": Scenario()}, suites=suites)
+    track = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["mine"])[0]
+    np.testing.assert_allclose(track.pose[1:31, :3], np.array(moved)[:, :3], atol=1e-6)
+    with np.load(next((tmp_path / "run" / "tracks").glob("*.npz"))) as arrays:
+        np.testing.assert_allclose(arrays["command"][0, :30], np.tile(command, (30, 1)), rtol=1e-6)
+        assert np.isfinite(arrays["torque"][0, :30]).all()
+
+
+def test_position_commands_are_joint_positions(tmp_path):
+    bench({"held": Held()}, tmp_path / "run", {"nominal": Scenario()}, suites={"still": [reach("still", 0.0, 31)]})
+    track = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["held"])[0]
+    assert np.abs(track.q - track.q[0]).max() < 1e-6
+
+
+def test_what_is_wrong_is_said_by_name_and_the_bench_goes_on(tmp_path):
+    wrong = {
+        "size": Constant(np.zeros(2)),
+        "nan": Constant([0.0, np.nan, 0.0]),
+        "words": Constant("left"),
+        "raising": Raising(None),
+        "slow": Slow(None),
+        "fine": Constant(np.zeros(3)),
+    }
+    summary = bench(wrong, tmp_path / "run", {"nominal": Scenario()}, config=replace(CONFIG, patience=0.01))
+    said = {name: {one["failure"] for one in block["failures"]} for name, block in summary["controllers"].items()}
+    assert said.pop("fine") == set()
+    assert said["size"] == {"ValueError: the command has shape (2,), and control 'torque' takes (3,) at 0.00 s"}
+    assert said["nan"] == {"command is not finite at 0.00 s"}
+    assert next(iter(said["words"])).startswith("ValueError: could not convert string to float")
+    assert all(one.startswith("RuntimeError: lost at") for one in said["raising"])
+    assert all("over the patience of 0.01 s" in one for one in said["slow"])
+    text = (tmp_path / "run" / "tracebacks.txt").read_text()
+    assert re.search(r"^raising in short, \w+, nominal, 0$", text, re.MULTILINE)
+    assert 'raise RuntimeError("lost' in text
+
+
+def test_a_flax_controller_that_raises_fails_alone(tmp_path):
+    class Bad(armctl.Controller):
+        def __call__(self, carry, m, w):
+            return carry, m.q[..., :2]
+
+    class Worse(armctl.Controller):
+        def __call__(self, carry, m, w):
+            raise RuntimeError("no")
+
+    arm = load_arm("planar3")
+    summary = bench({"bad": Bad(arm), "worse": Worse(arm), "fine": Follow(9.0)}, tmp_path / "run")
+    failures = {name: block["failures"] for name, block in summary["controllers"].items()}
+    assert "shape (2,), and control 'torque' takes (3,)" in failures["bad"][0]["failure"]
+    assert failures["worse"][0]["failure"] == "RuntimeError: no at 0.00 s"
+    assert not failures["fine"]
+
+
+@pytest.mark.parametrize(
+    ("controller", "said"),
+    [
+        (Constant, "'mine' is the class Constant; give an object of it"),
+        (3, r"'mine' \(int\) has no method act"),
+        (Constant(0, "force"), "control 'force'; set it to one of torque"),
+        (Constant(0, "torque", {"wind": 1}), "environment 'wind'; it may set"),
+        (Constant(0, "torque", {"control": "velocity"}), "for control 'action' alone"),
+        (Constant(0, "torque", {"preview": -1}), "preview is -1"),
+    ],
+)
+def test_what_is_no_controller_is_refused_before_work_starts(controller, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        bench({"mine": controller}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_sources(file, tmp_path, monkeypatch):
+    for text, holds in (("a.py:B", True), ("a.b:C", True), ("a b:C", False), ("tracker", False), ("a.py", False)):
+        assert is_source(text) is holds
+    assert load_source(f"{file}:thing") == 3
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert load_source("mine:thing") == 3
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nowhere_at_all\n")
+    for text, said in (
+        (f"{file}:Sevro", "no 'Sevro' in .*it has Servo"),
+        ("nowhere.py:A", "'nowhere.py' is no file"),
+        ("nowhere:A", "no module 'nowhere'"),
+        (f"{broken}:A", "cannot be imported: ModuleNotFoundError.*line 1 of broken.py"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            load_source(text)
+    for text, said in ((f"{file}:furthest", "cannot be made without arguments"), (f"{file}:thing", "no method act")):
+        with pytest.raises(UsageError, match=said):
+            load_own(text, load_arm("planar3"), CONFIG)
+
+
+@pytest.mark.parametrize(("name", "said"), [("position_rmse_mm", "has the name of one"), ("a b", "cannot name")])
+def test_metrics_that_cannot_be_columns_are_refused(name, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", metrics={name: len})
+
+
+def test_a_metric_that_raises_stays_empty(tmp_path):
+    with pytest.warns(UserWarning, match="'half' raised ZeroDivisionError"):
+        summary = bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", metrics={"half": lambda one: 1 / 0})
+    assert summary["controllers"]["mine"]["half"]["count"] == 0
+
+
+def test_workers_and_resuming_give_the_same(file, tmp_path):
+    servo = load_source(f"{file}:Servo")
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    bench({"mine": servo()}, once)
+    bench({"mine": servo()}, twice, config=replace(CONFIG, jobs=2))
+    table = [store.read_rows(out / "episodes.csv") for out in (once, twice)]
+    for a, b in zip(*(sorted(rows, key=lambda row: (row["file"], row["slot"])) for rows in table), strict=True):
+        assert {k: v for k, v in a.items() if k != "action_us"} == {k: v for k, v in b.items() if k != "action_us"}
+    with pytest.raises(UsageError, match="other parameters of mine"):
+        bench({"mine": servo(5.0)}, once, resume=True)
+
+
+def test_from_the_command_line_in_a_folder_of_its_own(file, tmp_path):
+    command = [
+        sys.executable, "-m", "armctl", "bench", "--robot", "planar3", "--controllers", "A=mine.py:Servo,mine:Servo",
+        "--suite", "mine.py:still", "--metric", "mine.py:furthest", "--scenarios", "nominal", "--out", "run",
+        "--no-animation",
+    ]  # fmt: skip
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = store.read_rows(tmp_path / "run" / "episodes.csv")
+    assert {row["controller"] for row in rows} == {"A", "Servo"}
+    assert {row["suite"] for row in rows} == {"still"}
+    assert all(float(row["furthest"]) > 0 for row in rows)
+    assert Path(tmp_path, "run", "report.html").exists()
+    command[command.index("mine.py:still")] = "mine.py:nothing"
+    done = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
+    assert done.returncode == 2
