@@ -194,12 +194,9 @@ def check_processes(processes: int | None, arms: int) -> int:
 
 
 def shares(arms: int, processes: int) -> list[int]:
-    """First arm of each process, and the end, (processes + 1,).
-
-    The last share is that of the process which also answers the caller: smaller by what that costs, about a step of one
-    arm, but not empty.
-    """
-    return [min(-(-i * (arms + 1) // processes), arms - processes + i) for i in range(processes)] + [arms]
+    """First arm of each process, and the end, (processes + 1,): the last, which also answers the caller, has no more
+    than the others."""
+    return [-(-i * arms // processes) for i in range(processes + 1)]
 
 
 def _parts(space: spaces.Space[Any]) -> dict[str, Any]:

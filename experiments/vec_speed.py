@@ -42,9 +42,9 @@ class Args:
     """Processes that share them out."""
     twins: int = 4096
     """Arms of the twin; 0 leaves it out."""
-    repeats: int = 15
+    repeats: int = 9
     """Blocks of each; the median counts."""
-    seconds: float = 0.5
+    seconds: float = 2.0
     """Length of a block."""
     out: Path = Path("runs/vec_speed")
     """Folder of summary.json."""

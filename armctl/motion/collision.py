@@ -33,18 +33,23 @@ def _chain_spheres(chain: Chain) -> Spheres:
     return Spheres(link, center, radius, np.array(sphere_pairs(chain), int).reshape(-1, 2))
 
 
-def _model(arm: ArmLike) -> tuple[Spheres, Array, Any]:
+@lru_cache(maxsize=32)
+def _chain_heights(chain: Chain) -> Array:
+    return sphere_centers(chain, chain.home)[..., 2]
+
+
+def _model(arm: ArmLike) -> tuple[Spheres, Any]:
     if isinstance(arm, Chain):
-        return _chain_spheres(arm), arm.home, rigid
+        return _chain_spheres(arm), rigid
     from armctl import kinematics
 
     pairs = np.array(arm.sphere_pairs, int).reshape(-1, 2)
-    return Spheres(np.array(arm.sphere_link, int), arm.sphere_center, arm.sphere_radius, pairs), arm.home, kinematics
+    return Spheres(np.array(arm.sphere_link, int), arm.sphere_center, arm.sphere_radius, pairs), kinematics
 
 
 def sphere_centers(arm: ArmLike, q: Joint) -> Float[Array, "*batch S 3"]:
     """World centres of the covering spheres. arm: Chain (NumPy) or Arm (JAX); q (..., n) rad -> (..., S, 3) m."""
-    model, _, kinematics = _model(arm)
+    model, kinematics = _model(arm)
     if len(model.link) == 0:
         return kinematics.forward_kinematics(arm, q)[..., None, :3, 3][..., :0, :]
     T = kinematics.link_poses(arm, q)
@@ -70,27 +75,30 @@ def pair_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch P"]:
     return _pair_distances(_model(arm)[0], sphere_centers(arm, q))
 
 
-def _floor_distances(arm: ArmLike, model: Spheres, home: Array, centers: Array) -> Array:
+def _floor_distances(arm: ArmLike, model: Spheres, centers: Array) -> Array:
     xp = centers.__array_namespace__()
     radius = xp.asarray(model.radius, dtype=centers.dtype)
-    resting = sphere_centers(arm, xp.asarray(home, dtype=centers.dtype))[..., 2] - radius
-    bound = (model.link >= 0) & (resting > FLOOR)
+    if isinstance(arm, Chain):
+        resting = _chain_heights(arm)
+    else:
+        resting = sphere_centers(arm, xp.asarray(arm.home, dtype=centers.dtype))[..., 2]
+    bound = (model.link >= 0) & (resting - radius > FLOOR)
     return xp.where(bound, centers[..., 2] - radius - FLOOR, xp.inf)
 
 
 def floor_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch S"]:
     """Height of every sphere above the floor, inf for those on the floor at home. q (..., n) rad -> (..., S) m."""
-    model, home, _ = _model(arm)
-    return _floor_distances(arm, model, home, sphere_centers(arm, q))
+    model, _ = _model(arm)
+    return _floor_distances(arm, model, sphere_centers(arm, q))
 
 
 def clearance(arm: ArmLike, q: Joint) -> Float[Array, "*batch"]:
     """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if none can touch."""
-    model, home, _ = _model(arm)
+    model, _ = _model(arm)
     centers = sphere_centers(arm, q)
     xp = centers.__array_namespace__()
     far = xp.full((*centers.shape[:-2], 1), xp.inf, dtype=centers.dtype)
-    gaps = [far, _pair_distances(model, centers), _floor_distances(arm, model, home, centers)]
+    gaps = [far, _pair_distances(model, centers), _floor_distances(arm, model, centers)]
     return xp.min(xp.concat(gaps, axis=-1), axis=-1)
 
 

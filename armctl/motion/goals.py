@@ -19,8 +19,8 @@ from armctl.typing import Array
 WORKSPACE, EVERYWHERE = "workspace", "everywhere"
 Region = str | tuple[ArrayLike, ArrayLike] | Sequence[ArrayLike]
 """Where goals lie: "workspace", "everywhere", or two opposite corners (3,) m of a box in the base frame."""
-BLOCK, ROUNDS = 512, 60
-"""Configurations looked at together, and how often before there is none."""
+BLOCK, FEW, ROUNDS = 512, 64, 60
+"""Configurations looked at together, for each that is missing if these are few, and how often before there is none."""
 RARE = 1e-3
 """Share of all configurations below which a workspace in front counts as none, and goals lie everywhere."""
 AHEAD, NEAR, LOW, HIGH = 0.25, 0.85, 0.02, 0.65
@@ -135,7 +135,7 @@ def _in_workspace(chain: Chain, rng: np.random.Generator, count: int, work: _Wor
     while (missing := count - len(found)) > 0:  # ends: at least RARE of all configurations are good
         there = np.empty((0, chain.n))
         while len(there) < 2 * missing:
-            q = rng.uniform(*box, (BLOCK, chain.n))
+            q = rng.uniform(*box, (min(BLOCK, FEW * missing), chain.n))
             there = np.concatenate([there, q[work.holds(rigid.forward_kinematics(chain, q))]])
         found = np.concatenate([found, _free(chain, there, missing)])
     return found
@@ -170,13 +170,24 @@ def _free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
     As `is_free` says or, where spheres meet, by the shapes themselves. Spheres are generous: those around the base and
     the first links of an xArm 6 meet wherever it leans to the front.
     """
+    found, block = q[:0], max(4, 2 * count)  # each costs as much as a control step
+    for start in range(0, len(q), block):
+        found = np.concatenate([found, _all_free(chain, q[start : start + block], count - len(found))])
+        if len(found) >= count:
+            break
+    return found[:count]
+
+
+def _all_free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
     free = is_free(chain, q)
+    if free[:count].all():
+        return q[free]
     doubtful = ~free & (floor_distances(chain, q).min(axis=-1, initial=np.inf) > safe_margin(chain))
     for k in np.flatnonzero(doubtful):
         if np.sum(free[:k]) >= count:
             break
         free[k] = shapes_apart(chain, q[k : k + 1])[0]
-    return q[free][:count]
+    return q[free]
 
 
 def _said(corner: np.ndarray) -> str:

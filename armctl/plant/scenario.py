@@ -177,8 +177,9 @@ class Scenario:
                 "Effect and give it as Scenario(effects=(...,))."
             )
         for name, (low, high) in RANGES.items():
-            if getattr(self, name) is not None or name != "payload_switch":
-                object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
+            value = getattr(self, name)
+            if value is not getattr(Scenario, name):  # the defaults are good, and most fields have them
+                object.__setattr__(self, name, _checked(name, value, low, high))
         if any(self.wrench) and not self.wrench_duration:
             raise UsageError(f"Scenario.wrench is {self.wrench}, but wrench_duration is 0; say how long it lasts, s.")
         if self.payload_switch is None and (self.next_payload_mass or any(self.next_payload_com)):
