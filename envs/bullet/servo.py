@@ -44,10 +44,10 @@ class ServoDrive:
         time: at which it begins, s since the reset.
         """
         config, body, open_loop = self._config, self._body, self._config.control == "torque"
+        if open_loop and self._ideal:
+            return self._hold(goal)
         tau = wanted = np.asarray(goal)
-        blind = open_loop and self._ideal  # the torque does not depend on the state
-        if not blind:
-            q, qd = np.array(q), np.array(qd)
+        q, qd = np.array(q), np.array(qd)
         if not open_loop:
             M, g = self._model.mass_and_gravity(q)
             M *= config.velocity_gain
@@ -59,18 +59,27 @@ class ServoDrive:
                     tau += self._own[0] * velocity + self._own[1] * np.tanh(velocity / FRICTION_VELOCITY)
             self._asked[i] = tau
             if self._ideal:
-                torques = zip(tau.tolist(), self._limits, strict=True)
-                body.set_torque(forces=[e if t > e else -e if t < -e else t for t, e in torques])
+                body.set_torque(forces=self._saturated(tau.tolist()))
             else:
                 self._act(tau, q, qd, time + i * config.physics_dt)
             body.step()
-            if not blind:
-                q, qd = body.state()
+            q, qd = body.state()
         self._account()
-        if blind:
-            q, qd, _, _ = zip(*body.joint_states())  # noqa: B905 (strict costs a tenth of the reading)
-            return q, qd
         return q.tolist(), qd.tolist()
+
+    def _hold(self, torque: Numbers) -> tuple[Sequence[float], Sequence[float]]:
+        """Run one control step of a torque (n) that does not depend on the state -> q, qd at its end."""
+        body, forces = self._body, self._saturated(torque)
+        for _ in range(self._config.substeps):
+            body.set_torque(forces=forces)
+            body.step()
+        self._asked[:] = torque
+        self._account()
+        q, qd, _, _ = zip(*body.joint_states())  # noqa: B905 (strict costs a tenth of the reading)
+        return q, qd
+
+    def _saturated(self, torque: Numbers) -> list[float]:
+        return [e if t > e else -e if t < -e else t for t, e in zip(torque, self._limits, strict=True)]
 
     def _velocity_towards(self, goal: np.ndarray, q: np.ndarray) -> np.ndarray:
         velocity = self._config.position_gain * (goal - q)
