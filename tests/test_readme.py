@@ -99,13 +99,24 @@ def test_snippets_on_what_is_your_own(run, monkeypatch):
         note(learner, {"update": config.updates})
 
     monkeypatch.setattr("armctl.learn.tune.train", trained)  # tests/learn has trained enough
-    reference, controller, bench, scenario, effect = blocks("docs/own.md")
+    reference, controller, bench, servo, scenario, effect = blocks("docs/own.md")
+    assert len(servo.split("\n\n\n")[0].splitlines()) <= 20
     assert len(controller.split("\n\n\n")[1].splitlines()) <= 25
     for long, short in SMALL.items():
         assert long in reference + bench
         reference, bench = reference.replace(long, short), bench.replace(long, short)
-    printed = run(reference, controller, bench, scenario, effect)
-    for expected in (r"True \w+ 0\.\d\d of", r"spring [\d.]+ mm", r"textbook [\d.]+ mm", "report.html", "latency=2"):
+    whole = '["shapes"], ["nominal"], "runs/servo"'
+    assert whole in servo
+    servo = servo.replace(whole, '{"shapes": [mine]}, ["nominal"], "runs/servo", config=bench')
+    printed = run(reference, controller, bench, servo, scenario, effect)
+    for expected in (
+        r"True \w+ 0\.\d\d of",
+        r"spring [\d.]+ mm",
+        r"textbook [\d.]+ mm",
+        r"servo [\d.]+ mm",
+        "report.html",
+        "latency=2",
+    ):
         assert re.search(expected, printed), printed
 
 

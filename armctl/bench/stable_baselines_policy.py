@@ -39,7 +39,7 @@ class StableBaselinesPolicy:
         if size != wanted:
             raise UsageError(
                 f"The {type(model).__name__} policy gives {size} numbers; control '{mode}' of an arm of {n} joints "
-                f"takes {wanted}: name another, as FILE.zip:CONTROL."
+                f"takes {wanted}: name the arm that it was trained for, or its control mode, as FILE.zip:CONTROL."
             )
         self.title, self.digest = type(model).__name__, digest
         self._model, self._normalise = model, normalise

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from armctl import store
+from armctl.bench.outside import is_outside
 from armctl.controller_audit import instability, opacity, over_fitting, over_sensitivity, pictures
 from armctl.controller_audit.config import ControllerAuditConfig
 from armctl.controller_audit.page import TITLES, write_page
@@ -42,6 +43,11 @@ def audit_controller(
     Raises UsageError for a folder that exists, and where controller and config do not fit.
     """
     config = config or ControllerAuditConfig()
+    if is_outside(controller):
+        raise UsageError(
+            f"The audit differentiates through the controller; {type(controller).__name__} is no armctl.Controller: "
+            "bench it instead."
+        )
     if controller.control_dt != config.control_dt:
         raise UsageError(
             f"control_dt is {config.control_dt:g} s, the controller's {controller.control_dt:g} s; give it the same."

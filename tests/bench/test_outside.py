@@ -1,11 +1,13 @@
 """Controllers, suites and metrics from outside run in the same bench, and what is wrong with them is said by name."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import gymnasium as gym
 import numpy as np
@@ -286,3 +288,81 @@ def test_from_the_command_line_in_a_folder_of_its_own(file, tmp_path):
     command[command.index("mine.py:still")] = "mine.py:nothing"
     done = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
     assert done.returncode == 2
+
+
+class Model:
+    """What stable-baselines3's models have: spaces and `predict`; it moves the first joint."""
+
+    def __init__(self, preview=2, size=3, flat=False):
+        env = gym.make("armctl/Planar3Track-v1", preview=preview)
+        space = env.observation_space
+        self.observation_space = gym.spaces.flatten_space(space) if flat else space
+        self.action_space = gym.spaces.Box(-1, 1, (size,), np.float32)
+        self.seen = []
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        assert self.observation_space.contains(observation)
+        assert deterministic
+        assert (state is None) == bool(episode_start.all())
+        return 0.2 * np.eye(3)[0], "memory"
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_models_of_stable_baselines_are_asked_as_they_were_trained(flat, tmp_path):
+    summary = bench({"model": Model(flat=flat)}, tmp_path / "run", {"nominal": Scenario()})
+    assert not summary["controllers"]["model"]["failures"]
+    given = summary["given"]["model"]
+    assert (given["control"], given["preview"], given["family"]) == ("velocity", 2, "learned")
+    track = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["model"])[0]
+    moved = np.abs(track.q - track.q[0]).max(axis=0)
+    assert moved[0] > 0.1 > 0.05 > moved[2]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (Model(size=4), "The Model policy gives 4 numbers; control 'velocity' of an arm of 3 joints takes 3"),
+        (type("Odd", (Model,), {})(preview=0), None),
+    ],
+)
+def test_policies_of_other_arms_are_refused(model, said, tmp_path):
+    if said is None:
+        model.observation_space, said = gym.spaces.Box(-1, 1, (5,)), "The policy observes Box"
+    with pytest.raises(UsageError, match=said):
+        bench({"model": model}, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("home", "said"),
+    [
+        ("", "not a policy that stable-baselines3 or sbx saved"),
+        ("rllib.sac.policies", "holds a policy of 'rllib'"),
+        ("sbx.nothing.policies", "needs sbx.NOTHING; install it with: pip install sbx-rl"),
+    ],
+)
+def test_files_that_are_no_policies_are_refused(home, said, tmp_path):
+    path = tmp_path / "policy.zip"
+    if home:
+        with ZipFile(path, "w") as archive:
+            archive.writestr("data", json.dumps({"policy_class": {"__module__": home}}))
+    else:
+        path.write_text("no zip")
+    with pytest.raises(UsageError, match=said):
+        load_own(str(path), load_arm("planar3"), CONFIG)
+    with pytest.raises(UsageError, match="names control 'force'"):
+        load_own(f"{path}:force", load_arm("planar3"), CONFIG)
+
+
+def test_a_policy_that_stable_baselines_saved_is_benched(tmp_path):
+    sb3 = pytest.importorskip("stable_baselines3")
+    env = gym.make("armctl/Planar3Track-v1", control="torque", preview=1, duration=0.2)
+    sb3.PPO("MultiInputPolicy", env, n_steps=16, batch_size=16).learn(16).save(tmp_path / "ppo.zip")
+    name, policy = load_own(f"{tmp_path / 'ppo.zip'}:torque", load_arm("planar3"), CONFIG)
+    summary = bench({name: policy}, tmp_path / "run", {"nominal": Scenario()})
+    assert summary["given"]["ppo"]["control"] == "torque"
+    assert not summary["controllers"]["ppo"]["failures"]
+
+
+def test_the_audit_says_that_it_cannot_differentiate(tmp_path):
+    with pytest.raises(UsageError, match=r"Constant is no armctl\.Controller: bench it instead"):
+        armctl.audit_controller(Constant(np.zeros(3)), None, tmp_path / "audit")
