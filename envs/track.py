@@ -37,7 +37,8 @@ class TrackEnv(ArmEnv):
     observation that the step returns.
 
     ## Starting state
-    On the reference: joint positions and velocities of its first sample; at rest where it is held first (`settle`).
+    On the reference: joint positions and velocities of its first sample, or what its meta data name as `start`; at rest
+    where it is held first (`settle`).
 
     ## Episode end
     Never terminates; truncated at the last sample of the reference, after K - 1 steps (and those of `settle`).
@@ -83,4 +84,5 @@ class TrackEnv(ArmEnv):
             self.reference = reference
             self.targets = poses[:1] * self._lead + poses + [poses[-1]] * self.preview
             self._length = self._lead + len(reference.q) - 1
-        return reference.q[0], 0 * reference.qd[0] if self._lead else reference.qd[0]
+        q, qd = reference.start
+        return q, 0 * qd if self._lead else qd

@@ -2,7 +2,8 @@
 
 Positions alone, sparse reward, 25 Hz. Needs `pip install "armctl[rl]"`. The policy of Andrychowicz et al. (2017) for
 goals, of Haarnoja et al. (2018) for actions, both as stable-baselines3 has them. Writes the curve of the backend into
-runs/her/summary.json, beside those of others.
+runs/her/summary.json, beside those of others, and the policy into runs/her/BACKEND.zip, which `armctl bench --task
+reach` takes.
 
     python experiments/her.py
     python experiments/her.py --backend twin
@@ -84,6 +85,7 @@ def main(args: Args) -> None:
         share = success(model, held_out, args.episodes)
         rows.append({"steps": done, "success": share, "seconds": time.perf_counter() - started})
         print("{steps} steps, {seconds:.0f} s: {success:.3f}".format(**rows[-1]), flush=True)
+        model.save(args.out / f"{args.backend}.zip")
         store.write_json(path, {"curves": others | {args.backend: rows}, **facts})
     envs.close()
     held_out.close()

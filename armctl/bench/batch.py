@@ -106,8 +106,8 @@ def _advance(
 
 
 def _begin(config: BenchConfig, chain: Chain, task: Task, plant: Plant) -> EpisodeLog:
-    start = led(config, task)
-    plant.reset(later(task.scenario, config.settle), start.q[0], start.qd[0])
+    q, qd = task.reference.start
+    plant.reset(later(task.scenario, config.settle), q, 0 * qd if config.settle else qd)
     return EpisodeLog(config, chain, task, plant)
 
 

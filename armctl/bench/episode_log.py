@@ -27,7 +27,7 @@ class EpisodeLog:
         self.plant, self.steps, self.end = plant, samples - 1, samples - 1
         self._config, self._chain, self._failure, self._traceback = config, chain, "", ""
         reference = led(config, task)
-        self._moving = len(reference.q)
+        self._moving, self._goal = len(reference.q), task.goal
         self._reference = reference.pose[np.minimum(np.arange(samples), self._moving - 1)]
         self._pose = np.zeros((samples, 7))
         self._q, self._qd = np.zeros((samples, chain.n)), np.zeros((samples, chain.n))
@@ -86,6 +86,7 @@ class EpisodeLog:
             1e6 * seconds,
             self._failure,
             self._traceback,
+            self._goal,
         )
 
 

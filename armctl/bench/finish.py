@@ -8,6 +8,7 @@ import numpy as np
 from armctl import store
 from armctl.bench import iso9283
 from armctl.bench.grid import flat_rows, make_grid, markdown
+from armctl.bench.reaching import summarise_reaching
 from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, summarise
 
@@ -27,6 +28,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     elsewhere = tested_elsewhere(given, plants)
     summary = {
         **summarise([row for rows in table.values() for row in rows], families, own),
+        "reaching": summarise_reaching(table) if plan.get("reach") else [],
         "grid": make_grid(table, families, plants),
         "iso9283": _iso(folder, table),
         "given": given,

@@ -16,6 +16,9 @@ LADDER = {
     "1mm_0.5deg": (1.0, 0.5),
 }  # (mm, deg)
 FAILED_MM, FAILED_DEG = 1000.0, 180.0
+REACH = ("reached", "reached_position", "reach_time_s", "goal_error_mm", "goal_error_deg", "path_length_m")
+REACHED_MM, REACHED_DEG = 10.0, 15.0
+"""Within which a goal counts as reached, as in the environment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class Episode:
     """Why the episode ended early; empty if it did not."""
     traceback: str = ""
     """Of the exception that the controller raised, if that ended it."""
+    goal: np.ndarray | None = None
+    """(7,) tip pose that the task is to reach, m and quaternion xyzw; None where the way is the task."""
 
 
 def position_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -75,6 +80,9 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
     ∫‖τ‖² dt; `energy_j` ∫Σ|τ·q̇| dt; `joint_limit_violations` control steps outside the position limits; `saturation_s`
     time with an actuator at its limit; `cautious_s` time in which the controller took itself to be out of its depth;
     `action_us` controller time per action.
+    Of tasks with a goal: `reached` whether the tip is within 1 cm and 15 degrees of it at the end, `reach_time_s` since
+    when without leaving, `reached_position` within 1 cm, `goal_error_mm`, `goal_error_deg` at the end, `path_length_m`
+    the way of the tip; NaN for others.
 
     A failed episode (non-finite command, diverged physics) is scored as the worst one possible and never dropped: its
     position errors are at least 1000 mm, its orientation errors 180°, its success shares 0; metrics that need the whole
@@ -95,6 +103,7 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
         "overshoot_percent": overshoot(episode.pose[:, :3], episode.reference[:, :3]),
         **_ladder(position, angle, episode),
         **_costs(episode),
+        **_reach(episode),
     }
 
 
@@ -121,6 +130,23 @@ def _ladder(position: np.ndarray, angle: np.ndarray, episode: Episode) -> dict[s
         rungs[f"within_{name}"] = float(np.mean((position <= mm) & (angle <= deg)))
         rungs[f"end_{name}"] = float(end[0] <= mm and end[1] <= deg)
     return rungs
+
+
+def _reach(episode: Episode) -> dict[str, float]:
+    if episode.goal is None:
+        return dict.fromkeys(REACH, np.nan)
+    position, angle = position_error(episode.pose, episode.goal), orientation_error(episode.pose, episode.goal)
+    away = np.flatnonzero((position > REACHED_MM) | (angle > REACHED_DEG))
+    since = away[-1] + 1 if len(away) else 0
+    reached = since < len(position)
+    return {
+        "reached": float(reached),
+        "reached_position": float(position[-1] <= REACHED_MM),
+        "reach_time_s": episode.dt * since if reached else np.nan,
+        "goal_error_mm": float(position[-1]),
+        "goal_error_deg": float(angle[-1]),
+        "path_length_m": float(np.linalg.norm(np.diff(episode.pose[:, :3], axis=0), axis=1).sum()),
+    }
 
 
 def _costs(episode: Episode) -> dict[str, float]:
@@ -152,7 +178,9 @@ def _failed_metrics(episode: Episode) -> dict[str, float]:
     undefined = ("lag_ms", "cross_track_mm", "settling_time_s", "overshoot_percent")
     metrics |= dict.fromkeys(undefined, np.nan)
     metrics |= {f"{kind}_{name}": 0.0 for name in LADDER for kind in ("within", "end")}
-    metrics |= dict.fromkeys(("effort_n2m2s", "energy_j", "rms_jerk_rad_s3", "ldlj"), np.nan)
+    metrics |= dict.fromkeys(("effort_n2m2s", "energy_j", "rms_jerk_rad_s3", "ldlj", *REACH), np.nan)
+    if episode.goal is not None:
+        metrics |= {"reached": 0.0, "reached_position": 0.0, "goal_error_mm": FAILED_MM, "goal_error_deg": FAILED_DEG}
     return metrics | {
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
         "saturation_s": float(np.sum(episode.saturated) * episode.dt),

@@ -19,21 +19,25 @@ from armctl.bench.episode_log import EpisodeLog, check_commands, held
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
+from armctl.envs.arm_env import ArmEnv
+from armctl.envs.reach import ReachEnv
 from armctl.envs.track import TrackEnv
 from armctl.errors import UsageError
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist", "action")
-OPTIONS = ("control", "preview", "observe", "camera", "motor")
+OPTIONS = ("control", "preview", "observe", "camera", "motor", "tolerance", "position_only")
 INFORMATION = "what the environment shows: measured joints, tip, errors to the reference of now and next"
 
 
 class OutsideController(Protocol):
-    """What a controller from outside has to have, besides the optional `reset(info)`, `environment`, `title`,
+    """What a controller from outside has to have, besides the optional `reset(info)`, `task`, `environment`, `title`,
     `family` and `information`.
 
     control: "torque" (n,) N m, "velocity" (n,) rad/s, "position" (n,) rad, the joints' targets, "ee_twist" (6,) m/s and
     rad/s of the tip in the world frame, or "action", what the environment itself takes, in [-1, 1].
-    environment: arguments of `TrackEnv` (`preview`, `observe`, `camera`, `motor`; `control` where actions are given).
+    task: "track" or "reach", the environment that it is made for; the latter takes part where there are goals.
+    environment: arguments of it (`preview`, `observe`, `camera`, `motor`, `position_only`, `tolerance`; `control` where
+    actions are given).
     """
 
     control: str
@@ -57,6 +61,8 @@ def check_outside(name: str, controller: Any) -> None:
     control = getattr(controller, "control", None)
     if control not in CONTROLS:
         raise UsageError(f"'{name}' ({kind}) has control {control!r}; set it to one of {', '.join(CONTROLS)}.")
+    if task_of(controller) not in ("track", "reach"):
+        raise UsageError(f"'{name}' ({kind}) has task {controller.task!r}; set it to 'track' or 'reach'.")
     options = environment(controller)
     unknown = [key for key in options if key not in OPTIONS]
     if unknown:
@@ -68,10 +74,16 @@ def check_outside(name: str, controller: Any) -> None:
         )
 
 
+def task_of(controller: Any) -> str:
+    """The environment that it is made for, "track" unless it says otherwise."""
+    return getattr(controller, "task", "track")
+
+
 def environment(controller: Any) -> dict[str, Any]:
-    """Arguments of `TrackEnv` that it wants, control mode and preview in any case."""
+    """Arguments of its environment that it wants, control mode and preview in any case."""
     mode = "velocity" if controller.control == "action" else controller.control
-    return {"control": mode, "preview": 4} | dict(getattr(controller, "environment", None) or {})
+    preview = 4 if task_of(controller) == "track" else 0
+    return {"control": mode, "preview": preview} | dict(getattr(controller, "environment", None) or {})
 
 
 def identity(controller: Any) -> int:
@@ -86,10 +98,19 @@ def identity(controller: Any) -> int:
     return zlib.crc32(f"{kind.__qualname__} {plain}".encode(), zlib.crc32(source))
 
 
-def make_env(config: BenchConfig, controller: Any) -> TrackEnv:
-    """The environment that a controller from outside wants, on the time grid of the bench."""
-    times = {"control_dt": config.control_dt, "physics_dt": config.physics_dt, "settle": config.settle}
-    return TrackEnv(config.robot, **times, **environment(controller))
+def make_env(config: BenchConfig, controller: Any) -> TrackEnv | ReachEnv:
+    """The environment that a controller from outside wants, on the time grid of the bench.
+
+    Raises UsageError for arguments that it does not take.
+    """
+    options = {"control_dt": config.control_dt, "physics_dt": config.physics_dt, **environment(controller)}
+    if task_of(controller) == "track":
+        if {"tolerance", "position_only"} & set(options):
+            raise UsageError("tolerance and position_only are of the task 'reach'; leave them out.")
+        return TrackEnv(config.robot, settle=config.settle, **options)
+    if config.settle:
+        raise UsageError(f"settle is {config.settle} s; controllers of the task 'reach' start at once: give 0.")
+    return ReachEnv(config.robot, **options)
 
 
 def run_outside(config: BenchConfig, chain: Chain, controller: Any, tasks: list[Task]) -> list[Episode]:
@@ -105,9 +126,17 @@ def run_outside(config: BenchConfig, chain: Chain, controller: Any, tasks: list[
         env.close()
 
 
-def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env: TrackEnv) -> Episode:
-    reference = task.reference.before_hold(held(config, task))
-    observation, info = env.reset(seed=task.seed, options={"reference": reference, "scenario": task.scenario})
+def _wanted(config: BenchConfig, task: Task, env: ArmEnv) -> dict[str, Any]:
+    """What the environment shall do, as reset options."""
+    if isinstance(env, TrackEnv):
+        return {"reference": task.reference.before_hold(held(config, task)), "scenario": task.scenario}
+    if task.goal is None:
+        raise UsageError(f"The reference '{task.label}' of suite '{task.suite}' has no goal; use the suite 'reach'.")
+    return {"goal": task.goal[:3] if env.position_only else task.goal, "scenario": task.scenario}
+
+
+def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env: TrackEnv | ReachEnv) -> Episode:
+    observation, info = env.reset(seed=task.seed, options=_wanted(config, task, env))
     log, action = EpisodeLog(config, chain, task, env.plant), _actions(controller, env)
     info |= {
         "robot": config.robot, "chain": chain, "action_scale": env.action_scale, "control": env.config.control,
@@ -140,7 +169,7 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
     return log.episode(spent / max(1, k - 1))
 
 
-def _actions(controller: Any, env: TrackEnv) -> Callable[[np.ndarray], np.ndarray]:
+def _actions(controller: Any, env: ArmEnv) -> Callable[[np.ndarray], np.ndarray]:
     """What turns a command into the environment's action in an episode that has just begun, clipped to [-1, 1]."""
     scale, chain = env.action_scale, env.chain
     if controller.control == "action":

@@ -65,6 +65,12 @@ class Task:
     """Seed of the scenario draw and of the observation noise."""
 
     @property
+    def goal(self) -> np.ndarray | None:
+        """Tip pose (7,) to reach, None where the way is the task."""
+        given = self.reference.meta.get("goal")
+        return None if given is None else np.asarray(given, float)
+
+    @property
     def key(self) -> tuple[str, str, str, int]:
         """Identity of the episode, the same for every controller."""
         return self.suite, self.label, self.scenario_name, self.draw

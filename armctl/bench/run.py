@@ -23,6 +23,7 @@ from armctl.bench.outside import (
     is_outside,
     make_env,
     run_outside,
+    task_of,
 )
 from armctl.bench.own_metrics import Metric, check_metrics, own_metrics
 from armctl.bench.plan import BenchConfig, Task, batches, checksum, fingerprint, make_tasks
@@ -74,10 +75,14 @@ def run_bench(
     if not isinstance(suites, Mapping):
         suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt) for name in suites}
     tasks = make_tasks(config, chain, suites, scenarios)
+    _check_goals(tasks, controllers)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
     checksums = {name: identity(one) if is_outside(one) else checksum(one) for name, one in controllers.items()}
-    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": list(metrics)})
+    _check_plan(
+        out,
+        fingerprint(tasks, checksums) | {"metrics": list(metrics), "reach": any(one.goal is not None for one in tasks)},
+    )
     _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
     summary = write_summary(out, given, time.perf_counter() - started)
     store.finish_run(out)
@@ -122,6 +127,16 @@ def _check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> N
         if is_outside(controller):
             check_outside(name, controller)
             make_env(config, controller).close()  # what is wrong with its wishes is said before work starts
+
+
+def _check_goals(tasks: list[Task], controllers: Mapping[str, Any]) -> None:
+    reaching = [name for name, one in controllers.items() if is_outside(one) and task_of(one) == "reach"]
+    without = next((task for task in tasks if task.goal is None), None)
+    if reaching and without is not None:
+        raise UsageError(
+            f"'{reaching[0]}' reaches for goals, and '{without.label}' of suite '{without.suite}' has none; bench it "
+            "on the suites reach and goal."
+        )
 
 
 def _episodes(

@@ -12,25 +12,24 @@ from gymnasium import spaces
 
 from armctl.errors import UsageError
 
-GOALS = 14  # numbers of a flattened observation that are achieved and desired goal
 LIBRARIES = ("stable_baselines3", "sb3_contrib", "sbx")
 
 
 class StableBaselinesPolicy:
     """A model with `predict`, such as of stable-baselines3, giving the environment's own actions.
 
-    What it observes says how many targets ahead it was trained with.
+    What it observes says whether it tracks or reaches, and how many targets ahead it was trained with.
     """
 
     control = "action"
     family = "learned"
 
     def __init__(self, model: Any, n: int, control: str = "", normalise: Any = None, digest: int = 0) -> None:
-        """model: trained on `TrackEnv` of an arm of n joints, on its dictionary or this flattened.
+        """model: trained on `TrackEnv` or `ReachEnv` of an arm of n joints, on its dictionary or this flattened.
 
         control: mode of its actions; where it is not said, tip twists if there are 6 for another number of joints, else
-        velocities, as `TrackEnv` itself takes it. normalise: the VecNormalize it was trained under. digest: of the file
-        it is from. Raises UsageError where its spaces are not those of `TrackEnv`.
+        velocities, as the environment itself takes it. normalise: the VecNormalize it was trained under. digest: of the
+        file it is from. Raises UsageError where its spaces are not those of either.
         """
         size, mode = model.action_space.shape[0], control
         if not mode:
@@ -43,13 +42,14 @@ class StableBaselinesPolicy:
             )
         self.title, self.digest = type(model).__name__, digest
         self._model, self._normalise = model, normalise
-        self.environment = {"control": mode, "preview": _preview(model.observation_space, n)}
+        self.task, options = _task(model.observation_space, n)
+        self.environment = {"control": mode, **options}
 
     @classmethod
     def load(cls, path: str | Path, n: int, control: str = "") -> "StableBaselinesPolicy":
         """A saved policy (.zip) for an arm of n joints; `vecnormalize.pkl` beside it is what it was normalised by.
 
-        Raises UsageError where the file is none, its library is missing, or its spaces are not those of `TrackEnv`.
+        Raises UsageError where the file is none, its library is missing, or its spaces are not those of either.
         """
         path = Path(path)
         normalise = _normaliser(path.parent / "vecnormalize.pkl")
@@ -105,14 +105,18 @@ def _normaliser(path: Path) -> Any:
     return normalise
 
 
-def _preview(space: Any, n: int) -> int:
-    """How many targets ahead a policy was shown, by the size of what it observes."""
+def _task(space: Any, n: int) -> tuple[str, dict[str, Any]]:
+    """The environment that a policy was trained in, by the size of what it observes, and its arguments."""
     known = dict(space.spaces) if isinstance(space, spaces.Dict) else {}
-    size = spaces.flatdim(known["observation"]) if "observation" in known else spaces.flatdim(space) - GOALS
-    ahead, rest = divmod(size - 2 * n - 9, 6)
+    goals = 2 * spaces.flatdim(known["desired_goal"]) if "desired_goal" in known else 0
+    size = spaces.flatdim(known["observation"]) + goals if "observation" in known else spaces.flatdim(space)
+    own = 2 * n + 9
+    if size in (own + 6, own + 14):
+        return "reach", {"position_only": size == own + 6}
+    ahead, rest = divmod(size - own - 14, 6)
     if rest or ahead < 1:
         raise UsageError(
-            f"The policy observes {space}; one for an arm of {n} joints observes TrackEnv's dictionary, or it "
-            "flattened: put another into a class of your own, as FILE.py:NAME."
+            f"The policy observes {space}; one for an arm of {n} joints observes the dictionary of Track or Reach, or "
+            "it flattened: put another into a class of your own, as FILE.py:NAME."
         )
-    return ahead - 1
+    return "track", {"preview": ahead - 1}

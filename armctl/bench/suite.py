@@ -9,11 +9,13 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.corpus import build_corpus, references
 from armctl.motion.files import load_suite_dir
+from armctl.motion.reaching import goal_suite, reach_suite
 from armctl.motion.reference import Reference, warn_of_limits
 from armctl.motion.shapes import iso_suite, shape_suite
 
+GOALS = 24  # of reaching, where no limit is given
 PROPOSED = 16  # references asked of a generator where no limit is given
-NAMES = ("shapes", "iso9283", "corpus", "generated")
+NAMES = ("shapes", "iso9283", "corpus", "generated", "reach", "goal")
 
 
 def load_suite(
@@ -29,7 +31,8 @@ def load_suite(
 ) -> list[Reference]:
     """The references of a suite for an arm.
 
-    name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, a folder of `.npz`/`.csv` references, or
+    name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, `reach` (to random goals by the shortest
+    way), `goal` (the same goals without a way), a folder of `.npz`/`.csv` references, or
     FILE.py:FUNCTION or MODULE:FUNCTION, called with the chain, that returns references.
     dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
     references, the folder written by `armctl sample`, or that of a trained generator.
@@ -40,6 +43,8 @@ def load_suite(
         return _generated(chain, generated, dt, limit)
     if name in ("shapes", "iso9283"):
         found = (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
+    elif name in ("reach", "goal"):
+        found = (reach_suite if name == "reach" else goal_suite)(chain, dt, limit or GOALS, seed)
     elif name == "corpus":
         found = _corpus(chain, corpus, corpus_size, seed, dt, limit)
     elif Path(name).is_dir():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -31,9 +31,11 @@ class BenchArguments(BenchConfig):
     """Controllers, separated by commas: names (with what is shipped for the arm; NAME:default without), run folders of
     `tune` or `train`, your own as FILE.py:CLASS or MODULE:CLASS, policies of stable-baselines3 or sbx as FILE.zip or
     FILE.zip:CONTROL; with LABEL= in front under another name. `classical` is all classical ones."""
+    task: Literal["track", "reach"] = "track"
+    """What is asked where no suite is named: to follow the shapes, or to reach random goals (suites reach, goal)."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Suite (shapes, iso9283, corpus, generated), folder of .npz or .csv references, or FILE.py:FUNCTION of the arm's
-    chain that returns references; shapes if absent."""
+    """Suite (shapes, iso9283, corpus, generated, reach, goal), folder of .npz or .csv references, or FILE.py:FUNCTION
+    of the arm's chain that returns references."""
     metric: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A metric of your own, FILE.py:FUNCTION of an Episode that returns a number."""
     scenarios: str = SCENARIOS
@@ -191,7 +193,7 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
     from armctl.bench.suite import load_suite, suite_name
 
     suites: dict[str, list[Reference]] = {}
-    for name in arguments.suite or ("shapes",):
+    for name in arguments.suite or {"track": ("shapes",), "reach": ("reach", "goal")}[arguments.task]:
         if suite_name(name) in suites:
             raise UsageError(f"Two suites would be called '{suite_name(name)}'; rename one of the folders.")
         suites[suite_name(name)] = load_suite(

@@ -71,12 +71,15 @@ def bar(total: int, what: str, unit: str) -> Any:
 
 
 def bench_table(summary: dict[str, Any]) -> str:
-    """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals.
+    """The controllers of a bench, the most accurate first, with interquartile means and 95 % intervals; of one with
+    goals, who reaches them, in every suite and on every plant.
 
     Under it, where there are several plants, the controllers on each of them.
     """
     from armctl.bench.grid import key, text_rows
 
+    if summary.get("reaching"):
+        return "\n".join([table([_reach_row(cell) for cell in summary["reaching"]]), *summary.get("caveats", [])[1:]])
     blocks = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
     lines = [table([_bench_row(name, block) for name, block in blocks]), *summary.get("caveats", [])]
     if summary.get("grid"):
@@ -92,6 +95,22 @@ def _bench_row(name: str, block: dict[str, Any]) -> dict[str, Any]:
         "limit violations": block["joint_limit_violations"],
         "failures": len(block["failures"]),
         "episodes": block["episodes"],
+    }
+
+
+def _reach_row(cell: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "suite": cell["suite"],
+        "plant": cell["scenario"],
+        "controller": cell["controller"],
+        "reached": f"{100 * cell['reached']:.0f} %",
+        "position alone": f"{100 * cell['reached_position']:.0f} %",
+        "after s": _interval(cell["reach_time_s"]) if cell["reach_time_s"]["count"] else "-",
+        "error mm": _interval(cell["goal_error_mm"]),
+        "way m": cell["path_length_m"]["iqm"],
+        "limit violations": cell["joint_limit_violations"],
+        "failures": cell["failures"],
+        "episodes": cell["episodes"],
     }
 
 

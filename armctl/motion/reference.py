@@ -68,6 +68,15 @@ class Reference:
         """Time from the first to the last sample, s."""
         return (len(self.q) - 1) * self.dt
 
+    @property
+    def start(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where an arm that is to follow it begins: q (n,) rad and qd (n,) rad/s.
+
+        On its first sample or, where meta has `start`, at rest there: of a goal without a way to it.
+        """
+        given = self.meta.get("start")
+        return (self.q[0], self.qd[0]) if given is None else (np.asarray(given, float), np.zeros_like(self.qd[0]))
+
     def after_hold(self, samples: int) -> "Reference":
         """The motion after its first pose has been held at rest for so many samples."""
         return self._held(samples, 0)

@@ -24,6 +24,8 @@ from armctl.urdf import load_chain
 PATHS = 3
 WATCHABLE = 2.5  # s
 NOTES = {
+    "Reaching": "Share of goals within 1&nbsp;cm and 15° of which the tip is at the end, and since when it stays "
+    "there. In suite <i>goal</i> controllers see the goal alone, in <i>reach</i> a planned way to it.",
     "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
     "Controllers on every plant": "Position RMSE in mm with its 95&nbsp;% interval, and orientation RMSE; the darker "
     "the worse, on a logarithmic scale. Framed: the best on the plant, with the fewest failures and then the smallest "
@@ -64,6 +66,7 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
 def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
     key = plots.legend(looks(summary))
     blocks = {
+        "Reaching": sections.reaching(summary),
         "All controllers": sections.headline(summary) + _forests(summary),
         "Controllers on every plant": heat_map(summary),
         "Error over payload, delay and friction": _curves(summary, key),

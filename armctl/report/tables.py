@@ -45,6 +45,28 @@ def headline(summary: Summary) -> str:
     return table(head, rows, names.index(summary["comparison"]["subject"])) + key
 
 
+def reaching(summary: Summary) -> str:
+    """The table of who reaches the goals, on every plant of every suite; empty where there are no goals."""
+    cells = summary.get("reaching", [])
+    rows = [
+        [
+            escape(cell["suite"]),
+            escape(cell["scenario"]),
+            controller(summary, cell["controller"]),
+            f"{100 * cell['reached']:.0f} %",
+            f"{100 * cell['reached_position']:.0f} %",
+            with_interval(cell["reach_time_s"]) if cell["reach_time_s"]["count"] else "–",
+            with_interval(cell["goal_error_mm"]),
+            number(cell["path_length_m"]["iqm"]),
+            str(cell["joint_limit_violations"]),
+            str(cell["failures"]),
+        ]
+        for cell in cells
+    ]
+    head = ["Suite", "Plant", "Controller", "Reached", "Position<br>alone", "After<br>s", "Error at the end<br>mm"]
+    return table([*head, "Way<br>m", "Limit<br>violations", "Failed"], rows) if rows else ""
+
+
 def behaviour(summary: Summary) -> str:
     """The table of timing, smoothness and cost."""
     names, blocks = ranked(summary), summary["controllers"]

@@ -20,8 +20,11 @@ from armctl.bench.own_controller import load_own
 from armctl.bench.plan import BenchConfig
 from armctl.bench.records import read_table, read_tracks
 from armctl.bench.sources import is_source, load_source
+from armctl.bench.suite import load_suite
+from armctl.commands.console import bench_table
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
+from armctl.report.page import write_report
 from tests.bench.arms import Follow, reach
 
 CONFIG = BenchConfig(robot="planar3", batch=2, hold=0.1)
@@ -293,8 +296,8 @@ def test_from_the_command_line_in_a_folder_of_its_own(file, tmp_path):
 class Model:
     """What stable-baselines3's models have: spaces and `predict`; it moves the first joint."""
 
-    def __init__(self, preview=2, size=3, flat=False):
-        env = gym.make("armctl/Planar3Track-v1", preview=preview)
+    def __init__(self, preview=2, size=3, flat=False, env=None):
+        env = env or gym.make("armctl/Planar3Track-v1", preview=preview)
         space = env.observation_space
         self.observation_space = gym.spaces.flatten_space(space) if flat else space
         self.action_space = gym.spaces.Box(-1, 1, (size,), np.float32)
@@ -316,6 +319,15 @@ def test_models_of_stable_baselines_are_asked_as_they_were_trained(flat, tmp_pat
     track = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["model"])[0]
     moved = np.abs(track.q - track.q[0]).max(axis=0)
     assert moved[0] > 0.1 > 0.05 > moved[2]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("position_only", [False, True])
+def test_models_that_were_trained_to_reach_are_known_by_what_they_observe(flat, position_only, tmp_path):
+    model = Model(flat=flat, env=gym.make("armctl/Planar3Reach-v1", position_only=position_only))
+    suites = {"goal": load_suite("goal", armctl.load_chain("planar3"), limit=1)}
+    summary = bench({"model": model}, tmp_path / "run", {"nominal": Scenario()}, suites=suites)
+    assert not summary["controllers"]["model"]["failures"]
 
 
 @pytest.mark.parametrize(
@@ -366,3 +378,53 @@ def test_a_policy_that_stable_baselines_saved_is_benched(tmp_path):
 def test_the_audit_says_that_it_cannot_differentiate(tmp_path):
     with pytest.raises(UsageError, match=r"Constant is no armctl\.Controller: bench it instead"):
         armctl.audit_controller(Constant(np.zeros(3)), None, tmp_path / "audit")
+
+
+class Reacher(Constant):
+    """Drives the tip straight to the goal that Reach shows."""
+
+    task = "reach"
+
+    def __init__(self, position_only=False):
+        super().__init__(None, "ee_twist", {"position_only": position_only})
+
+    def act(self, observation):
+        away = observation["desired_goal"][:3] - observation["achieved_goal"][:3]
+        return np.concatenate([5 * away, np.zeros(3)])
+
+
+def test_goals_are_reached_by_a_plan_and_by_a_policy_of_reach(tmp_path):
+    config, suites = BenchConfig(robot="planar3", batch=4), ["reach", "goal"]
+    chain = armctl.load_chain("planar3")
+    suites = {name: load_suite(name, chain, limit=3) for name in suites}
+    both = {"follow": Follow(20.0), "reacher": Reacher(position_only=True)}
+    summary = bench(both, tmp_path / "run", {"nominal": Scenario()}, config=config, suites=suites)
+    cells = {(cell["suite"], cell["controller"]): cell for cell in summary["reaching"]}
+    assert cells["reach", "follow"]["reached"] == cells["reach", "follow"]["reached_position"] == 1
+    assert cells["goal", "reacher"]["reached_position"] == 1
+    assert cells["reach", "follow"]["goal_error_mm"]["iqm"] < 2
+    rows = read_table(tmp_path / "run")["follow"]
+    tracks = read_tracks(tmp_path / "run", rows)
+    for row, track in zip(rows, tracks, strict=True):
+        assert row["path_length_m"] == pytest.approx(
+            np.linalg.norm(np.diff(track.pose[:, :3], axis=0), axis=1).sum(), abs=1e-3
+        )
+    # both begin at home, wherever the reference is
+    for name in both:
+        for track in read_tracks(tmp_path / "run", read_table(tmp_path / "run")[name]):
+            np.testing.assert_allclose(track.q[0], chain.home, atol=1e-6)
+    assert "Reaching" in write_report(tmp_path / "run", animation=False).read_text()
+    assert "position alone" in bench_table(summary)
+
+
+def test_a_policy_of_reach_needs_goals(tmp_path):
+    with pytest.raises(UsageError, match="'mine' reaches for goals, and 'near' of suite 'short' has none"):
+        bench({"mine": Reacher()}, tmp_path / "run")
+    with pytest.raises(UsageError, match="start at once: give 0"):
+        bench({"mine": Reacher()}, tmp_path / "run", config=replace(CONFIG, settle=0.5))
+    wrong = Reacher()
+    wrong.task = "dance"
+    with pytest.raises(UsageError, match="task 'dance'; set it to 'track' or 'reach'"):
+        bench({"mine": wrong}, tmp_path / "run")
+    with pytest.raises(UsageError, match="tolerance and position_only are of the task 'reach'"):
+        bench({"mine": Constant(0, "torque", {"position_only": True})}, tmp_path / "run")
