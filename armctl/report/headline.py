@@ -20,8 +20,9 @@ def header(summary: Summary) -> str:
     ]
     facts = [f"robot {robot}", *sets, f"{count} paired episodes", f"seed {config.get('seed')}"]
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
+    task = "Reaching goals" if summary.get("reaching") else "Trajectory tracking"
     return (
-        f"<h1>Trajectory tracking on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
+        f"<h1>{task} on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
         f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an '
         f"interquartile mean over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p>"
         f"<p>{escape(' '.join(summary.get('caveats', [])))}</p>"
@@ -30,7 +31,34 @@ def header(summary: Summary) -> str:
 
 
 def cards(summary: Summary) -> str:
-    """The result in four figures."""
+    """The result in a few figures."""
+    items = _reaching(summary) if summary.get("reaching") else _tracking(summary)
+    cells = (f'<div class="card {kind}"><b>{value}</b><span>{text}</span></div>' for kind, value, text in items)
+    return f'<div class="cards">{"".join(cells)}</div>'
+
+
+def _reaching(summary: Summary) -> list[tuple[str, str, str]]:
+    """Of every suite the share of goals that the subject reaches; what of them is worst on any plant."""
+    name = summary["comparison"]["subject"]
+    own = [cell for cell in summary["reaching"] if cell["controller"] == name]
+    called = escape(looks(summary)[name].label)
+    items: list[tuple[str, str, str]] = []
+    for suite in dict.fromkeys(cell["suite"] for cell in own):
+        cells = [cell for cell in own if cell["suite"] == suite]
+        count = sum(cell["episodes"] for cell in cells)
+        share = sum(cell["reached"] * cell["episodes"] for cell in cells) / count
+        time, error = (max((cell[f]["iqm"] or 0.0) for cell in cells) for f in ("reach_time_s", "goal_error_mm"))
+        text = (
+            f"{called}: goals reached in {count} episodes of suite <i>{escape(suite)}</i>; on the plant where it is "
+            f"worst after {number(time)}&nbsp;s, to {number(error)}&nbsp;mm"
+        )
+        items.append(("" if items else "main", f"{100 * share:.0f} <small>%</small>", text))
+    violations, failed = (sum(cell[f] for cell in own) for f in ("joint_limit_violations", "failures"))
+    text = f"{called}: control steps outside the joint limits; {failed} of {sum(c['episodes'] for c in own)} failed"
+    return [*items, ("", str(violations), text)]
+
+
+def _tracking(summary: Summary) -> list[tuple[str, str, str]]:
     name = summary["comparison"]["subject"]
     block = summary["controllers"][name]
     called = escape(looks(summary)[name].label)
@@ -42,9 +70,7 @@ def cards(summary: Summary) -> str:
         f"{called}: control steps outside the joint limits; "
         f"{len(block['failures'])} of {block['episodes']} episodes failed"
     )
-    items = [*_comparison(summary), *errors, ("", str(block["joint_limit_violations"]), safe)]
-    cells = (f'<div class="card {kind}"><b>{value}</b><span>{text}</span></div>' for kind, value, text in items)
-    return f'<div class="cards">{"".join(cells)}</div>'
+    return [*_comparison(summary), *errors, ("", str(block["joint_limit_violations"]), safe)]
 
 
 def _error(value: dict[str, float], unit: str, what: str, called: str) -> tuple[str, str, str]:

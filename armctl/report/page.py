@@ -25,7 +25,8 @@ PATHS = 3
 WATCHABLE = 2.5  # s
 NOTES = {
     "Reaching": "Share of goals within 1&nbsp;cm and 15° of which the tip is at the end, and since when it stays "
-    "there. In suite <i>goal</i> controllers see the goal alone, in <i>reach</i> a planned way to it.",
+    "there. In suite <i>goal</i> controllers see the goal alone, in <i>reach</i> a planned way to it. "
+    "All that follows is about the way: distances are those to the plan or, in suite <i>goal</i>, to the goal.",
     "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
     "Controllers on every plant": "Position RMSE in mm with its 95&nbsp;% interval, and orientation RMSE; the darker "
     "the worse, on a logarithmic scale. Framed: the best on the plant, with the fewest failures and then the smallest "

@@ -46,25 +46,31 @@ def headline(summary: Summary) -> str:
 
 
 def reaching(summary: Summary) -> str:
-    """The table of who reaches the goals, on every plant of every suite; empty where there are no goals."""
+    """A table for every plant of every suite: who reaches the goals; empty where there are none."""
     cells = summary.get("reaching", [])
-    rows = [
-        [
-            escape(cell["suite"]),
-            escape(cell["scenario"]),
-            controller(summary, cell["controller"]),
-            f"{100 * cell['reached']:.0f} %",
-            f"{100 * cell['reached_position']:.0f} %",
-            with_interval(cell["reach_time_s"]) if cell["reach_time_s"]["count"] else "–",
-            with_interval(cell["goal_error_mm"]),
-            number(cell["path_length_m"]["iqm"]),
-            str(cell["joint_limit_violations"]),
-            str(cell["failures"]),
-        ]
-        for cell in cells
+    subject, head = summary["comparison"]["subject"], ["Controller", "Reached", "Position<br>alone", "After<br>s"]
+    head += ["Error at the end<br>mm", "Error at the end<br>deg", "Way<br>m", "Limit<br>violations", "Failed"]
+    found = []
+    for suite, scenario in dict.fromkeys((cell["suite"], cell["scenario"]) for cell in cells):
+        here = [cell for cell in cells if (cell["suite"], cell["scenario"]) == (suite, scenario)]
+        rows = [_reached(summary, cell) for cell in here]
+        marked = [cell["controller"] for cell in here].index(subject)
+        found.append(f"<h3>{escape(suite)}, {escape(scenario)}</h3>{table(head, rows, marked)}")
+    return "".join(found)
+
+
+def _reached(summary: Summary, cell: dict[str, Any]) -> list[str]:
+    return [
+        controller(summary, cell["controller"]),
+        f"{100 * cell['reached']:.0f} %",
+        f"{100 * cell['reached_position']:.0f} %",
+        with_interval(cell["reach_time_s"]) if cell["reach_time_s"]["count"] else "–",
+        with_interval(cell["goal_error_mm"]),
+        number(cell["goal_error_deg"]["iqm"]),
+        number(cell["path_length_m"]["iqm"]),
+        str(cell["joint_limit_violations"]),
+        str(cell["failures"]),
     ]
-    head = ["Suite", "Plant", "Controller", "Reached", "Position<br>alone", "After<br>s", "Error at the end<br>mm"]
-    return table([*head, "Way<br>m", "Limit<br>violations", "Failed"], rows) if rows else ""
 
 
 def behaviour(summary: Summary) -> str:
