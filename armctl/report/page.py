@@ -18,12 +18,15 @@ from armctl.report.animation import Clip, animate
 from armctl.report.headline import cards, header
 from armctl.report.heat import heat_map
 from armctl.report.looks import looks
+from armctl.report.replay import replay
 from armctl.report.theme import figure, page, section
 from armctl.urdf import load_chain
 
 PATHS = 3
 WATCHABLE = 2.5  # s
 NOTES = {
+    "Replay": "The worst episodes, as they were, and a typical one. Drag to turn, wheel to come nearer. Grey: "
+    "reference; ring: where the tip should be; coloured: where it was.",
     "Reaching": "Share of goals within 1&nbsp;cm and 15° of which the tip is at the end, and since when it stays "
     "there. In suite <i>goal</i> controllers see the goal alone, in <i>reach</i> a planned way to it. "
     "All that follows is about the way: distances are those to the plan or, in suite <i>goal</i>, to the goal.",
@@ -58,7 +61,9 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
     table = read_table(folder, list(summary["controllers"]))
     tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
     movie = _movie(summary, table, tracks) if animation else ""
-    body = header(summary) + cards(summary) + movie + _results(summary, table, tracks) + _background(summary)
+    chain = load_chain(summary["config"]["robot"])
+    seen = section("Replay", replay(summary, table, tracks, chain), NOTES["Replay"])
+    body = header(summary) + cards(summary) + movie + _results(summary, table, tracks) + seen + _background(summary)
     path = folder / "report.html"
     store.write_text(path, page(f"armctl bench: {summary['config'].get('robot', 'arm')}", body))
     return path

@@ -32,6 +32,13 @@ figure{margin:18px 0 0}
 figure svg,figure img{width:100%;height:auto;display:block}
 figure h3{margin:0 0 4px}
 .movie img{border:1px solid var(--line);border-radius:12px}
+#replay .bar{display:flex;flex-wrap:wrap;gap:10px;align-items:center;margin:14px 0}
+#replay select,#replay button{font:inherit;font-size:14px;padding:4px 10px;border:1px solid var(--line);
+ border-radius:8px;background:var(--soft);color:var(--ink);max-width:100%}
+#replay input{flex:1;min-width:140px;accent-color:var(--accent)}
+#replay output{font-size:14px;min-width:56px;text-align:right}
+#replay canvas{display:block;width:100%;height:400px;border:1px solid var(--line);border-radius:12px;margin:8px 0;
+ touch-action:none;cursor:grab}
 .scroll{overflow-x:auto;margin:16px 0 8px}
 table{border-collapse:collapse;width:100%;font-size:14px;white-space:nowrap}
 th{font-weight:600;text-align:right;color:var(--muted);font-size:12.5px;border-bottom:1.5px solid #cfd6e0;

@@ -184,7 +184,7 @@ def test_report_is_self_contained_and_names_every_controller(finished):
         "data:image/gif;base64,",
     ):
         assert name in text
-    for outside in ('src="http', 'href="http', "url(http", "@import", "<script", "<link"):
+    for outside in ('src="http', 'href="http', "url(http", "@import", "<script src", "<link"):
         assert outside not in text
 
 

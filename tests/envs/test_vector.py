@@ -270,8 +270,9 @@ def test_one_environment_needs_no_process():
 
 
 def memory_files():
-    """Named shared memory, and what this process has open."""
-    return sorted(os.listdir("/dev/shm")), len(os.listdir("/proc/self/fd"))
+    """This process's named shared memory, and what it has open."""
+    own = [name for name in os.listdir("/dev/shm") if name.startswith(f"pym-{os.getpid()}-")]
+    return sorted(own), len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts what is open as Linux shows it")

@@ -1,0 +1,113 @@
+"""Episodes to look at: arm, reference and path in three dimensions, two controllers side by side, in the report."""
+
+import base64
+import json
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from armctl import rigid
+from armctl.bench.metrics import position_error
+from armctl.bench.records import Track
+from armctl.bench.summary import Row, column
+from armctl.chain import Chain
+from armctl.report.looks import looks
+from armctl.report.theme import number
+
+EPISODES, CONTROLLERS = 6, 6
+"""How many of each; more would make the page heavy."""
+FRAME = 0.04
+"""Seconds between frames."""
+CONTROLS = """<div class="bar"><select data-is="episode" aria-label="Episode"></select>
+<button data-is="play">Play</button><input type="range" data-is="time" min="0" value="0" aria-label="Time">
+<output data-is="clock"></output><select data-is="speed" aria-label="Speed"><option value="1">real time</option>
+<option value="0.25">a quarter</option><option value="4">4 ×</option></select></div>"""
+PANEL = '<div class="panel"><select aria-label="Controller"></select><canvas></canvas><p class="note"></p></div>'
+
+
+def replay(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]], chain: Chain) -> str:
+    """The viewer with its data, of the subject's worst episodes and a typical one.
+
+    table, tracks: controller -> its episodes, in the same order for all.
+    """
+    names = _shown(summary)
+    chosen = _chosen(table[names[0]])
+    look = looks(summary)
+    episodes = []
+    for index in chosen:
+        runs = {name: tracks[name][index] for name in names}
+        episodes.append(_episode(chain, table, runs, index) | {"title": _title(table[names[0]][index])})
+        for name in names:
+            episodes[-1]["runs"][name] |= {"label": look[name].label, "colour": look[name].colour}
+    data = {"points": chain.n + 2, "stage": _stage(tracks[names[0]], chosen), "episodes": episodes}
+    script = (files("armctl.report") / "replay.js").read_text(encoding="utf-8")
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing in it may end the script
+    return (
+        "<noscript><p class=note>The replay needs scripts, which are in this file.</p></noscript>"
+        f'<div id="replay">{CONTROLS}<div class="grid">{PANEL}{PANEL}</div></div>'
+        f'<script type="application/json" id="replay-data">{text}</script><script>{script}</script>'
+    )
+
+
+def _shown(summary: dict[str, Any]) -> list[str]:
+    """The subject, the best classical controller, then the others."""
+    first = [summary["comparison"]["subject"], summary["comparison"]["best_classical"]]
+    return list(dict.fromkeys([*filter(None, first), *summary["controllers"]]))[:CONTROLLERS]
+
+
+def _chosen(rows: list[Row]) -> list[int]:
+    """The subject's worst episodes, failed ones first, and its median one."""
+    error = column(rows, "position_rmse_mm")
+    order = sorted(range(len(rows)), key=lambda k: (not rows[k]["failure"], -error[k]))
+    typical = order[len(order) // 2]
+    return list(dict.fromkeys([*order[: EPISODES - 1], typical]))
+
+
+def _title(row: Row) -> str:
+    told = f"failed, {row['failure']}" if row["failure"] else f"{number(row['position_rmse_mm'])} mm"
+    return f"{row['suite']}: {row['reference']}, {row['scenario']}, draw {int(row['draw'])} ({told})"
+
+
+def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], index: int) -> dict[str, Any]:
+    dt = next(iter(runs.values())).dt
+    every = max(1, round(FRAME / dt))
+    bodies = {name: _points(chain, track.q[::every]) for name, track in runs.items()}
+    whole = max((track.reference[:, :3] for track in runs.values()), key=len)[::every]
+    unit = max(np.abs(whole).max(), *(np.abs(body).max() for body in bodies.values())) / 32000
+    return {
+        "dt": every * dt,
+        "unit": unit,
+        "samples": len(whole),
+        "reference": _packed(whole, unit),
+        "runs": {
+            name: {
+                "frames": len(bodies[name]),
+                "points": _packed(bodies[name], unit),
+                "errors": [number(x) for x in position_error(track.pose, track.reference)[::every]],
+                "failure": str(table[name][index]["failure"]),
+            }
+            for name, track in runs.items()
+        },
+    }
+
+
+def _points(chain: Chain, q: np.ndarray) -> np.ndarray:
+    """What an arm is drawn by at q (T, n): base, joints and tip, (T, n + 2, 3) m."""
+    poses = rigid.link_poses(chain, q)
+    tip = poses[:, -1] @ chain.T_last_tip
+    base = np.zeros((len(q), 1, 3))
+    return np.concatenate([base, poses[..., :3, 3], tip[:, None, :3, 3]], axis=1)
+
+
+def _packed(points: np.ndarray, unit: float) -> str:
+    """Points (..., 3) m as 16-bit multiples of a unit, base64."""
+    return base64.b64encode(np.round(points / unit).astype("<i2").tobytes()).decode()
+
+
+def _stage(tracks: list[Track], chosen: list[int]) -> dict[str, Any]:
+    """What the camera looks at: a ball around the references, the base in it, and the floor."""
+    points = np.concatenate([tracks[k].reference[:, :3] for k in chosen] + [np.zeros((1, 3))])
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = max(0.3, float(np.linalg.norm(high - low)) / 2)
+    return {"centre": ((low + high) / 2).tolist(), "size": size, "floor": 0.0}

@@ -1,0 +1,84 @@
+"""The replay in the report shows the recorded motion, and moves."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from armctl import rigid
+from armctl.bench import run
+from armctl.bench.plan import BenchConfig
+from armctl.bench.records import read_table, read_tracks
+from armctl.plant.scenario import Scenario
+from armctl.report.page import write_report
+from tests.bench.arms import CHAIN, Follow, reach
+
+WATCHED = """<script>addEventListener("error", (e) => { document.title = "error " + e.message; });</script>"""
+SCRUB = """<script>
+const canvas = document.querySelector("#replay canvas"), before = canvas.toDataURL();
+const time = document.querySelector('[data-is="time"]');
+time.value = Math.floor(time.max / 2); time.dispatchEvent(new Event("input"));
+const after = canvas.toDataURL();
+canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300 }));
+const near = canvas.toDataURL(), said = document.querySelector("#replay .panel p").textContent;
+if (!document.title.startsWith("error")) document.title = [before !== after, after !== near, said].join("; ");
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench") / "run"
+    rivals = {"good": Follow(20.0), "poor": Follow(4.0), "broken </script>": Follow(4.0, poison=10)}
+    rivals = {name.split()[0]: one for name, one in rivals.items()}
+    suites = {"short": [reach("near", 0.2, 31), reach("far </script>", 0.4, 41)]}
+    run.run_bench(rivals, suites, {"nominal": Scenario()}, out, config=BenchConfig("planar3"), progress=False)
+    write_report(out, animation=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    text = (folder / "report.html").read_text()
+    (found,) = re.findall(r'<script type="application/json" id="replay-data">(.*?)</script>', text, flags=re.DOTALL)
+    return json.loads(found)
+
+
+def unpacked(text, unit):
+    return unit * np.frombuffer(base64.b64decode(text), "<i2").reshape(-1, 3)
+
+
+def test_points_are_those_of_the_recorded_joints(folder, data):
+    table = read_table(folder)
+    tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
+    assert data["points"] == CHAIN.n + 2
+    for one in data["episodes"]:
+        index = next(k for k, row in enumerate(table["good"]) if row["reference"] in one["title"])
+        every = round(one["dt"] / 0.01)
+        for name, shown in one["runs"].items():
+            track = tracks[name][index]
+            points = unpacked(shown["points"], one["unit"]).reshape(shown["frames"], data["points"], 3)
+            np.testing.assert_allclose(points[:, -1], track.pose[::every, :3], atol=2 * one["unit"])
+            poses = rigid.link_poses(CHAIN, track.q[::every])
+            np.testing.assert_allclose(points[:, 1:-1], poses[..., :3, 3], atol=2 * one["unit"])
+            assert bool(shown["failure"]) == (name == "broken")
+        assert one["unit"] < 1e-4
+
+
+def test_no_text_ends_the_script(folder):
+    text = (folder / "report.html").read_text()
+    assert text.count("<script") == text.count("</script>") == 2
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_it_moves_in_a_browser(folder, tmp_path):
+    text = (folder / "report.html").read_text().replace("<head>", f"<head>{WATCHED}")
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("</body>", f"{SCRUB}</body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
+    found = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120).stdout
+    title = re.search(r"<title>(.*?)</title>", found)[1]
+    assert re.fullmatch(r"true; true; [\d.]+ mm from the reference", title), title
