@@ -10,14 +10,16 @@ from armctl.bench import iso9283
 from armctl.bench.grid import flat_rows, make_grid, markdown
 from armctl.bench.reaching import summarise_reaching
 from armctl.bench.records import Track, read_table, read_tracks
-from armctl.bench.summary import Row, summarise
+from armctl.bench.summary import Row, compare, summarise
+from armctl.errors import UsageError
 
 Table = dict[str, list[Row]]
 
 
-def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
+def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float, subject: str = "") -> dict[str, Any]:
     """Write and return `summary.json`: statistics, ISO figures, what was given, configuration, versions, times.
 
+    subject: the controller that the others are compared with, chosen as `summary.natural_subject` says where empty.
     Where there are several plants, the matrix controllers × plants also becomes `grid.csv` and `grid.md`.
     """
     table = read_table(folder, list(given))
@@ -27,7 +29,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     plants, own = list(dict.fromkeys(plant for _, _, plant, *_ in plan["episodes"])), plan.get("metrics", [])
     elsewhere = tested_elsewhere(given, plants)
     summary = {
-        **summarise([row for rows in table.values() for row in rows], families, own),
+        **summarise([row for rows in table.values() for row in rows], families, own, subject),
         "reaching": summarise_reaching(table) if plan.get("reach") else [],
         "grid": make_grid(table, families, plants),
         "iso9283": _iso(folder, table),
@@ -46,6 +48,22 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
         store.write_text(folder / "grid.md", markdown(summary["grid"]))
         store.write_rows(folder / "grid.csv", flat_rows(summary["grid"]))
     return store.read_json(folder / "summary.json")
+
+
+def change_subject(folder: Path, subject: str) -> dict[str, Any]:
+    """Write and return `summary.json` anew, about another controller. Raises UsageError for one that was not run."""
+    summary = store.read_json(folder / "summary.json")
+    check_subject(subject, list(summary["controllers"]))
+    families = {name: facts["family"] for name, facts in summary["given"].items()}
+    summary["comparison"] = compare(read_table(folder, list(families)), families, subject)
+    store.write_json(folder / "summary.json", summary)
+    return store.read_json(folder / "summary.json")
+
+
+def check_subject(subject: str, controllers: list[str]) -> None:
+    """Raises UsageError for a controller that is not among those of the bench."""
+    if subject and subject not in controllers:
+        raise UsageError(f"The subject is '{subject}'; choose one of the bench: {', '.join(controllers)}.")
 
 
 def tested_elsewhere(given: dict[str, dict[str, Any]], scenarios: list[str]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from armctl import store
 from armctl.bench.batch import horizon, make_policy, run_batch
-from armctl.bench.finish import write_summary
+from armctl.bench.finish import check_subject, write_summary
 from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.outside import (
     INFORMATION,
@@ -50,6 +50,7 @@ def run_bench(
     config: BenchConfig | None = None,
     metrics: Mapping[str, Metric] | None = None,
     records: Mapping[str, Mapping[str, Any]] | None = None,
+    subject: str = "",
     overwrite: bool = False,
     resume: bool = False,
     progress: bool = True,
@@ -62,7 +63,8 @@ def run_bench(
     `bench.outside`). suites: suite -> references, which are resampled to `config.control_dt`, or names of suites.
     scenarios: names of presets, or name -> a fixed scenario. metrics: name -> function of an `Episode`, your own.
     records: name -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report),
-    `trained_on` (the scenario preset; results on others are marked). resume: continue an interrupted bench; batches
+    `trained_on` (the scenario preset; results on others are marked). subject: the controller that the others are
+    compared with, the best of one's own or learned when empty. resume: continue an interrupted bench; batches
     already recorded are not run again.
     Raises UsageError where `out` exists (or was started differently), where nothing is to be run, and for a controller
     that has not what it needs.
@@ -71,6 +73,7 @@ def run_bench(
     started, chain = time.perf_counter(), load_chain(config.robot)
     controllers, metrics = {name: _adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
     _check_controllers(config, controllers)
+    check_subject(subject, list(controllers))
     check_metrics(metrics)
     if not isinstance(suites, Mapping):
         suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt) for name in suites}
@@ -84,7 +87,7 @@ def run_bench(
         fingerprint(tasks, checksums) | {"metrics": list(metrics), "reach": any(one.goal is not None for one in tasks)},
     )
     _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
-    summary = write_summary(out, given, time.perf_counter() - started)
+    summary = write_summary(out, given, time.perf_counter() - started, subject)
     store.finish_run(out)
     return summary
 

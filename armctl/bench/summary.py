@@ -30,15 +30,17 @@ SHARES = ("within_50mm", "within_10mm_15deg", "within_5mm_5deg", "within_1mm_0.5
 Row = dict[str, Any]
 
 
-def summarise(rows: list[Row], families: Mapping[str, str], own: Sequence[str] = ()) -> dict[str, Any]:
+def summarise(
+    rows: list[Row], families: Mapping[str, str], own: Sequence[str] = (), subject: str = ""
+) -> dict[str, Any]:
     """The statistics block of `summary.json`.
 
     rows: one per episode with `controller`, `suite`, `reference`, `scenario`, `draw`, `failure` and every metric of
     `metrics.episode_metrics`; every controller has the same episodes. families: controller -> its family, in the order
-    of the report. own: metrics of the user's own.
+    of the report. own: metrics of the user's own. subject: the controller that the others are compared with, see below.
     -> `controllers` (interquartile mean, 95 % interval and CVaR10 of every metric, ladder shares, violations,
-    failures), `suites` and `scenarios` (headline metrics of every controller in each), `comparison` (the learned
-    controller, or the best one, against every other on paired episodes).
+    failures), `suites` and `scenarios` (headline metrics of every controller in each), `comparison` (the subject or,
+    where none is named, the learned controller, or the best one, against every other on paired episodes).
     """
     names = list(families)
     table = {name: paired_order([row for row in rows if row["controller"] == name]) for name in names}
@@ -46,7 +48,7 @@ def summarise(rows: list[Row], families: Mapping[str, str], own: Sequence[str] =
         "controllers": {name: _controller(table[name], own) for name in names},
         "suites": _breakdown(table, "suite"),
         "scenarios": _breakdown(table, "scenario"),
-        "comparison": compare(table, families),
+        "comparison": compare(table, families, subject),
     }
 
 
@@ -65,7 +67,7 @@ def best_classical(table: dict[str, list[Row]], families: Mapping[str, str]) -> 
     return _most_accurate(table, [name for name in table if families[name] == "classical"])
 
 
-def subject(table: dict[str, list[Row]], families: Mapping[str, str]) -> str:
+def natural_subject(table: dict[str, list[Row]], families: Mapping[str, str]) -> str:
     """The controller the report is about: the most accurate that is learned or the user's own.
 
     Where there is none, the most accurate that is not an oracle; an oracle is a limit, not a contender.
@@ -81,9 +83,9 @@ def _most_accurate(table: dict[str, list[Row]], names: list[str]) -> str | None:
     return min(names, key=lambda name: stats.iqm(column(table[name], HEADLINE[0])), default=None)
 
 
-def compare(table: dict[str, list[Row]], families: Mapping[str, str]) -> dict[str, Any]:
+def compare(table: dict[str, list[Row]], families: Mapping[str, str], subject: str = "") -> dict[str, Any]:
     """Paired differences, ratios and probabilities of improvement of the subject against the others."""
-    chosen = subject(table, families)
+    chosen = subject or natural_subject(table, families)
     return {
         "subject": chosen,
         "best_classical": best_classical(table, families),

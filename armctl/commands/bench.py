@@ -48,6 +48,8 @@ class BenchArguments(BenchConfig):
     """Largest number of references per suite."""
     generator: Folder = None
     """Folder of `train generator` or `sample`, for the suite generated."""
+    subject: str = ""
+    """The controller, by its label, that the report is about; the best that is learned or your own if absent."""
     out: Path = Path("runs/bench")
     """Run folder to write."""
     overwrite: Flag = False
@@ -78,7 +80,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     compiling(5 * len(controllers), f"{len(controllers)} controller(s)")
     summary = run.run_bench(
         controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
-        records=records, overwrite=arguments.overwrite, resume=arguments.resume,
+        records=records, subject=arguments.subject, overwrite=arguments.overwrite, resume=arguments.resume,
     )  # fmt: skip
     if arguments.curves:
         say("running the curves")
@@ -209,6 +211,8 @@ class ReportArguments:
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
     """Run folder of a bench."""
+    subject: str = ""
+    """The controller, by its label, that the report is about; the one it was about if absent."""
     animation: bool = True
     """Whether the report shows the arm moving (a few seconds to render)."""
     json: Flag = False
@@ -221,8 +225,11 @@ def run_report(argv: Sequence[str], prog: str) -> int:
     summary = store.read_json(arguments.folder / "summary.json")
     if not isinstance(summary, dict) or not {"controllers", "comparison", "config"} <= set(summary):
         raise UsageError(f"'{arguments.folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
+    from armctl.bench.finish import change_subject
     from armctl.report.page import write_report
 
+    if arguments.subject:
+        summary = change_subject(arguments.folder, arguments.subject)
     report = write_report(arguments.folder, animation=arguments.animation)
     show({"report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
     return 0

@@ -1,5 +1,6 @@
 """A bench is paired, resumable, honest about failures, and never harms an existing folder."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from armctl import store
 from armctl.arm import load_arm
 from armctl.bench import run
+from armctl.bench.finish import change_subject
 from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table, read_tracks
 from armctl.bench.summary import compare
@@ -77,6 +79,20 @@ def test_a_failing_controller_is_recorded_with_its_reason_and_scored_as_the_wors
     assert len(block["failures"]) == block["episodes"] == 8
     assert "not finite at 0.11 s" in block["failures"][0]["failure"]
     assert block["position_rmse_mm"]["iqm"] == 1000
+
+
+def test_the_report_is_about_whom_one_likes(finished, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    assert finished[1]["comparison"]["subject"] == "tracker"
+    changed = change_subject(out, "diff_ik")
+    assert changed["comparison"]["subject"] == "diff_ik"
+    assert set(changed["comparison"]["against"]) == {"tracker", "broken"}
+    assert {**changed, "comparison": 0} == {**finished[1], "comparison": 0}
+    with pytest.raises(UsageError, match="The subject is 'me'; choose one of the bench: tracker, diff_ik, broken"):
+        change_subject(out, "me")
+    with pytest.raises(UsageError, match="The subject is 'me'"):
+        run.run_bench(controllers(), SUITES, SCENARIOS, tmp_path / "x", config=CONFIG, subject="me", progress=False)
+    assert not (tmp_path / "x").exists()
 
 
 def test_recorded_motion_gives_the_recorded_error(finished):
