@@ -161,7 +161,7 @@ def _run(words: list[str]) -> int:
     try:
         return command(words[len(name.split()) :], f"armctl {name}")
     except SystemExit as leaving:  # --help
-        return int(leaving.code or 0)
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
 
 
 def _name(words: list[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from armctl.envs.arm_env import ArmEnv
+from armctl.errors import UsageError
 from armctl.motion.files import as_reference
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import random_reference
@@ -84,5 +85,7 @@ class TrackEnv(ArmEnv):
             self.reference = reference
             self.targets = poses[:1] * self._lead + poses + [poses[-1]] * self.preview
             self._length = self._lead + len(reference.q) - 1
+        if self._lead and "start" in reference.meta:
+            raise UsageError(f"Reference '{reference.name}' has no first pose to hold; make it with settle=0.")
         q, qd = reference.start
         return q, 0 * qd if self._lead else qd

@@ -91,7 +91,7 @@ def _advance(
         try:
             carry, command, caution = policy(carry, state[0], state[1], windows, k)
             command, caution = np.asarray(command, np.float64), np.asarray(caution)
-            check_commands(command[: len(logs)], (len(logs), chain.n), controller.control)
+            check_commands(command[0], (chain.n,), controller.control)
         except Exception as error:
             for log in logs:
                 if log.active(k):

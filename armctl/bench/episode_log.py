@@ -54,7 +54,7 @@ class EpisodeLog:
         """End the episode before control step k. traceback: of an exception that is the reason."""
         self._failure, self._traceback, self.end = f"{reason} at {k * self._config.control_dt:.2f} s", traceback, k
 
-    def fail_by(self, k: int, error: Exception) -> None:
+    def fail_by(self, k: int, error: BaseException) -> None:
         """End the episode before control step k by what the controller raised."""
         said = str(error).strip().splitlines()
         name = type(error).__name__
@@ -115,5 +115,4 @@ def episode_samples(config: BenchConfig, task: Task) -> int:
 def check_commands(commands: np.ndarray, shape: tuple[int, ...], control: str) -> None:
     """Raises ValueError for commands of another shape than a control mode takes."""
     if commands.shape != shape:
-        given, wanted = commands.shape[-1:], shape[-1:]
-        raise ValueError(f"the command has shape {given}, and control {control!r} takes {wanted}")
+        raise ValueError(f"the command has shape {commands.shape}, and control {control!r} takes {shape}")

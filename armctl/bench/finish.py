@@ -26,7 +26,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     families = {name: facts["family"] for name, facts in given.items()}
     record = store.read_json(folder / "config.json")
     plan = store.read_json(folder / "plan.json")
-    plants, own = list(dict.fromkeys(plant for _, _, plant, *_ in plan["episodes"])), plan.get("metrics", [])
+    plants, own = list(dict.fromkeys(plant for _, _, plant, *_ in plan["episodes"])), list(plan.get("metrics", {}))
     elsewhere = tested_elsewhere(given, plants)
     summary = {
         **summarise([row for rows in table.values() for row in rows], families, own, subject),

@@ -4,29 +4,28 @@ Those of armctl.controllers are Flax modules, called for a whole batch and diffe
 anything: NumPy, another library, a policy from a file. It runs in `TrackEnv`, an episode at a time.
 """
 
-import inspect
 import time
-import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
+from armctl import geometry, rigid
 from armctl.bench.episode_log import EpisodeLog, check_commands, held
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
+from armctl.controllers.base import FAMILIES
 from armctl.envs.arm_env import ArmEnv
 from armctl.envs.reach import ReachEnv
 from armctl.envs.track import TrackEnv
 from armctl.errors import UsageError
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist", "action")
-OPTIONS = ("control", "preview", "observe", "camera", "motor", "tolerance", "position_only")
-INFORMATION = "what the environment shows: measured joints, tip, errors to the reference of now and next"
+OPTIONS = ("control", "preview", "observe", "camera", "tolerance", "position_only")
+"""Of the environment, which a controller may choose: what it sees and commands, never the plant."""
 
 
 class OutsideController(Protocol):
@@ -36,8 +35,8 @@ class OutsideController(Protocol):
     control: "torque" (n,) N m, "velocity" (n,) rad/s, "position" (n,) rad, the joints' targets, "ee_twist" (6,) m/s and
     rad/s of the tip in the world frame, or "action", what the environment itself takes, in [-1, 1].
     task: "track" or "reach", the environment that it is made for; the latter takes part where there are goals.
-    environment: arguments of it (`preview`, `observe`, `camera`, `motor`, `position_only`, `tolerance`; `control` where
-    actions are given).
+    environment: arguments of it (`preview`, `observe`, `camera`, `position_only`, `tolerance`; `control` where actions
+    are given).
     """
 
     control: str
@@ -53,7 +52,7 @@ def is_outside(controller: Any) -> bool:
 
 def check_outside(name: str, controller: Any) -> None:
     """Raises UsageError unless the controller called `name` follows the protocol."""
-    kind, remedy = type(controller).__name__, "see 'Your own controller' in the docs"
+    kind, remedy = type(controller).__name__, "see 'Without JAX' in docs/own.md"
     if isinstance(controller, type):
         raise UsageError(f"'{name}' is the class {controller.__name__}; give an object of it, {controller.__name__}().")
     if not callable(getattr(controller, "act", None)):
@@ -63,6 +62,11 @@ def check_outside(name: str, controller: Any) -> None:
         raise UsageError(f"'{name}' ({kind}) has control {control!r}; set it to one of {', '.join(CONTROLS)}.")
     if task_of(controller) not in ("track", "reach"):
         raise UsageError(f"'{name}' ({kind}) has task {controller.task!r}; set it to 'track' or 'reach'.")
+    if getattr(controller, "family", "yours") not in FAMILIES:
+        raise UsageError(f"'{name}' ({kind}) has family {controller.family!r}; choose one of {', '.join(FAMILIES)}.")
+    given = getattr(controller, "environment", None)
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(f"'{name}' ({kind}) has environment {given!r}; give a dictionary of arguments.")
     options = environment(controller)
     unknown = [key for key in options if key not in OPTIONS]
     if unknown:
@@ -86,16 +90,13 @@ def environment(controller: Any) -> dict[str, Any]:
     return {"control": mode, "preview": preview} | dict(getattr(controller, "environment", None) or {})
 
 
-def identity(controller: Any) -> int:
-    """A checksum of what makes it: its file, class and attributes, as far as these can be written down."""
-    kind = type(controller)
-    try:
-        source = Path(inspect.getfile(kind)).read_bytes()
-    except (OSError, TypeError):
-        source = b""
-    own = {key: repr(value) for key, value in sorted(getattr(controller, "__dict__", {}).items())}
-    plain = {key: text for key, text in own.items() if " at 0x" not in text}  # an address is of this process alone
-    return zlib.crc32(f"{kind.__qualname__} {plain}".encode(), zlib.crc32(source))
+def information(controller: Any) -> str:
+    """What it is given, in words."""
+    options = environment(controller)
+    seen = ["measured joints and tip"] if options.get("observe", "state") != "image" else []
+    seen += ["pictures"] if options.get("observe", "state") != "state" else []
+    goal = f"errors to the reference, {options['preview']} targets ahead"
+    return f"the environment's observation: {', '.join(seen)}, {goal if task_of(controller) == 'track' else 'the goal'}"
 
 
 def make_env(config: BenchConfig, controller: Any) -> TrackEnv | ReachEnv:
@@ -139,20 +140,20 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
     observation, info = env.reset(seed=task.seed, options=_wanted(config, task, env))
     log, action = EpisodeLog(config, chain, task, env.plant), _actions(controller, env)
     info |= {
-        "robot": config.robot, "chain": chain, "action_scale": env.action_scale, "control": env.config.control,
+        "robot": config.robot, "chain": chain, "action_scale": env.action_scale.copy(), "control": env.config.control,
         "control_dt": config.control_dt, "seed": task.seed,
     }  # fmt: skip
     try:
         getattr(controller, "reset", lambda info: None)(info)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.fail_by(0, error)
     spent, k = 0.0, 0
     while log.active(k):
         start = time.perf_counter()
         try:
-            command = np.asarray(controller.act(observation), float)
+            command = np.asarray(controller.act(_shown(env, observation)), float)
             check_commands(command, env.action_scale.shape, controller.control)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.fail_by(k, error)
             break
         took = time.perf_counter() - start
@@ -161,27 +162,44 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
         elif k and took > config.patience:  # the first call may compile
             log.fail(k, f"an action took {took:.2g} s, over the patience of {config.patience:g} s,")
         else:
-            given = action(command)
+            given, recorded = action(command)
             observation, *_ = env.step(given)
-            log.stepped(k, given * env.action_scale)
+            log.stepped(k, recorded)
         spent += took if k else 0.0
         k += 1
     return log.episode(spent / max(1, k - 1))
 
 
-def _actions(controller: Any, env: ArmEnv) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns a command into the environment's action in an episode that has just begun, clipped to [-1, 1]."""
+def _shown(env: ArmEnv, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The observation, with the tip as the sensors see it: no other controller is shown the truth either."""
+    if not env.plant.noisy or "achieved_goal" not in observation:
+        return observation
+    pose = geometry.matrix_to_pose(rigid.forward_kinematics(env.chain, env.measure().q))
+    pose[3:] *= np.copysign(1.0, pose[3:] @ env.tip()[3:])
+    return {**observation, "achieved_goal": pose[:3] if env.position_only else pose}
+
+
+def _actions(controller: Any, env: ArmEnv) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """What turns a command into the environment's action, clipped to [-1, 1], and into what is recorded of it.
+
+    For an episode that has just begun. Joint positions become increments of the environment's last target, of which a
+    delay that varies may lose one or give one twice.
+    """
     scale, chain = env.action_scale, env.chain
-    if controller.control == "action":
-        return lambda command: np.clip(command, -1.0, 1.0)
     if controller.control != "position":
-        return lambda command: np.clip(command / scale, -1.0, 1.0)
+        unit = np.ones_like(scale) if controller.control == "action" else scale
+
+        def scaled(command: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            action = np.clip(command / unit, -1.0, 1.0)
+            return action, action * scale
+
+        return scaled
     target = env.state()[0]
 
-    def move(command: np.ndarray) -> np.ndarray:  # the environment moves its last target by so much
+    def move(command: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         nonlocal target
         change = np.clip((command - target) / scale, -1.0, 1.0)
         target = np.clip(target + scale * change, chain.lower, chain.upper)
-        return change
+        return change, target
 
     return move

@@ -31,7 +31,12 @@ def load_own(source: str, arm: Arm, config: BenchConfig) -> tuple[str, Any]:
         return Path(path).stem, StableBaselinesPolicy.load(path, arm.n, control)
     name, found = source.rpartition(":")[2], load_source(source)
     if isinstance(found, type) and issubclass(found, Controller):
-        return name, found(arm, control_dt=config.control_dt)
+        try:
+            return name, found(arm, control_dt=config.control_dt)
+        except TypeError as error:
+            raise UsageError(
+                f"'{source}' cannot be made as (arm, control_dt=...): {error}; see docs/own.md."
+            ) from error
     if callable(found) and (isinstance(found, type) or not hasattr(found, "act")):
         try:
             found = found()

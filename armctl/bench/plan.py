@@ -10,6 +10,7 @@ import numpy as np
 
 from armctl.chain import Chain
 from armctl.errors import UsageError
+from armctl.motion.goals import check_goal
 from armctl.motion.reference import Reference
 from armctl.plant.presets import sample_scenario
 from armctl.plant.scenario import Scenario
@@ -43,8 +44,8 @@ class BenchConfig:
     jobs: int = 1
     """Worker processes; 1 runs in this process."""
     patience: float = 1.0
-    """Longest time that a controller from outside may take for an action, its first apart, s; beyond, the episode
-    fails."""
+    """Longest time that a controller from outside may take for an action, an episode's first apart, s; beyond, the
+    episode fails."""
 
     def __post_init__(self) -> None:
         check_finite(self)
@@ -100,6 +101,9 @@ def make_tasks(
         raise UsageError(
             "A bench needs at least one reference and one scenario; name a suite and a scenario that are not empty."
         )
+    for suite, references in suites.items():
+        for one in references:
+            check_reference(chain, one, suite, config.settle)
     suites = {suite: [one.resampled(chain, config.control_dt) for one in suites[suite]] for suite in suites}
     tasks = [
         _task(config, chain, suite, reference, label, name, scenarios, draw)
@@ -109,6 +113,24 @@ def make_tasks(
         for draw in range(config.draws)
     ]
     return sorted(tasks, key=lambda task: len(task.reference.q))
+
+
+def check_reference(chain: Chain, reference: Reference, suite: str, settle: float) -> None:
+    """Raises UsageError for a reference of another arm, or with a goal or a start that is none."""
+    said = f"Reference '{reference.name}' of suite '{suite}'"
+    if reference.q.shape[1] != chain.n:
+        raise UsageError(f"{said} has {reference.q.shape[1]} joints, {chain.name} has {chain.n}; give the arm's own.")
+    if (goal := reference.meta.get("goal")) is not None:
+        check_goal(chain, goal, position_only=False)
+    if (start := reference.meta.get("start")) is None:
+        return
+    if np.shape(start) != (chain.n,) or not np.isfinite(np.asarray(start, float)).all():
+        raise UsageError(f"{said} has start {start!r} in its meta data; give {chain.n} joint positions, rad.")
+    if settle:
+        raise UsageError(
+            f"{said} shows where to go from its first sample on; there is no first pose to hold for settle={settle:g} "
+            "s: give 0."
+        )
 
 
 def batches(tasks: list[Task], size: int) -> list[list[Task]]:

@@ -1,5 +1,6 @@
 """Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
 
+import copy
 import pickle
 import re
 import sys
@@ -11,15 +12,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from armctl import store
 from armctl.bench.batch import horizon, make_policy, run_batch
 from armctl.bench.finish import check_subject, write_summary
+from armctl.bench.identity import identity
 from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.outside import (
-    INFORMATION,
     check_outside,
     environment,
-    identity,
+    information,
     is_outside,
     make_env,
     run_outside,
@@ -76,16 +79,15 @@ def run_bench(
     check_subject(subject, list(controllers))
     check_metrics(metrics)
     if not isinstance(suites, Mapping):
-        suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt) for name in suites}
+        suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed) for name in suites}
     tasks = make_tasks(config, chain, suites, scenarios)
-    _check_goals(tasks, controllers)
+    _check_goals(tasks, controllers, chain.home)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
     checksums = {name: identity(one) if is_outside(one) else checksum(one) for name, one in controllers.items()}
-    _check_plan(
-        out,
-        fingerprint(tasks, checksums) | {"metrics": list(metrics), "reach": any(one.goal is not None for one in tasks)},
-    )
+    own = {name: identity(metric) for name, metric in metrics.items()}
+    reach = any(task.goal is not None for task in tasks)
+    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach})
     _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
     summary = write_summary(out, given, time.perf_counter() - started, subject)
     store.finish_run(out)
@@ -117,7 +119,12 @@ def _run_units(
 def _adapted(controller: Any, n: int) -> Any:
     """The controller, or for a model of stable-baselines3 as it is, one that asks it."""
     plain = is_outside(controller) and not hasattr(controller, "act") and hasattr(controller, "predict")
-    return StableBaselinesPolicy(controller, n) if plain else controller
+    if plain:
+        return StableBaselinesPolicy(controller, n)
+    try:  # so that what is left in it after this bench is no part of the next, nor of one that is resumed
+        return copy.deepcopy(controller) if is_outside(controller) else controller
+    except Exception:
+        return controller
 
 
 def _check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> None:
@@ -127,18 +134,30 @@ def _check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> N
         if not re.fullmatch(r"[\w.+-]+", name):
             raise UsageError(f"'{name}' cannot name a controller in a bench; use letters, digits and _ . + - only.")
     for name, controller in controllers.items():
+        lacking = [key for key in ("control", "preview", "init_carry") if not hasattr(controller, key)]
+        if not is_outside(controller) and lacking:
+            raise UsageError(
+                f"'{name}' ({type(controller).__name__}) has no {lacking[0]}; make it a subclass of armctl.Controller."
+            )
         if is_outside(controller):
             check_outside(name, controller)
             make_env(config, controller).close()  # what is wrong with its wishes is said before work starts
 
 
-def _check_goals(tasks: list[Task], controllers: Mapping[str, Any]) -> None:
+def _check_goals(tasks: list[Task], controllers: Mapping[str, Any], home: np.ndarray) -> None:
+    """Raise UsageError where a controller that reaches from home to goals meets something else."""
     reaching = [name for name, one in controllers.items() if is_outside(one) and task_of(one) == "reach"]
     without = next((task for task in tasks if task.goal is None), None)
     if reaching and without is not None:
         raise UsageError(
             f"'{reaching[0]}' reaches for goals, and '{without.label}' of suite '{without.suite}' has none; bench it "
             "on the suites reach and goal."
+        )
+    elsewhere = next((task for task in tasks if np.abs(task.reference.start[0] - home).max() > 1e-9), None)
+    if reaching and elsewhere is not None:
+        raise UsageError(
+            f"'{reaching[0]}' reaches for goals from the arm's home, and '{elsewhere.label}' of suite "
+            f"'{elsewhere.suite}' starts elsewhere; bench it on the suites reach and goal."
         )
 
 
@@ -154,7 +173,12 @@ def _episodes(
         return
     import cloudpickle
 
-    plan = cloudpickle.dumps((config, chain, dict(controllers), tasks))
+    try:
+        plan = cloudpickle.dumps((config, chain, dict(controllers), tasks))
+    except Exception as error:
+        raise UsageError(
+            f"A controller cannot be sent to other processes ({type(error).__name__}: {error}); run with jobs 1."
+        ) from error
     payload = pickle.dumps((sys.path, plan))  # where the user's modules are has to be known before they are needed
     with ProcessPoolExecutor(config.jobs, get_context("forkserver"), _start_worker, (payload,)) as pool:
         futures = {pool.submit(_work, unit): unit for unit in units}
@@ -253,7 +277,7 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
 
 def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
     outside = is_outside(controller)
-    told, budget = (INFORMATION, "not said") if outside else ("", "none (default gains)")
+    told, budget = (information(controller), "not said") if outside else ("", "none (default gains)")
     known = {"information": getattr(controller, "information", told), "tuning_budget": budget, **record}
     return {
         "controller": getattr(controller, "name", ""),
@@ -275,13 +299,16 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
     """In what the plan of a resumed bench differs from that of the interrupted one, in words; empty if in nothing."""
     was, now = old["controllers"], new["controllers"]
-    own = [", ".join(plan.get("metrics", [])) or "of every bench alone" for plan in (old, new)]
-    if own[0] != own[1]:
-        return f"with the metrics {own[0]}, not {own[1]}"
+    mine = [dict(plan.get("metrics", {})) for plan in (old, new)]
+    if mine[0].keys() != mine[1].keys():
+        said = [", ".join(names) or "of every bench alone" for names in mine]
+        return f"with the metrics {said[0]}, not {said[1]}"
+    if altered := [name for name in mine[0] if mine[0][name] != mine[1][name]]:
+        return f"with another metric {', '.join(altered)}"
     if set(was) != set(now):
         return f"with the controllers {', '.join(was)}, not {', '.join(now)}"
     if changed := [name for name in now if was[name] != now[name]]:
-        return f"with other parameters of {', '.join(changed)}"
+        return f"with other parameters or code of {', '.join(changed)}"
     before = {tuple(episode[:4]): episode[4:] for episode in old["episodes"]}
     after = {tuple(episode[:4]): episode[4:] for episode in new["episodes"]}
     if before == after:

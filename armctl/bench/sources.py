@@ -2,7 +2,9 @@
 
 import importlib
 import importlib.util
+import os
 import sys
+import zlib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -36,11 +38,13 @@ def _from_file(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(f"'{path}' is no file; name a Python file, as in controllers.py:MyController.")
     path = path.resolve()
-    folder, name = str(path.parent), f"{path.stem}_{abs(hash(path)):x}"
+    folder, name = str(path.parent), f"{path.stem}_{zlib.crc32(str(path).encode()):x}"
     if name in sys.modules:
         return sys.modules[name]
-    if folder not in sys.path:  # as Python itself does for a script, so that it can import its neighbours
-        sys.path.insert(0, folder)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)  # as Python itself does for a script, so that it can import its neighbours
+    before = set(sys.modules)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -48,10 +52,13 @@ def _from_file(path: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _not_imported(f"'{path}'", error) from error
     _take_along(module)
+    for other in set(sys.modules) - before - {name}:
+        if str(getattr(sys.modules[other], "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+            del sys.modules[other]  # another file's neighbour of the same name is another module
     return module
 
 
@@ -66,7 +73,7 @@ def _from_module(name: str) -> Any:
                 f"There is no module '{name}'; install it, start in its folder, or name a file, as in {name}.py:NAME."
             ) from None
         raise _not_imported(f"the module '{name}'", error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _not_imported(f"the module '{name}'", error) from error
 
 
@@ -78,8 +85,6 @@ def _take_along(module: Any) -> None:
 
 
 def _not_imported(what: str, error: BaseException) -> UsageError:
-    if isinstance(error, KeyboardInterrupt):
-        raise error
     frame, line = error.__traceback__, ""
     while frame is not None:
         line = f", line {frame.tb_lineno} of {Path(frame.tb_frame.f_code.co_filename).name}"

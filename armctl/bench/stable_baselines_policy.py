@@ -10,6 +10,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from gymnasium import spaces
 
+from armctl.bench.identity import identity
 from armctl.errors import UsageError
 
 LIBRARIES = ("stable_baselines3", "sb3_contrib", "sbx")
@@ -31,7 +32,12 @@ class StableBaselinesPolicy:
         velocities, as the environment itself takes it. normalise: the VecNormalize it was trained under. digest: of the
         file it is from. Raises UsageError where its spaces are not those of either.
         """
-        size, mode = model.action_space.shape[0], control
+        space = getattr(model, "action_space", None)
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise UsageError(
+                f"The {type(model).__name__} policy gives {space}; the arms take numbers in [-1, 1] (Box)."
+            )
+        size, mode = space.shape[0], control
         if not mode:
             mode = "ee_twist" if size == 6 != n else "velocity"
         wanted = 6 if mode == "ee_twist" else n
@@ -40,8 +46,11 @@ class StableBaselinesPolicy:
                 f"The {type(model).__name__} policy gives {size} numbers; control '{mode}' of an arm of {n} joints "
                 f"takes {wanted}: name the arm that it was trained for, or its control mode, as FILE.zip:CONTROL."
             )
-        self.title, self.digest = type(model).__name__, digest
-        self._model, self._normalise = model, normalise
+        self.title = type(model).__name__
+        self.digest = digest or identity(getattr(model, "get_parameters", dict)())
+        self._model = model
+        inside = getattr(model, "get_vec_normalize_env", lambda: None)
+        self._normalise = inside() if normalise is None else normalise
         self.task, options = _task(model.observation_space, n)
         self.environment = {"control": mode, **options}
 
@@ -52,8 +61,10 @@ class StableBaselinesPolicy:
         Raises UsageError where the file is none, its library is missing, or its spaces are not those of either.
         """
         path = Path(path)
-        normalise = _normaliser(path.parent / "vecnormalize.pkl")
-        return cls(_model(path), n, control, normalise, zlib.crc32(path.read_bytes()))
+        beside = path.parent / "vecnormalize.pkl"
+        model, normalise = _model(path), _normaliser(beside)
+        digest = zlib.crc32(beside.read_bytes() if normalise else b"", zlib.crc32(path.read_bytes()))
+        return cls(model, n, control, normalise, digest)
 
     def reset(self, info: dict[str, Any]) -> None:
         """Forget what a recurrent policy remembers."""
@@ -75,6 +86,8 @@ class StableBaselinesPolicy:
 
 def _model(path: Path) -> Any:
     """The model of a file, by the algorithm that its policy belongs to."""
+    if not path.is_file():
+        raise UsageError(f"There is no file '{path}'; name a policy that stable-baselines3 or sbx saved, its .zip.")
     try:
         with ZipFile(path) as archive:
             data = json.loads(archive.read("data"))
@@ -92,7 +105,9 @@ def _model(path: Path) -> Any:
     except (ImportError, AttributeError):
         name = library.replace("_", "-") + ("-rl" if library == "sbx" else "")
         raise UsageError(f"'{path}' needs {library}.{algorithm}; install it with: pip install {name}") from None
-    return kind.load(path, device="cpu")
+    # what it was trained from is not wanted here; a hindsight buffer could not even be made without its environment
+    no_buffer: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}, "buffer_size": 1}
+    return kind.load(path, device="cpu", custom_objects=no_buffer)
 
 
 def _normaliser(path: Path) -> Any:
@@ -108,6 +123,11 @@ def _normaliser(path: Path) -> Any:
 def _task(space: Any, n: int) -> tuple[str, dict[str, Any]]:
     """The environment that a policy was trained in, by the size of what it observes, and its arguments."""
     known = dict(space.spaces) if isinstance(space, spaces.Dict) else {}
+    if isinstance(space, spaces.Dict) and set(known) != {"observation", "achieved_goal", "desired_goal"}:
+        raise UsageError(
+            f"The policy observes {', '.join(known)}; state alone can be shown to policies from files: put one that "
+            'sees pictures into a class of your own, with environment = {"observe": "both"}.'
+        )
     goals = 2 * spaces.flatdim(known["desired_goal"]) if "desired_goal" in known else 0
     size = spaces.flatdim(known["observation"]) + goals if "observation" in known else spaces.flatdim(space)
     own = 2 * n + 9

@@ -10,7 +10,7 @@ import tyro
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
-from armctl.commands.console import bench_table, compiling, say, show
+from armctl.commands.console import bench_table, compiling, results_only, say, show
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
@@ -73,20 +73,23 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
         )
     scenarios = load_scenarios("grid" if arguments.grid else arguments.scenarios)
     from armctl.bench import curves, run
+    from armctl.bench.outside import is_outside
     from armctl.report.page import write_report
 
     controllers, records = load_controllers(named(words(arguments.controllers, "--controllers")), config)
     suites = load_suites(arguments, chain)
-    compiling(5 * len(controllers), f"{len(controllers)} controller(s)")
-    summary = run.run_bench(
-        controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
-        records=records, subject=arguments.subject, overwrite=arguments.overwrite, resume=arguments.resume,
-    )  # fmt: skip
-    if arguments.curves:
-        say("running the curves")
-        summary = curves.run_curves(
-            config, controllers, suites, arguments.out, records=records, resume=arguments.resume
+    if compiled := sum(not is_outside(one) for one in controllers.values()):
+        compiling(5 * compiled, f"{compiled} controller(s)")
+    with results_only(True):  # a controller of the user's own may print
+        summary = run.run_bench(
+            controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
+            records=records, subject=arguments.subject, overwrite=arguments.overwrite, resume=arguments.resume,
         )  # fmt: skip
+        if arguments.curves:
+            say("running the curves")
+            summary = curves.run_curves(
+                config, controllers, suites, arguments.out, records=records, resume=arguments.resume
+            )  # fmt: skip
     say("writing the report")
     report = write_report(arguments.out, animation=arguments.animation)
     show({**summary, "report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
@@ -152,9 +155,11 @@ def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
     from armctl.bench.tuning import unfinished
     from armctl.controllers import registry, saved, shipped
 
-    label, _, source = entry.rpartition("=")
+    label, source = labelled(entry)
+    if source.endswith(".py"):
+        raise UsageError(f"'{source}' is a file; name the class in it, as {source}:NAME.")
     known = source.removesuffix(shipped.DEFAULT) in registry.known()
-    if not known and is_own(source):
+    if not known and is_own(source) and not source.endswith(shipped.DEFAULT):
         name, controller = load_own(source, arm, config)
         return label or name, controller, None
     if known or not Path(source).exists():
@@ -169,6 +174,13 @@ def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
         )
     check_finite(source, saved.parameters(controller))
     return label or Path(source).resolve().name, controller, Path(source)
+
+
+def labelled(entry: str) -> tuple[str, str]:
+    """Label and source of LABEL=SOURCE; no label where the whole is a path, as of a folder called lr=0.1."""
+    label, sign, source = entry.partition("=")
+    whole = Path(entry.rpartition(":")[0] or entry).exists() or Path(entry).exists()
+    return ("", entry) if whole or not sign or "/" in label else (label, source)
 
 
 def check_finite(source: str, parameters: dict[str, Any]) -> None:
@@ -187,7 +199,10 @@ def load_metrics(entries: Sequence[str]) -> dict[str, Any]:
     for entry in entries:
         if not is_source(entry):
             raise UsageError(f"--metric is '{entry}'; name a function as FILE.py:FUNCTION or MODULE:FUNCTION.")
-    return {entry.rpartition(":")[2]: load_source(entry) for entry in entries}
+    names = [entry.rpartition(":")[2] for entry in entries]
+    if len(set(names)) < len(names):
+        raise UsageError(f"Two of the metrics {', '.join(names)} have one name; rename one of the functions.")
+    return {name: load_source(entry) for name, entry in zip(names, entries, strict=True)}
 
 
 def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
@@ -202,6 +217,8 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
             name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
             seed=arguments.seed,
         )  # fmt: skip
+        if arguments.task == "reach" and any("goal" not in one.meta for one in suites[suite_name(name)]):
+            raise UsageError(f"--task reach needs goals, which suite '{suite_name(name)}' has not; leave out --task.")
     return suites
 
 

@@ -78,10 +78,17 @@ def bench_table(summary: dict[str, Any]) -> str:
     """
     from armctl.bench.grid import key, text_rows
 
-    if summary.get("reaching"):
-        return "\n".join([table([_reach_row(cell) for cell in summary["reaching"]]), *summary.get("caveats", [])[1:]])
+    reaching, failed = summary.get("reaching", []), _failures(summary)
+    caveats = summary.get("caveats", [])
+    if reaching:
+        text = table([_reach_row(cell) for cell in reaching])
+        first = reaching[0]["controller"]
+        counted = sum(cell["episodes"] for cell in reaching if cell["controller"] == first)
+        if counted == summary["controllers"][first]["episodes"]:
+            return "\n".join([text, *caveats[1:], *failed])
+        failed = [*failed, "", text]
     blocks = sorted(summary["controllers"].items(), key=lambda item: item[1]["position_rmse_mm"]["iqm"])
-    lines = [table([_bench_row(name, block) for name, block in blocks]), *summary.get("caveats", [])]
+    lines = [table([_bench_row(name, block) for name, block in blocks]), *caveats, *failed]
     if summary.get("grid"):
         lines += ["", table(text_rows(summary["grid"])), key(summary["grid"])]
     return "\n".join(lines)
@@ -96,6 +103,15 @@ def _bench_row(name: str, block: dict[str, Any]) -> dict[str, Any]:
         "failures": len(block["failures"]),
         "episodes": block["episodes"],
     }
+
+
+def _failures(summary: dict[str, Any]) -> list[str]:
+    """A line on every controller with failed episodes: how many, and the reason of the first."""
+    return [
+        f"{name}: {len(block['failures'])} of {block['episodes']} episodes failed, {block['failures'][0]['failure']}"
+        for name, block in summary["controllers"].items()
+        if block["failures"]
+    ]
 
 
 def _reach_row(cell: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ NOTES = {
     "there. In suite <i>goal</i> controllers see the goal alone, in <i>reach</i> a planned way to it. "
     "All that follows is about the way: distances are those to the plan or, in suite <i>goal</i>, to the goal.",
     "All controllers": "Ordered by position error; lower is better. Worst 10&nbsp;%: the mean of the worst tenth.",
+    "Failed episodes": "They count as the worst there can be. Where a controller of the user's own raised an "
+    "exception, its traceback is in <i>tracebacks.txt</i> of the run.",
     "Controllers on every plant": "Position RMSE in mm with its 95&nbsp;% interval, and orientation RMSE; the darker "
     "the worse, on a logarithmic scale. Framed: the best on the plant, with the fewest failures and then the smallest "
     "error. ×: how many times the oracle's error on the same episodes, where an oracle was run. ✗: failed episodes; "
@@ -74,6 +76,7 @@ def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[
     blocks = {
         "Reaching": sections.reaching(summary),
         "All controllers": sections.headline(summary) + _forests(summary),
+        "Failed episodes": sections.failures(summary),
         "Controllers on every plant": heat_map(summary),
         "Error over payload, delay and friction": _curves(summary, key),
         "Paired comparison": sections.pairs(summary),

@@ -1,6 +1,7 @@
 """The report's tables and text blocks, each from the dictionary of `summary.json`."""
 
 import json
+from collections import Counter
 from html import escape
 from typing import Any
 
@@ -9,6 +10,8 @@ from armctl.report.theme import number, table, with_interval
 
 Summary = dict[str, Any]
 ELSEWHERE = '<p class="note">† Tested on plants of another kind than it was trained on.</p>'
+REASONS = 5
+"""Why episodes failed, that are listed of every controller."""
 POSITION, ORIENTATION = "position_rmse_mm", "orientation_rmse_deg"
 
 
@@ -71,6 +74,16 @@ def _reached(summary: Summary, cell: dict[str, Any]) -> list[str]:
         str(cell["joint_limit_violations"]),
         str(cell["failures"]),
     ]
+
+
+def failures(summary: Summary) -> str:
+    """The table of reasons why episodes failed, by controller, the most frequent first; empty where none did."""
+    rows = []
+    for name in ranked(summary):
+        reasons = Counter(failure["failure"] for failure in summary["controllers"][name]["failures"])
+        for reason, count in reasons.most_common(REASONS):
+            rows.append([controller(summary, name), f"{count}", escape(reason)])
+    return table(["Controller", "Episodes", "Reason"], rows, wrap=(2,)) if rows else ""
 
 
 def behaviour(summary: Summary) -> str:

@@ -111,8 +111,9 @@ def _always(summary: dict[str, Any]) -> list[str]:
         "Everything here is simulated; no result has been confirmed on hardware.",
         f"The intervals describe {count} episodes of the listed suites and scenarios, with one training run per "
         "learned controller; they do not include the spread between training seeds.",
-        "Every episode starts on the reference with no knowledge of the scenario, so the first second contains the "
-        "transient of every adaptive or integral controller; the figures after 1 s leave it out.",
+        "Every episode starts on the reference, or at home before a goal, with no knowledge of the scenario, so the "
+        "first second contains the transient of every adaptive or integral controller; the figures after 1 s leave it "
+        "out.",
         "Time per action is that of a batch of simultaneous episodes divided by its size, not the latency of a "
-        "single arm.",
+        "single arm; of controllers from outside it is that of one arm.",
     ]

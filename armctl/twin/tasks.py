@@ -87,6 +87,11 @@ class Tracking:
         self._chain, self._dt, self._duration = chain, dt, check_duration(duration, dt)
         self.targets, self.lead = check_preview(preview) + 1, check_settle(settle, dt)
         self._given = None if reference is None else as_reference(reference, chain, dt)
+        if self._given is not None and "start" in self._given.meta:
+            raise UsageError(
+                f"Reference '{self._given.name}' does not start where the arm does, which the twin does not know; use "
+                'backend="bullet".'
+            )
 
     def draw(self, rngs: Sequence[np.random.Generator]) -> Drawn:
         """Random references, or the one that is given, after the held samples."""

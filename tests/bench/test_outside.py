@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
@@ -12,20 +13,24 @@ from zipfile import ZipFile
 import gymnasium as gym
 import numpy as np
 import pytest
+from flax import nnx
 
 import armctl
 from armctl import store
 from armctl.arm import load_arm
+from armctl.bench import run
+from armctl.bench.identity import identity
 from armctl.bench.own_controller import load_own
 from armctl.bench.plan import BenchConfig
 from armctl.bench.records import read_table, read_tracks
 from armctl.bench.sources import is_source, load_source
 from armctl.bench.suite import load_suite
+from armctl.commands.bench import find_controller, labelled
 from armctl.commands.console import bench_table
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.report.page import write_report
-from tests.bench.arms import Follow, reach
+from tests.bench.arms import CHAIN, Follow, reach
 
 CONFIG = BenchConfig(robot="planar3", batch=2, hold=0.1)
 SUITES = {"short": [reach("near", 0.2, 31), reach("far", 0.4, 41)]}
@@ -250,7 +255,7 @@ def test_sources(file, tmp_path, monkeypatch):
             load_own(text, load_arm("planar3"), CONFIG)
 
 
-@pytest.mark.parametrize(("name", "said"), [("position_rmse_mm", "has the name of one"), ("a b", "cannot name")])
+@pytest.mark.parametrize(("name", "said"), [("position_rmse_mm", "has the name of a column"), ("a b", "cannot name")])
 def test_metrics_that_cannot_be_columns_are_refused(name, said, tmp_path):
     with pytest.raises(UsageError, match=said):
         bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", metrics={name: len})
@@ -270,7 +275,7 @@ def test_workers_and_resuming_give_the_same(file, tmp_path):
     table = [store.read_rows(out / "episodes.csv") for out in (once, twice)]
     for a, b in zip(*(sorted(rows, key=lambda row: (row["file"], row["slot"])) for rows in table), strict=True):
         assert {k: v for k, v in a.items() if k != "action_us"} == {k: v for k, v in b.items() if k != "action_us"}
-    with pytest.raises(UsageError, match="other parameters of mine"):
+    with pytest.raises(UsageError, match="other parameters or code of mine"):
         bench({"mine": servo(5.0)}, once, resume=True)
 
 
@@ -428,3 +433,208 @@ def test_a_policy_of_reach_needs_goals(tmp_path):
         bench({"mine": wrong}, tmp_path / "run")
     with pytest.raises(UsageError, match="tolerance and position_only are of the task 'reach'"):
         bench({"mine": Constant(0, "torque", {"position_only": True})}, tmp_path / "run")
+
+
+class Told(Constant):
+    """Remembers in `reset` what it was told, and never forgets."""
+
+    def __init__(self, weights=None, names=()):
+        super().__init__(np.zeros(3))
+        self.weights, self.names, self.inner = weights, names, Constant(0.0)
+
+    def reset(self, info):
+        self.heard = [*getattr(self, "heard", []), info["seed"]]
+
+
+def test_an_interrupted_bench_goes_on_with_a_controller_that_remembers(tmp_path, monkeypatch):
+    told, record, calls = Told(), run._record, []
+
+    def interrupt(*arguments):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(arguments)
+        record(*arguments)
+
+    config = replace(CONFIG, batch=1)
+    monkeypatch.setattr(run, "_record", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bench({"told": told}, tmp_path / "run", config=config)
+    monkeypatch.setattr(run, "_record", record)
+    bench({"told": told}, tmp_path / "run", config=config, resume=True)
+    assert not hasattr(told, "heard")  # what one gives is left as it was
+
+
+def test_identity_is_by_value_and_the_same_in_every_process():
+    weights = np.zeros((60, 60))
+    other = weights.copy()
+    other[30, 30] = 1e-9
+    assert identity(Told(weights)) == identity(Told(weights.copy())) != identity(Told(other))
+    changed = Told(weights)
+    changed.inner.command = 1.0
+    assert identity(changed) != identity(Told(weights))
+    assert identity(lambda x: x + 1) != identity(lambda x: x + 2)
+    loop = Told()
+    loop.inner = loop
+    identity(loop)
+    code = "from armctl.bench.identity import identity; print(identity({'a': {'x', 'y', 'z'}, 'b': (1.0, None)}))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(found) == 1
+    assert found != {""}
+
+
+def test_files_of_one_name_beside_two_controllers_are_two(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for version in (1, 2):
+        folder = tmp_path / f"v{version}"
+        folder.mkdir()
+        (folder / "gains.py").write_text(f"GAIN = {version}\n")
+        (folder / "mine.py").write_text(f"from gains import GAIN\n\nclass P{version}:\n    gain = GAIN\n")
+    found = [load_source(f"{tmp_path}/v{version}/mine.py:P{version}").gain for version in (1, 2)]
+    assert found == [1, 2]
+
+
+class Looking(Constant):
+    """Notes the true and the measured tip that it is shown."""
+
+    def act(self, observation):
+        n = 3
+        LOOKED.append((observation["achieved_goal"][:3], observation["observation"][2 * n : 2 * n + 3]))
+        return np.zeros(3)
+
+
+LOOKED: list = []
+
+
+def test_nobody_is_shown_the_true_tip_where_sensors_err(tmp_path):
+    LOOKED.clear()
+    sensors = {"off": Scenario(encoder_offset=(0.03, -0.03, 0.03))}
+    bench({"looking": Looking(None)}, tmp_path / "run", sensors)
+    shown, measured = (np.array(x) for x in zip(*LOOKED, strict=True))
+    np.testing.assert_allclose(shown, measured, atol=1e-9)
+    tracks = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["looking"])
+    assert min(np.linalg.norm(track.pose[0, :3] - shown[0]) for track in tracks) > 1e-3
+
+
+class Leaving(Constant):
+    def act(self, observation):
+        sys.exit(3)
+
+
+class Scaling(Constant):
+    """Changes what it is given."""
+
+    def reset(self, info):
+        info["action_scale"] *= 0.0
+
+
+def test_a_controller_can_neither_end_the_bench_nor_change_it(tmp_path):
+    both = {"leaving": Leaving(None), "scaling": Scaling(0.2 * CHAIN.velocity, "velocity")}
+    summary = bench(both, tmp_path / "run", {"nominal": Scenario()})
+    assert summary["controllers"]["leaving"]["failures"][0]["failure"] == "SystemExit: 3 at 0.00 s"
+    assert "leaving: 2 of 2 episodes failed, SystemExit: 3" in bench_table(summary)
+    page = write_report(tmp_path / "run", animation=False).read_text()
+    assert re.search("<td>Leaving</td>|Leaving.*<td[^>]*>SystemExit: 3 at 0.00 s", page, re.DOTALL)
+    assert "tracebacks.txt" in page
+    tracks = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["scaling"])
+    assert all(np.abs(track.q[-1] - track.q[0]).max() > 0.01 for track in tracks)
+
+
+def test_what_a_controller_needs_is_checked(tmp_path):
+    odd = Constant(np.zeros(3))
+    odd.family = "mine"
+    with pytest.raises(UsageError, match="family 'mine'; choose one of classical"):
+        bench({"odd": odd}, tmp_path / "run")
+    with pytest.raises(UsageError, match="environment 'both'; give a dictionary"):
+        bench({"odd": Constant(0, "torque", "both")}, tmp_path / "run")
+    with pytest.raises(UsageError, match="environment 'motor'; it may set"):
+        bench({"odd": Constant(0, "torque", {"motor": "bullet"})}, tmp_path / "run")
+    locked = Constant(np.zeros(3))
+    locked.lock = threading.Lock()
+    with pytest.raises(UsageError, match="cannot be sent to other processes"):
+        bench({"locked": locked}, tmp_path / "run", config=replace(CONFIG, jobs=2))
+    plain = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+    with pytest.raises(UsageError, match=r"'plain' \(Linear\) has no control; make it a subclass"):
+        bench({"plain": plain}, tmp_path / "other")
+
+
+def test_references_with_goals_or_starts_that_are_none_are_refused(tmp_path):
+    still = SUITES["short"][0]
+    for meta, said in (
+        ({"goal": [0.1, 0.2, 0.3]}, "goal is"),
+        ({"start": [0.0]}, r"has start \[0.0\]"),
+        ({"goal": [9.0, 0, 0, 0, 0, 0, 1]}, "it reaches"),
+    ):
+        bad = replace(still, meta=meta)
+        with pytest.raises(UsageError, match=said):
+            bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", suites={"bad": [bad]})
+    other = armctl.Reference.from_joints(armctl.load_chain("panda"), 0.01, np.zeros((9, 7)))
+    with pytest.raises(UsageError, match="has 7 joints, planar3 has 3"):
+        bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", suites={"bad": [other]})
+    away = replace(still, meta={"start": CHAIN.home.tolist()})
+    with pytest.raises(UsageError, match=r"no first pose to hold for settle=0\.1 s"):
+        bench({"mine": Follow(2.0)}, tmp_path / "run", config=replace(CONFIG, settle=0.1), suites={"bad": [away]})
+    with pytest.raises(UsageError, match="which the twin does not know"):
+        armctl.make_vec("armctl/Planar3Track-v1", 2, backend="twin", reference=away)
+    env = gym.make("armctl/Planar3Track-v1", reference=away, settle=0.1)
+    with pytest.raises(UsageError, match="no first pose to hold"):
+        env.reset(seed=0)
+    goal = replace(still, meta={"goal": still.pose[-1].tolist()})
+    with pytest.raises(UsageError, match="starts elsewhere; bench it on the suites"):
+        bench({"mine": Reacher()}, tmp_path / "run", suites={"bad": [goal]})
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("lr=0.1/mine.py:Servo", ("", "lr=0.1/mine.py:Servo")),
+        ("A=lr=0.1/mine.py:Servo", ("A", "lr=0.1/mine.py:Servo")),
+        ("A=mine.py:Servo", ("A", "mine.py:Servo")),
+        ("tracker", ("", "tracker")),
+    ],
+)
+def test_labels(entry, said, file, tmp_path, monkeypatch):
+    folder = tmp_path / "lr=0.1"
+    folder.mkdir()
+    (folder / "mine.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    assert labelled(entry) == said
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("mine.py", "name the class in it, as mine.py:NAME"),
+        ("computed_torqe:default", "Unknown controller 'computed_torqe'; choose one of"),
+        ("no.zip", "There is no file 'no.zip'"),
+    ],
+)
+def test_entries_that_name_nothing(entry, said, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=said):
+        find_controller(entry, load_arm("planar3"), CONFIG)
+
+
+def test_models_with_other_spaces_are_refused(tmp_path):
+    model = Model()
+    model.action_space = gym.spaces.Discrete(3)
+    with pytest.raises(UsageError, match="gives Discrete"):
+        bench({"model": model}, tmp_path / "run")
+    seeing = Model(env=gym.make("armctl/Planar3Track-v1", observe="both"))
+    with pytest.raises(UsageError, match="put one that sees pictures into a class of your own"):
+        bench({"model": seeing}, tmp_path / "run")
+
+
+def test_tracking_and_reaching_in_one_table(tmp_path):
+    suites = {**SUITES, "goal": load_suite("goal", armctl.load_chain("planar3"), limit=1)}
+    summary = bench({"follow": Follow(20.0)}, tmp_path / "run", {"nominal": Scenario()}, suites=suites)
+    text = bench_table(summary)
+    assert "position RMSE mm" in text
+    assert "position alone" in text
