@@ -108,7 +108,7 @@ def test_a_resumed_bench_of_something_else_names_what(capsys, made):
     assert cli.main(again) == 0
     refused(capsys, [*argv, "diff_ik", "--resume"], "with the controllers computed_torque, not diff_ik")
     tuned = f"computed_torque={made / 'tuned'}"
-    refused(capsys, [*argv, tuned, "--resume"], "with other parameters of computed_torque")
+    refused(capsys, [*argv, tuned, "--resume"], "with other parameters or code of computed_torque")
     refused(capsys, [*again, "--scenarios", "payload"], "without episode motions, ", "payload, draw 0")
     refused(capsys, [*again, "--limit", "1"], "with episode motions, ", "not asked for now")
 
