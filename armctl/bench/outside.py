@@ -93,10 +93,9 @@ def environment(controller: Any) -> dict[str, Any]:
 def information(controller: Any) -> str:
     """What it is given, in words."""
     options = environment(controller)
-    seen = ["measured joints and tip"] if options.get("observe", "state") != "image" else []
-    seen += ["pictures"] if options.get("observe", "state") != "state" else []
-    goal = f"errors to the reference, {options['preview']} targets ahead"
-    return f"the environment's observation: {', '.join(seen)}, {goal if task_of(controller) == 'track' else 'the goal'}"
+    ahead = f"errors to the reference of now and of {options['preview']} steps ahead"
+    state = f"measured joints and tip, {ahead if task_of(controller) == 'track' else 'the goal'}"
+    return {"state": state, "image": "pictures", "both": f"{state}, pictures"}[options.get("observe", "state")]
 
 
 def make_env(config: BenchConfig, controller: Any) -> TrackEnv | ReachEnv:

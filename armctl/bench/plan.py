@@ -149,16 +149,6 @@ def fingerprint(tasks: list[Task], checksums: Mapping[str, int]) -> dict[str, An
     }
 
 
-def checksum(controller: Any) -> int:
-    """Of the parameters of a Flax module."""
-    import jax
-    from flax import nnx
-
-    leaves = jax.tree.leaves(nnx.state(controller))
-    kept = (leaf for leaf in leaves if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
-    return zlib.crc32(b"".join(np.asarray(leaf).tobytes() for leaf in kept))
-
-
 def _task(
     config: BenchConfig,
     chain: Chain,

@@ -1,8 +1,6 @@
 """Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
 
-import copy
 import pickle
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,26 +10,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from armctl import store
 from armctl.bench.batch import horizon, make_policy, run_batch
 from armctl.bench.finish import check_subject, write_summary
 from armctl.bench.identity import identity
 from armctl.bench.metrics import Episode, episode_metrics
-from armctl.bench.outside import (
-    check_outside,
-    environment,
-    information,
-    is_outside,
-    make_env,
-    run_outside,
-    task_of,
-)
+from armctl.bench.outside import is_outside, run_outside
 from armctl.bench.own_metrics import Metric, check_metrics, own_metrics
-from armctl.bench.plan import BenchConfig, Task, batches, checksum, fingerprint, make_tasks
+from armctl.bench.participants import GIVEN, adapted, check_controllers, check_goals, checksum, described
+from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
 from armctl.bench.records import save_tracks
-from armctl.bench.stable_baselines_policy import StableBaselinesPolicy
 from armctl.bench.suite import load_suite, suite_name
 from armctl.bench.summary import Row
 from armctl.chain import Chain
@@ -41,7 +29,6 @@ from armctl.plant.scenario import Scenario
 from armctl.urdf import load_chain
 
 Unit = tuple[str, int]  # controller, number of the batch
-GIVEN = ("tuning_budget", "objective", "information", "trained_on")  # beyond what the controller itself says
 
 
 def run_bench(
@@ -74,17 +61,17 @@ def run_bench(
     """
     config = config or BenchConfig()
     started, chain = time.perf_counter(), load_chain(config.robot)
-    controllers, metrics = {name: _adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
-    _check_controllers(config, controllers)
+    controllers, metrics = {name: adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
+    check_controllers(config, controllers)
     check_subject(subject, list(controllers))
     check_metrics(metrics)
     if not isinstance(suites, Mapping):
         suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed) for name in suites}
     tasks = make_tasks(config, chain, suites, scenarios)
-    _check_goals(tasks, controllers, chain.home)
+    check_goals(tasks, controllers, chain.home)
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
-    given = {name: _given(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
-    checksums = {name: identity(one) if is_outside(one) else checksum(one) for name, one in controllers.items()}
+    given = {name: described(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
+    checksums = {name: checksum(controller) for name, controller in controllers.items()}
     own = {name: identity(metric) for name, metric in metrics.items()}
     reach = any(task.goal is not None for task in tasks)
     _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach})
@@ -114,51 +101,6 @@ def _run_units(
         for unit, episodes in _episodes(config, chain, controllers, tasks, left):
             _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]], metrics)
             bar.update(len(episodes))
-
-
-def _adapted(controller: Any, n: int) -> Any:
-    """The controller, or for a model of stable-baselines3 as it is, one that asks it."""
-    plain = is_outside(controller) and not hasattr(controller, "act") and hasattr(controller, "predict")
-    if plain:
-        return StableBaselinesPolicy(controller, n)
-    try:  # so that what is left in it after this bench is no part of the next, nor of one that is resumed
-        return copy.deepcopy(controller) if is_outside(controller) else controller
-    except Exception:
-        return controller
-
-
-def _check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> None:
-    if not controllers:
-        raise UsageError("A bench needs at least one controller; name one with --controllers.")
-    for name in controllers:
-        if not re.fullmatch(r"[\w.+-]+", name):
-            raise UsageError(f"'{name}' cannot name a controller in a bench; use letters, digits and _ . + - only.")
-    for name, controller in controllers.items():
-        lacking = [key for key in ("control", "preview", "init_carry") if not hasattr(controller, key)]
-        if not is_outside(controller) and lacking:
-            raise UsageError(
-                f"'{name}' ({type(controller).__name__}) has no {lacking[0]}; make it a subclass of armctl.Controller."
-            )
-        if is_outside(controller):
-            check_outside(name, controller)
-            make_env(config, controller).close()  # what is wrong with its wishes is said before work starts
-
-
-def _check_goals(tasks: list[Task], controllers: Mapping[str, Any], home: np.ndarray) -> None:
-    """Raise UsageError where a controller that reaches from home to goals meets something else."""
-    reaching = [name for name, one in controllers.items() if is_outside(one) and task_of(one) == "reach"]
-    without = next((task for task in tasks if task.goal is None), None)
-    if reaching and without is not None:
-        raise UsageError(
-            f"'{reaching[0]}' reaches for goals, and '{without.label}' of suite '{without.suite}' has none; bench it "
-            "on the suites reach and goal."
-        )
-    elsewhere = next((task for task in tasks if np.abs(task.reference.start[0] - home).max() > 1e-9), None)
-    if reaching and elsewhere is not None:
-        raise UsageError(
-            f"'{reaching[0]}' reaches for goals from the arm's home, and '{elsewhere.label}' of suite "
-            f"'{elsewhere.suite}' starts elsewhere; bench it on the suites reach and goal."
-        )
 
 
 def _episodes(
@@ -272,20 +214,6 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
         "file": _file(unit),
         "slot": slot,
         **episode_metrics(episode),
-    }
-
-
-def _given(controller: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    outside = is_outside(controller)
-    told, budget = (information(controller), "not said") if outside else ("", "none (default gains)")
-    known = {"information": getattr(controller, "information", told), "tuning_budget": budget, **record}
-    return {
-        "controller": getattr(controller, "name", ""),
-        "title": getattr(controller, "title", ""),
-        "family": getattr(controller, "family", "yours"),
-        "control": environment(controller)["control"] if outside else controller.control,
-        "preview": environment(controller)["preview"] if outside else int(controller.preview),
-        **{name: known.get(name, "") for name in GIVEN},
     }
 
 
