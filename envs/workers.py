@@ -114,9 +114,12 @@ class Worker:
         self._process.join(PATIENCE)
         code = self._process.exitcode
         how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit status {code}"
+        remedy = "with fewer arms or processes if memory was short"
+        if code == 1:  # as where a worker imports a script that makes workers itself
+            remedy = 'in a script under `if __name__ == "__main__":`'
         return WorkerError(
             f"The process of arms {self.first} to {self.last - 1} has ended {how}; the environment is closed: make a "
-            "new one, with fewer arms or processes if memory was short."
+            f"new one, {remedy}."
         )
 
     def close(self) -> None:

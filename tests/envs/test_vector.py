@@ -300,6 +300,20 @@ def test_a_dead_worker_is_named_in_a_sentence_and_nothing_is_left():
     assert opened <= before[1] + 4  # the fork server's own
 
 
+UNGUARDED = """
+from armctl.envs.vector import make_vec
+make_vec("armctl/Planar3Reach-v1", 2, processes=2).reset(seed=0)
+"""
+
+
+def test_a_script_that_forgets_its_guard_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert 'make a new one, in a script under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+
+
 SCRIPT = """
 import numpy as np, os, signal, sys
 from armctl.envs.vector import make_vec
