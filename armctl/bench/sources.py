@@ -57,7 +57,7 @@ def _from_file(path: Path) -> Any:
         raise _not_imported(f"'{path}'", error) from error
     _take_along(module)
     for other in set(sys.modules) - before - {name}:
-        if str(getattr(sys.modules[other], "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+        if os.path.dirname(getattr(sys.modules[other], "__file__", None) or "") == folder:
             del sys.modules[other]  # another file's neighbour of the same name is another module
     return module
 

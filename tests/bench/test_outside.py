@@ -496,9 +496,15 @@ def test_files_of_one_name_beside_two_controllers_are_two(tmp_path, monkeypatch)
         folder = tmp_path / f"v{version}"
         folder.mkdir()
         (folder / "gains.py").write_text(f"GAIN = {version}\n")
-        (folder / "mine.py").write_text(f"from gains import GAIN\n\nclass P{version}:\n    gain = GAIN\n")
+        (folder / "mine.py").write_text(
+            f"from gains import GAIN\nimport kept.one\n\nclass P{version}:\n    gain = GAIN\n"
+        )
+        (folder / "kept").mkdir()
+        (folder / "kept" / "one.py").write_text("")
     found = [load_source(f"{tmp_path}/v{version}/mine.py:P{version}").gain for version in (1, 2)]
     assert found == [1, 2]
+    assert "kept.one" in sys.modules  # such as the packages of an environment that lies in the folder
+    del sys.modules["kept.one"], sys.modules["kept"]
 
 
 class Looking(Constant):
