@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,15 @@ from armctl.plant.scenario import later, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
 from armctl.twin.episodes import single
 
-Policy = Callable[..., tuple[Any, Any, Any]]
+
+class Policy(NamedTuple):
+    """A controller compiled."""
+
+    act: Callable[..., tuple[Any, Any, Any]]
+    """(carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n), caution (B,)); windows: a Window of whole
+    references (B, T + preview, ...), out of which the step's preview is cut on the device."""
+    estimates: Callable[[Any], dict[str, Any]]
+    """carry -> what it takes the plants for, (B, ...) by name; nothing of one that estimates nothing."""
 
 
 def horizon(config: BenchConfig, tasks: list[Task]) -> int:
@@ -29,10 +38,7 @@ def horizon(config: BenchConfig, tasks: list[Task]) -> int:
 
 
 def make_policy(controller: Any) -> Policy:
-    """The controller compiled: (carry, q (B, n), qd (B, n), windows, k) -> (carry, command (B, n), caution (B,)).
-
-    windows: a Window of whole references (B, T + preview, ...), out of which the step's preview is cut on the device.
-    """
+    """The controller compiled, what it estimates apart, so that this is no part of its time per action."""
     graph, state = nnx.split(controller)
     preview, cautious = controller.preview, hasattr(controller, "caution")
 
@@ -43,7 +49,12 @@ def make_policy(controller: Any) -> Policy:
         carry, command = module(carry, Measurement(q, qd), window)
         return carry, command, module.caution(carry) if cautious else jnp.zeros(len(q))
 
-    return lambda *arguments: policy(state, *arguments)
+    @jax.jit
+    def estimates(state: Any, carry: Any) -> dict[str, Any]:
+        return nnx.merge(graph, state).estimates(carry)._asdict()
+
+    tells = hasattr(controller, "estimates")
+    return Policy(partial(policy, state), partial(estimates, state) if tells else lambda carry: {})
 
 
 def run_batch(
@@ -89,7 +100,7 @@ def _advance(
         state[:, len(logs) :] = state[:, :1]
         start = time.perf_counter()
         try:
-            carry, command, caution = policy(carry, state[0], state[1], windows, k)
+            carry, command, caution = policy.act(carry, state[0], state[1], windows, k)
             command, caution = np.asarray(command, np.float64), np.asarray(caution)
             check_commands(command[0], (chain.n,), controller.control)
         except Exception as error:
@@ -99,9 +110,11 @@ def _advance(
             break
         if k:  # the first call may compile
             spent, calls = spent + time.perf_counter() - start, calls + 1
+        told = {name: np.asarray(value) for name, value in policy.estimates(carry).items()}
         for row, log in enumerate(logs):
             if log.active(k):
-                _step(log, k, command[row], reach, float(caution[row]))
+                estimates = {name: value[row] for name, value in told.items()}
+                _step(log, k, command[row], reach, float(caution[row]), estimates)
     return spent / max(1, calls * config.batch)
 
 
@@ -111,13 +124,15 @@ def _begin(config: BenchConfig, chain: Chain, task: Task, plant: Plant) -> Episo
     return EpisodeLog(config, chain, task, plant)
 
 
-def _step(log: EpisodeLog, k: int, command: np.ndarray, reach: np.ndarray, caution: float) -> None:
+def _step(
+    log: EpisodeLog, k: int, command: np.ndarray, reach: np.ndarray, caution: float, estimates: dict[str, Any]
+) -> None:
     if not np.isfinite(command).all():
         log.fail(k, "command is not finite")
         return
     command = np.clip(command, -reach, reach)
     log.plant.step(command)
-    log.stepped(k, command, caution)
+    log.stepped(k, command, caution, estimates)
 
 
 def _told(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain) -> Any:

@@ -1,8 +1,10 @@
 """The record of one bench episode in the making."""
 
+from collections.abc import Mapping
 from traceback import format_exception
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
@@ -33,6 +35,7 @@ class EpisodeLog:
         self._q, self._qd = np.zeros((samples, chain.n)), np.zeros((samples, chain.n))
         width = 6 if plant.config.control == "ee_twist" else chain.n
         self._torque, self._command = np.zeros((samples - 1, chain.n)), np.zeros((samples - 1, width))
+        self._estimates: dict[str, np.ndarray] = {}
         self._saturated, self._caution = np.zeros(samples - 1, bool), np.zeros(samples - 1)
         self._observe(0)
 
@@ -40,8 +43,16 @@ class EpisodeLog:
         """Whether there is a control step k."""
         return k < self.end
 
-    def stepped(self, k: int, command: np.ndarray, caution: float = 0.0) -> None:
-        """Record control step k, in which the plant has just held a command in the units of its control mode."""
+    def stepped(
+        self, k: int, command: np.ndarray, caution: float = 0.0, estimates: Mapping[str, ArrayLike] | None = None
+    ) -> None:
+        """Record control step k, in which the plant has just held a command in the units of its control mode.
+
+        estimates: what the controller took the plant for, by name.
+        """
+        for name, value in (estimates or {}).items():
+            empty = np.full((self.steps, *np.shape(value)), np.nan, np.float32)
+            self._estimates.setdefault(name, empty)[k] = value
         plant = self.plant
         self._command[k], self._torque[k], self._caution[k] = command, plant.torque, caution
         self._saturated[k] = plant.saturation > 0
@@ -87,6 +98,7 @@ class EpisodeLog:
             self._failure,
             self._traceback,
             self._goal,
+            {name: values[first:steps] for name, values in self._estimates.items()},
         )
 
 

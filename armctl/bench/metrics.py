@@ -1,6 +1,6 @@
 """Metrics of one tracking episode: what the arm did against what the reference asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class Episode:
     """Of the exception that the controller raised, if that ended it."""
     goal: np.ndarray | None = None
     """(7,) tip pose that the task is to reach, m and quaternion xyzw; None where the way is the task."""
+    estimates: dict[str, np.ndarray] = field(default_factory=dict)
+    """(T - 1, ...) by name: what the controller took the plant for after each control step."""
 
 
 def position_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:

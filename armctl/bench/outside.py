@@ -29,8 +29,8 @@ OPTIONS = ("control", "preview", "observe", "camera", "tolerance", "position_onl
 
 
 class OutsideController(Protocol):
-    """What a controller from outside has to have, besides the optional `reset(info)`, `task`, `environment`, `title`,
-    `family` and `information`.
+    """What a controller from outside has to have, besides the optional `reset(info)`, `estimates()` (numbers and arrays
+    by name, for the record), `task`, `environment`, `title`, `family` and `information`.
 
     control: "torque" (n,) N m, "velocity" (n,) rad/s, "position" (n,) rad, the joints' targets, "ee_twist" (6,) m/s and
     rad/s of the tip in the world frame, or "action", what the environment itself takes, in [-1, 1].
@@ -152,10 +152,11 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
         try:
             command = np.asarray(controller.act(_shown(env, observation)), float)
             check_commands(command, env.action_scale.shape, controller.control)
+            took = time.perf_counter() - start
+            estimates = dict(getattr(controller, "estimates", dict)())
         except (Exception, SystemExit) as error:
             log.fail_by(k, error)
             break
-        took = time.perf_counter() - start
         if not np.isfinite(command).all():
             log.fail(k, "command is not finite")
         elif k and took > config.patience:  # the first call may compile
@@ -163,7 +164,7 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
         else:
             given, recorded = action(command)
             observation, *_ = env.step(given)
-            log.stepped(k, recorded)
+            log.stepped(k, recorded, estimates=estimates)
         spent += took if k else 0.0
         k += 1
     return log.episode(spent / max(1, k - 1))

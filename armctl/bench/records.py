@@ -53,8 +53,8 @@ class Track:
 
 
 def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) -> None:
-    """Write the motions of a batch of episodes, padded by their last sample, and the commands (in the units of the
-    control mode) and torques (N m) of every control step, padded by NaN; atomically."""
+    """Write the motions of a batch of episodes, padded by their last sample, and of every control step, padded by NaN,
+    the commands (in the units of the control mode), torques (N m) and what the controller estimates; atomically."""
     stays = np.full((len(episodes), max(map(len, dwells), default=0), 3), np.nan)
     for row, stay in zip(stays, dwells, strict=True):
         row[: len(stay)] = np.reshape(stay, (-1, 3))
@@ -63,11 +63,11 @@ def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) ->
         name: np.stack([_padded(getattr(episode, name), longest) for episode in episodes]).astype(np.float32)
         for name in ("pose", "reference", "q")
     }
-    widest = max(episode.command.shape[1] for episode in episodes)
-    arrays |= {
-        name: np.stack([_padded_by_nan(getattr(one, name), longest - 1, width) for one in episodes]).astype(np.float32)
-        for name, width in (("command", widest), ("torque", episodes[0].torque.shape[1]))
-    }
+    steps = {"command": [one.command for one in episodes], "torque": [one.torque for one in episodes]}
+    for name in dict.fromkeys(name for one in episodes for name in one.estimates):
+        like = next(one.estimates[name] for one in episodes if name in one.estimates)[:0]
+        steps[f"estimate_{name}"] = [one.estimates.get(name, like) for one in episodes]
+    arrays |= {name: np.stack([_padded_by_nan(x, longest - 1) for x in values]) for name, values in steps.items()}
     store.save_arrays(
         path,
         {
@@ -117,7 +117,7 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([values, np.repeat(values[-1:], length - len(values), axis=0)])
 
 
-def _padded_by_nan(values: np.ndarray, length: int, width: int) -> np.ndarray:
-    padded = np.full((length, width), np.nan)
-    padded[: len(values), : values.shape[1]] = values
+def _padded_by_nan(values: np.ndarray, length: int) -> np.ndarray:
+    padded = np.full((length, *values.shape[1:]), np.nan, np.float32)
+    padded[: len(values)] = values
     return padded

@@ -8,9 +8,11 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import gymnasium as gym
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -644,3 +646,44 @@ def test_tracking_and_reaching_in_one_table(tmp_path):
     text = bench_table(summary)
     assert "position RMSE mm" in text
     assert "position alone" in text
+
+
+class Counting(Constant):
+    """Says how many steps it has made."""
+
+    def reset(self, info):
+        self.count = 0
+
+    def act(self, observation):
+        self.count += 1
+        return np.zeros(3)
+
+    def estimates(self):
+        return {"count": self.count, "row": np.full(2, float(self.count))}
+
+
+def test_what_is_estimated_is_kept_step_by_step(tmp_path):
+    class Believing(armctl.Controller):
+        class Belief(NamedTuple):
+            mass: jnp.ndarray
+
+        def init_carry(self, batch=()):
+            return jnp.zeros(batch)
+
+        def __call__(self, carry, m, w):
+            return carry + 1, 0.0 * m.q
+
+        def estimates(self, carry):
+            return self.Belief(carry)
+
+    out = tmp_path / "run"
+    bench({"counting": Counting(None), "flax": Believing(load_arm("planar3"))}, out, {"nominal": Scenario()})
+    for name, fields in (("counting", ("count", "row")), ("flax", ("mass",))):
+        with np.load(next((out / "tracks").glob(f"{name}-*.npz"))) as arrays:
+            for field in fields:
+                values = arrays[f"estimate_{field}"]
+                for slot, length in enumerate(arrays["length"]):
+                    steps = np.arange(1, length)
+                    wanted = np.stack([steps, steps], axis=1) if field == "row" else steps
+                    np.testing.assert_array_equal(values[slot, : length - 1], wanted)
+                    assert np.isnan(values[slot, length - 1 :]).all()
