@@ -123,7 +123,8 @@ def main(args: Args) -> None:
         rows[name] |= {"ratio": statistics.median(ratios), "ratio_low": low, "ratio_high": high}
         print(f"{name:28s} {rate:9.0f} control steps/s  {1e6 * cpu:6.1f} us of processor time", end="")
         print("" if name == SINGLE else f"  {rows[name]['ratio']:5.2f} x one ({low:.2f} to {high:.2f})")
-    config = gym.make(args.id, control=args.control).unwrapped.config  # type: ignore[attr-defined]
+    with gym.make(args.id, control=args.control) as env:
+        config = env.unwrapped.config  # type: ignore[attr-defined]
     settings = {"repeats": args.repeats, "control_dt_s": config.control_dt, "substeps": config.substeps}
     facts = settings | {"machine": store.machine(), "versions": store.versions()}
     store.write_json(args.out / "summary.json", {"rows": rows} | facts)

@@ -1,7 +1,7 @@
 """Run a batch of episodes side by side: one call of the controller, then one PyBullet step of every arm."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
 from armctl.envs.bullet.plant import Plant
 from armctl.motion.windows import stack_references
+from armctl.plant.action import action_scale
 from armctl.plant.observe import Measurement, Window
 from armctl.plant.scenario import later, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
@@ -51,7 +52,8 @@ def make_policy(controller: Any) -> Policy:
 
     @jax.jit
     def estimates(state: Any, carry: Any) -> dict[str, Any]:
-        return nnx.merge(graph, state).estimates(carry)._asdict()
+        told = nnx.merge(graph, state).estimates(carry)
+        return dict(told) if isinstance(told, Mapping) else told._asdict()
 
     tells = hasattr(controller, "estimates")
     return Policy(partial(policy, state), partial(estimates, state) if tells else lambda carry: {})
@@ -90,8 +92,9 @@ def _advance(
     """Step until every episode is over; return the controller's time per action, s."""
     windows = _windows(config, tasks, samples + controller.preview)
     carry, spent, calls = _told(config, controller, tasks, chain), 0.0, 0
+    scale = action_scale(chain, logs[0].plant.config)
     # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
-    reach = chain.velocity if controller.control == "velocity" else np.full(chain.n, np.inf)
+    reach = scale if controller.control == "velocity" else np.full_like(scale, np.inf)
     state = np.zeros((2, config.batch, chain.n), np.float32)
     for k in range(max(log.steps for log in logs)):
         for row, log in enumerate(logs):
@@ -102,15 +105,16 @@ def _advance(
         try:
             carry, command, caution = policy.act(carry, state[0], state[1], windows, k)
             command, caution = np.asarray(command, np.float64), np.asarray(caution)
-            check_commands(command[0], (chain.n,), controller.control)
+            check_commands(command[0], scale.shape, controller.control)
+            took = time.perf_counter() - start
+            told = {name: np.asarray(value) for name, value in policy.estimates(carry).items()}
         except Exception as error:
             for log in logs:
                 if log.active(k):
                     log.fail_by(k, error)
             break
         if k:  # the first call may compile
-            spent, calls = spent + time.perf_counter() - start, calls + 1
-        told = {name: np.asarray(value) for name, value in policy.estimates(carry).items()}
+            spent, calls = spent + took, calls + 1
         for row, log in enumerate(logs):
             if log.active(k):
                 estimates = {name: value[row] for name, value in told.items()}

@@ -11,6 +11,7 @@ from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
 from armctl.envs.bullet.plant import Plant
 from armctl.motion.reference import Reference
+from armctl.plant.action import action_scale
 from armctl.plant.servo import TOP_SPEED
 
 LIMIT_TOLERANCE = 1e-6  # rad
@@ -33,8 +34,8 @@ class EpisodeLog:
         self._reference = reference.pose[np.minimum(np.arange(samples), self._moving - 1)]
         self._pose = np.zeros((samples, 7))
         self._q, self._qd = np.zeros((samples, chain.n)), np.zeros((samples, chain.n))
-        width = 6 if plant.config.control == "ee_twist" else chain.n
-        self._torque, self._command = np.zeros((samples - 1, chain.n)), np.zeros((samples - 1, width))
+        self._torque = np.zeros((samples - 1, chain.n))
+        self._command = np.zeros((samples - 1, len(action_scale(chain, plant.config))))
         self._estimates: dict[str, np.ndarray] = {}
         self._saturated, self._caution = np.zeros(samples - 1, bool), np.zeros(samples - 1)
         self._observe(0)
@@ -51,8 +52,9 @@ class EpisodeLog:
         estimates: what the controller took the plant for, by name.
         """
         for name, value in (estimates or {}).items():
-            empty = np.full((self.steps, *np.shape(value)), np.nan, np.float32)
-            self._estimates.setdefault(name, empty)[k] = value
+            if name not in self._estimates:
+                self._estimates[name] = np.full((self.steps, *np.shape(value)), np.nan, np.float32)
+            self._estimates[name][k] = value
         plant = self.plant
         self._command[k], self._torque[k], self._caution[k] = command, plant.torque, caution
         self._saturated[k] = plant.saturation > 0

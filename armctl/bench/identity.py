@@ -3,7 +3,9 @@
 import inspect
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -40,17 +42,27 @@ def _parts(thing: Any) -> list[Any]:
         return list(thing)
     if inspect.ismethod(thing):
         return [thing.__func__, thing.__self__]
+    if isinstance(thing, partial):
+        return [thing.func, thing.args, thing.keywords]
     if inspect.isfunction(thing):
-        return [thing.__code__.co_code, repr(thing.__code__.co_consts), thing.__defaults__]
+        code, closed = thing.__code__, inspect.getclosurevars(thing).nonlocals
+        return [code.co_code, code.co_names, _constants(code), thing.__defaults__, thing.__kwdefaults__, closed]
     if hasattr(thing, "__array__") and not isinstance(thing, np.ndarray):
         thing = np.asarray(thing.detach() if hasattr(thing, "detach") else thing)  # of torch
     if isinstance(thing, np.ndarray):
         return [thing.dtype.str, repr(thing.shape), thing.tobytes() if thing.dtype != object else thing.tolist()]
-    if digest := getattr(thing, "digest", 0):
+    if isinstance(digest := getattr(thing, "digest", None), int):
         return [*map(_source, type(thing).__mro__[:-1]), digest]
     names = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
     slots = {name: getattr(thing, name) for name in names if isinstance(name, str) and hasattr(thing, name)}
     return [*map(_source, type(thing).__mro__[:-1]), {**slots, **getattr(thing, "__dict__", {})}]
+
+
+def _constants(code: CodeType) -> list[Any]:
+    """Of a function and of those in it; as text a function in it would have its address."""
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    plain = [one for one in code.co_consts if not isinstance(one, CodeType)]
+    return [repr(plain), *(part for one in inner for part in (one.co_code, _constants(one)))]
 
 
 def _source(kind: type) -> bytes:

@@ -19,6 +19,7 @@ from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
 from armctl.controllers.base import FAMILIES
 from armctl.envs.arm_env import ArmEnv
+from armctl.envs.bullet.pose import same_side
 from armctl.envs.reach import ReachEnv
 from armctl.envs.track import TrackEnv
 from armctl.errors import UsageError
@@ -175,8 +176,10 @@ def _shown(env: ArmEnv, observation: dict[str, np.ndarray]) -> dict[str, np.ndar
     if not env.plant.noisy or "achieved_goal" not in observation:
         return observation
     pose = geometry.matrix_to_pose(rigid.forward_kinematics(env.chain, env.measure().q))
-    pose[3:] *= np.copysign(1.0, pose[3:] @ env.tip()[3:])
-    return {**observation, "achieved_goal": pose[:3] if env.position_only else pose}
+    if env.position_only:
+        return {**observation, "achieved_goal": pose[:3]}
+    pose[3:] = same_side(pose[3:].tolist(), observation["desired_goal"][3:])
+    return {**observation, "achieved_goal": pose}
 
 
 def _actions(controller: Any, env: ArmEnv) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:

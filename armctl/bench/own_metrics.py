@@ -1,6 +1,5 @@
 """Metrics of the user's own, beside those that every bench has."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.records import TEXT
-from armctl.errors import UsageError
+from armctl.errors import UsageError, warn
 from armctl.plant.scenario import Scenario
 
 Metric = Callable[[Episode], float]
@@ -41,5 +40,5 @@ def _value(name: str, metric: Metric, episode: Episode) -> float:
     try:
         return float(metric(episode))
     except Exception as error:
-        warnings.warn(f"The metric '{name}' raised {type(error).__name__}: {error}; it stays empty.", stacklevel=2)
+        warn(f"The metric '{name}' raised {type(error).__name__}: {error}; it stays empty.")
         return float("nan")

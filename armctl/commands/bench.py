@@ -80,7 +80,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     suites = load_suites(arguments, chain)
     if compiled := sum(not is_outside(one) for one in controllers.values()):
         compiling(5 * compiled, f"{compiled} controller(s)")
-    with results_only(True):  # a controller of the user's own may print
+    with results_only():
         summary = run.run_bench(
             controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
             records=records, subject=arguments.subject, overwrite=arguments.overwrite, resume=arguments.resume,

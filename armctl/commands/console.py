@@ -19,9 +19,9 @@ def compiling(seconds: int, what: str = "") -> None:
 
 
 @contextlib.contextmanager
-def results_only(several: bool) -> Iterator[None]:
-    """Where several processes compute together, keep what their C++ libraries print (gloo does) off stdout."""
-    if not several:
+def results_only(wanted: bool = True) -> Iterator[None]:
+    """Keep off stdout what others print: a user's own controller, C++ libraries of processes that compute together."""
+    if not wanted:
         yield
         return
     sys.stdout.flush()

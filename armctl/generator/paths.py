@@ -119,10 +119,9 @@ class PathCoder:
             one_hot[...] = np.eye(len(self.families))[self._indices(family)]
         difficulty = np.zeros((*shape, 2))
         if eta is not None:
-            for value in np.ravel(eta).tolist():
-                # a demonstration may be slower than what makes sense to ask for
-                if np.ndim(eta) == 0 or not 0 < value <= 1:
-                    check_eta(value)
+            outside = np.extract(~((np.asarray(eta) > 0) & (np.asarray(eta) <= 1)), eta)
+            if np.ndim(eta) == 0 or outside.size:  # demonstrations may be slower than what makes sense to ask for
+                check_eta(float(outside[0] if outside.size else eta))
             difficulty[..., 0], difficulty[..., 1] = eta, 1.0
         return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
 

@@ -187,7 +187,12 @@ def _check_updates(out: Path, config: TuneConfig) -> None:
 def _split(
     references: list[Reference], held_out: list[Reference] | None, config: TuneConfig
 ) -> tuple[list[Reference], list[Reference]]:
-    """References to train on and to validate on; of fewer than five all serve for both, on different plants."""
+    """References to train on and to validate on; of fewer than five all serve for both, on different plants.
+
+    Raises UsageError for a goal without a way to it: episodes of training begin on their reference.
+    """
+    if goal := next((one for one in (*references, *(held_out or [])) if "start" in one.meta), None):
+        raise UsageError(f"Reference '{goal.name}' is a goal without a way to it; train on motions, as of suite reach.")
     if held_out is not None or not config.train.validation:
         return references, held_out or []
     if len(references) < 5:

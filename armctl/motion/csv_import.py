@@ -4,7 +4,6 @@ A table is read as text, its columns are found by name, its times are put in ord
 kinematics, and a smooth motion through the samples is put on a uniform grid. What was assumed on the way is said.
 """
 
-import warnings
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from armctl import geometry, rigid
 from armctl.chain import LIMIT_SLACK, Chain, unwrapped
-from armctl.errors import UsageError
+from armctl.errors import UsageError, warn
 from armctl.motion import ik
 from armctl.motion.clock import beat, check_duration, time_unit
 from armctl.motion.csv_columns import Columns, find_columns
@@ -50,7 +49,7 @@ def load_csv(path: str | Path, chain: Chain, dt: float | None = None) -> Referen
         named = str(error).startswith("Reference ")
         raise UsageError(str(error) if named else f"Reference '{path}' {error}") from None
     if notes:
-        warnings.warn(f"Reference '{path}': {'; '.join(notes)}.", UserWarning, stacklevel=2)
+        warn(f"Reference '{path}': {'; '.join(notes)}.")
     return reference
 
 

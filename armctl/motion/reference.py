@@ -1,6 +1,5 @@
 """A reference: one goal trajectory on a uniform time grid, in joints and at the tip, with its derivatives."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain, unwrapped
-from armctl.errors import UsageError
+from armctl.errors import UsageError, warn
 
 OVER = {"velocity": 1e-3, "acceleration": 1e-2, "jerk": 5e-2}  # that limits may be exceeded by without a word
 JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the motion, exact to about 1e-9
@@ -177,4 +176,4 @@ def over_limits(reference: Reference, chain: Chain) -> str:
 def warn_of_limits(references: Iterable[Reference], chain: Chain) -> None:
     """Warn of references that are over the limits of the joints, once of each: no controller can follow them."""
     for text in filter(None, (over_limits(reference, chain) for reference in references)):
-        warnings.warn(text, UserWarning, stacklevel=1)
+        warn(text)

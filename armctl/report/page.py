@@ -11,6 +11,8 @@ from armctl import store
 from armctl.bench.metrics import orientation_error, position_error
 from armctl.bench.records import Track, read_table, read_tracks
 from armctl.bench.summary import Row, column
+from armctl.chain import Chain
+from armctl.errors import UsageError
 from armctl.report import plots
 from armctl.report import tables as sections
 from armctl.report import weaknesses as limits
@@ -24,6 +26,7 @@ from armctl.urdf import load_chain
 
 PATHS = 3
 WATCHABLE = 2.5  # s
+GONE = "<p class=note>The arm's URDF is no longer where the bench found it, so there is nothing to replay.</p>"
 NOTES = {
     "Replay": "The worst episodes, as they were, and a typical one. Drag to turn, wheel to come nearer. Grey: "
     "reference; ring: where the tip should be; coloured: where it was.",
@@ -62,13 +65,21 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
     summary = store.read_json(folder / "summary.json")
     table = read_table(folder, list(summary["controllers"]))
     tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
-    movie = _movie(summary, table, tracks) if animation else ""
-    chain = load_chain(summary["config"]["robot"])
-    seen = section("Replay", replay(summary, table, tracks, chain), NOTES["Replay"])
+    chain = _arm(summary)
+    movie = _movie(summary, table, tracks, chain) if animation and chain else ""
+    seen = section("Replay", replay(summary, table, tracks, chain) if chain else GONE, NOTES["Replay"] if chain else "")
     body = header(summary) + cards(summary) + movie + _results(summary, table, tracks) + seen + _background(summary)
     path = folder / "report.html"
     store.write_text(path, page(f"armctl bench: {summary['config'].get('robot', 'arm')}", body))
     return path
+
+
+def _arm(summary: dict[str, Any]) -> Chain | None:
+    """The arm of the bench; None where its file is no longer there, as of a run folder from another machine."""
+    try:
+        return load_chain(summary["config"]["robot"])
+    except UsageError:
+        return None
 
 
 def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
@@ -197,7 +208,7 @@ def _chosen(rows: list[Row]) -> list[int]:
     return list(found.values())[:PATHS]
 
 
-def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]]) -> str:
+def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]], chain: Chain) -> str:
     chosen, rival = summary["comparison"]["subject"], summary["comparison"]["best_classical"]
     pair = [name for name in (chosen, rival) if name]
     pair = list(dict.fromkeys(pair))
@@ -209,7 +220,7 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
         Clip(look[name].label, look[name].colour, one.q, one.pose[:, :3], position_error(one.pose, one.reference))
         for name, one in zip(pair, motions, strict=True)
     ]
-    gif = animate(load_chain(summary["config"]["robot"]), motions[0].reference[:, :3], clips, motions[0].dt)
+    gif = animate(chain, motions[0].reference[:, :3], clips, motions[0].dt)
     row = table[chosen][index]
     caption = (
         f"The same episode in real time ({escape(row['suite'])}: {escape(row['reference'])}, scenario "

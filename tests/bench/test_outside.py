@@ -1,15 +1,10 @@
 """Controllers, suites and metrics from outside run in the same bench, and what is wrong with them is said by name."""
 
-import json
-import os
 import re
-import subprocess
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
-from zipfile import ZipFile
 
 import gymnasium as gym
 import jax.numpy as jnp
@@ -18,66 +13,16 @@ import pytest
 from flax import nnx
 
 import armctl
-from armctl import store
 from armctl.arm import load_arm
-from armctl.bench import run
-from armctl.bench.identity import identity
 from armctl.bench.own_controller import load_own
-from armctl.bench.plan import BenchConfig
 from armctl.bench.records import read_table, read_tracks
-from armctl.bench.sources import is_source, load_source
-from armctl.bench.suite import load_suite
-from armctl.commands.bench import find_controller, labelled
+from armctl.bench.sources import load_source
 from armctl.commands.console import bench_table
 from armctl.errors import UsageError
 from armctl.plant.scenario import Scenario
 from armctl.report.page import write_report
 from tests.bench.arms import CHAIN, Follow, reach
-
-CONFIG = BenchConfig(robot="planar3", batch=2, hold=0.1)
-SUITES = {"short": [reach("near", 0.2, 31), reach("far", 0.4, 41)]}
-SCENARIOS = {"nominal": Scenario(), "late": Scenario(latency=1, velocity_noise=1e-3)}
-FILE = """
-import numpy as np
-
-class Servo:
-    control = "velocity"
-
-    def __init__(self, gain=20.0):
-        self.gain = gain
-
-    def reset(self, info):
-        self.chain = info["chain"]
-
-    def act(self, observation):
-        n = self.chain.n
-        q, error = observation["observation"][:n], observation["observation"][2 * n + 9 : 2 * n + 15]
-        from armctl import rigid
-        J = rigid.jacobian(self.chain, q)
-        return self.gain * np.linalg.lstsq(J, error, rcond=1e-2)[0]
-
-def furthest(episode):
-    return float(np.abs(episode.q).max())
-
-def still(chain):
-    import armctl
-    return [armctl.Reference.from_joints(chain, 0.01, np.tile(chain.home, (20, 1)), name="still")]
-
-def nothing(chain):
-    return []
-
-thing = 3
-"""
-
-
-class Constant:
-    """The same command for ever."""
-
-    def __init__(self, command, control="torque", environment=None):
-        self.command, self.control, self.environment = command, control, environment
-
-    def act(self, observation):
-        return self.command
+from tests.bench.own import CONFIG, SUITES, Constant, bench
 
 
 class Held(Constant):
@@ -105,17 +50,6 @@ class Slow(Constant):
 
         time.sleep(0.02)
         return np.zeros(3)
-
-
-def bench(controllers, out, scenarios=SCENARIOS, config=CONFIG, suites=SUITES, **options):
-    return armctl.run_bench(controllers, suites, scenarios, out, config=config, progress=False, **options)
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text(FILE)
-    return path
 
 
 def test_a_numpy_servo_of_a_file_is_benched_beside_a_flax_controller(file, tmp_path):
@@ -235,278 +169,9 @@ def test_what_is_no_controller_is_refused_before_work_starts(controller, said, t
     assert not (tmp_path / "run").exists()
 
 
-def test_sources(file, tmp_path, monkeypatch):
-    for text, holds in (("a.py:B", True), ("a.b:C", True), ("a b:C", False), ("tracker", False), ("a.py", False)):
-        assert is_source(text) is holds
-    assert load_source(f"{file}:thing") == 3
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    assert load_source("mine:thing") == 3
-    broken = tmp_path / "broken.py"
-    broken.write_text("import nowhere_at_all\n")
-    for text, said in (
-        (f"{file}:Sevro", "no 'Sevro' in .*it has Servo"),
-        ("nowhere.py:A", "'nowhere.py' is no file"),
-        ("nowhere:A", "no module 'nowhere'"),
-        (f"{broken}:A", "cannot be imported: ModuleNotFoundError.*line 1 of broken.py"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            load_source(text)
-    for text, said in ((f"{file}:furthest", "cannot be made without arguments"), (f"{file}:thing", "no method act")):
-        with pytest.raises(UsageError, match=said):
-            load_own(text, load_arm("planar3"), CONFIG)
-
-
-@pytest.mark.parametrize(("name", "said"), [("position_rmse_mm", "has the name of a column"), ("a b", "cannot name")])
-def test_metrics_that_cannot_be_columns_are_refused(name, said, tmp_path):
-    with pytest.raises(UsageError, match=said):
-        bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", metrics={name: len})
-
-
-def test_a_metric_that_raises_stays_empty(tmp_path):
-    with pytest.warns(UserWarning, match="'half' raised ZeroDivisionError"):
-        summary = bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", metrics={"half": lambda one: 1 / 0})
-    assert summary["controllers"]["mine"]["half"]["count"] == 0
-
-
-def test_workers_and_resuming_give_the_same(file, tmp_path):
-    servo = load_source(f"{file}:Servo")
-    once, twice = tmp_path / "once", tmp_path / "twice"
-    bench({"mine": servo()}, once)
-    bench({"mine": servo()}, twice, config=replace(CONFIG, jobs=2))
-    table = [store.read_rows(out / "episodes.csv") for out in (once, twice)]
-    for a, b in zip(*(sorted(rows, key=lambda row: (row["file"], row["slot"])) for rows in table), strict=True):
-        assert {k: v for k, v in a.items() if k != "action_us"} == {k: v for k, v in b.items() if k != "action_us"}
-    with pytest.raises(UsageError, match="other parameters or code of mine"):
-        bench({"mine": servo(5.0)}, once, resume=True)
-
-
-def test_from_the_command_line_in_a_folder_of_its_own(file, tmp_path):
-    command = [
-        sys.executable, "-m", "armctl", "bench", "--robot", "planar3", "--controllers", "A=mine.py:Servo,mine:Servo",
-        "--suite", "mine.py:still", "--metric", "mine.py:furthest", "--scenarios", "nominal", "--out", "run",
-        "--no-animation",
-    ]  # fmt: skip
-    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    rows = store.read_rows(tmp_path / "run" / "episodes.csv")
-    assert {row["controller"] for row in rows} == {"A", "Servo"}
-    assert {row["suite"] for row in rows} == {"still"}
-    assert all(float(row["furthest"]) > 0 for row in rows)
-    assert Path(tmp_path, "run", "report.html").exists()
-    command[command.index("mine.py:still")] = "mine.py:nothing"
-    done = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
-    assert done.returncode == 2
-
-
-class Model:
-    """What stable-baselines3's models have: spaces and `predict`; it moves the first joint."""
-
-    def __init__(self, preview=2, size=3, flat=False, env=None):
-        env = env or gym.make("armctl/Planar3Track-v1", preview=preview)
-        space = env.observation_space
-        self.observation_space = gym.spaces.flatten_space(space) if flat else space
-        self.action_space = gym.spaces.Box(-1, 1, (size,), np.float32)
-        self.seen = []
-
-    def predict(self, observation, state=None, episode_start=None, deterministic=False):
-        assert self.observation_space.contains(observation)
-        assert deterministic
-        assert (state is None) == bool(episode_start.all())
-        return 0.2 * np.eye(3)[0], "memory"
-
-
-@pytest.mark.parametrize("flat", [False, True])
-def test_models_of_stable_baselines_are_asked_as_they_were_trained(flat, tmp_path):
-    summary = bench({"model": Model(flat=flat)}, tmp_path / "run", {"nominal": Scenario()})
-    assert not summary["controllers"]["model"]["failures"]
-    given = summary["given"]["model"]
-    assert (given["control"], given["preview"], given["family"]) == ("velocity", 2, "learned")
-    track = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["model"])[0]
-    moved = np.abs(track.q - track.q[0]).max(axis=0)
-    assert moved[0] > 0.1 > 0.05 > moved[2]
-
-
-@pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.parametrize("position_only", [False, True])
-def test_models_that_were_trained_to_reach_are_known_by_what_they_observe(flat, position_only, tmp_path):
-    model = Model(flat=flat, env=gym.make("armctl/Planar3Reach-v1", position_only=position_only))
-    suites = {"goal": load_suite("goal", armctl.load_chain("planar3"), limit=1)}
-    summary = bench({"model": model}, tmp_path / "run", {"nominal": Scenario()}, suites=suites)
-    assert not summary["controllers"]["model"]["failures"]
-
-
-@pytest.mark.parametrize(
-    ("model", "said"),
-    [
-        (Model(size=4), "The Model policy gives 4 numbers; control 'velocity' of an arm of 3 joints takes 3"),
-        (type("Odd", (Model,), {})(preview=0), None),
-    ],
-)
-def test_policies_of_other_arms_are_refused(model, said, tmp_path):
-    if said is None:
-        model.observation_space, said = gym.spaces.Box(-1, 1, (5,)), "The policy observes Box"
-    with pytest.raises(UsageError, match=said):
-        bench({"model": model}, tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("home", "said"),
-    [
-        ("", "not a policy that stable-baselines3 or sbx saved"),
-        ("rllib.sac.policies", "holds a policy of 'rllib'"),
-        ("sbx.nothing.policies", "needs sbx.NOTHING; install it with: pip install sbx-rl"),
-    ],
-)
-def test_files_that_are_no_policies_are_refused(home, said, tmp_path):
-    path = tmp_path / "policy.zip"
-    if home:
-        with ZipFile(path, "w") as archive:
-            archive.writestr("data", json.dumps({"policy_class": {"__module__": home}}))
-    else:
-        path.write_text("no zip")
-    with pytest.raises(UsageError, match=said):
-        load_own(str(path), load_arm("planar3"), CONFIG)
-    with pytest.raises(UsageError, match="names control 'force'"):
-        load_own(f"{path}:force", load_arm("planar3"), CONFIG)
-
-
-def test_a_policy_that_stable_baselines_saved_is_benched(tmp_path):
-    sb3 = pytest.importorskip("stable_baselines3")
-    env = gym.make("armctl/Planar3Track-v1", control="torque", preview=1, duration=0.2)
-    sb3.PPO("MultiInputPolicy", env, n_steps=16, batch_size=16).learn(16).save(tmp_path / "ppo.zip")
-    name, policy = load_own(f"{tmp_path / 'ppo.zip'}:torque", load_arm("planar3"), CONFIG)
-    summary = bench({name: policy}, tmp_path / "run", {"nominal": Scenario()})
-    assert summary["given"]["ppo"]["control"] == "torque"
-    assert not summary["controllers"]["ppo"]["failures"]
-
-
 def test_the_audit_says_that_it_cannot_differentiate(tmp_path):
     with pytest.raises(UsageError, match=r"Constant is no armctl\.Controller: bench it instead"):
         armctl.audit_controller(Constant(np.zeros(3)), None, tmp_path / "audit")
-
-
-class Reacher(Constant):
-    """Drives the tip straight to the goal that Reach shows."""
-
-    task = "reach"
-
-    def __init__(self, position_only=False):
-        super().__init__(None, "ee_twist", {"position_only": position_only})
-
-    def act(self, observation):
-        away = observation["desired_goal"][:3] - observation["achieved_goal"][:3]
-        return np.concatenate([5 * away, np.zeros(3)])
-
-
-def test_goals_are_reached_by_a_plan_and_by_a_policy_of_reach(tmp_path):
-    config, suites = BenchConfig(robot="planar3", batch=4), ["reach", "goal"]
-    chain = armctl.load_chain("planar3")
-    suites = {name: load_suite(name, chain, limit=3) for name in suites}
-    both = {"follow": Follow(20.0), "reacher": Reacher(position_only=True)}
-    summary = bench(both, tmp_path / "run", {"nominal": Scenario()}, config=config, suites=suites)
-    cells = {(cell["suite"], cell["controller"]): cell for cell in summary["reaching"]}
-    assert cells["reach", "follow"]["reached"] == cells["reach", "follow"]["reached_position"] == 1
-    assert cells["goal", "reacher"]["reached_position"] == 1
-    assert cells["reach", "follow"]["goal_error_mm"]["iqm"] < 2
-    rows = read_table(tmp_path / "run")["follow"]
-    tracks = read_tracks(tmp_path / "run", rows)
-    for row, track in zip(rows, tracks, strict=True):
-        assert row["path_length_m"] == pytest.approx(
-            np.linalg.norm(np.diff(track.pose[:, :3], axis=0), axis=1).sum(), abs=1e-3
-        )
-    # both begin at home, wherever the reference is
-    for name in both:
-        for track in read_tracks(tmp_path / "run", read_table(tmp_path / "run")[name]):
-            np.testing.assert_allclose(track.q[0], chain.home, atol=1e-6)
-    assert "Reaching" in write_report(tmp_path / "run", animation=False).read_text()
-    assert "position alone" in bench_table(summary)
-
-
-def test_a_policy_of_reach_needs_goals(tmp_path):
-    with pytest.raises(UsageError, match="'mine' reaches for goals, and 'near' of suite 'short' has none"):
-        bench({"mine": Reacher()}, tmp_path / "run")
-    with pytest.raises(UsageError, match="start at once: give 0"):
-        bench({"mine": Reacher()}, tmp_path / "run", config=replace(CONFIG, settle=0.5))
-    wrong = Reacher()
-    wrong.task = "dance"
-    with pytest.raises(UsageError, match="task 'dance'; set it to 'track' or 'reach'"):
-        bench({"mine": wrong}, tmp_path / "run")
-    with pytest.raises(UsageError, match="tolerance and position_only are of the task 'reach'"):
-        bench({"mine": Constant(0, "torque", {"position_only": True})}, tmp_path / "run")
-
-
-class Told(Constant):
-    """Remembers in `reset` what it was told, and never forgets."""
-
-    def __init__(self, weights=None, names=()):
-        super().__init__(np.zeros(3))
-        self.weights, self.names, self.inner = weights, names, Constant(0.0)
-
-    def reset(self, info):
-        self.heard = [*getattr(self, "heard", []), info["seed"]]
-
-
-def test_an_interrupted_bench_goes_on_with_a_controller_that_remembers(tmp_path, monkeypatch):
-    told, record, calls = Told(), run._record, []
-
-    def interrupt(*arguments):
-        if calls:
-            raise KeyboardInterrupt
-        calls.append(arguments)
-        record(*arguments)
-
-    config = replace(CONFIG, batch=1)
-    monkeypatch.setattr(run, "_record", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        bench({"told": told}, tmp_path / "run", config=config)
-    monkeypatch.setattr(run, "_record", record)
-    bench({"told": told}, tmp_path / "run", config=config, resume=True)
-    assert not hasattr(told, "heard")  # what one gives is left as it was
-
-
-def test_identity_is_by_value_and_the_same_in_every_process():
-    weights = np.zeros((60, 60))
-    other = weights.copy()
-    other[30, 30] = 1e-9
-    assert identity(Told(weights)) == identity(Told(weights.copy())) != identity(Told(other))
-    changed = Told(weights)
-    changed.inner.command = 1.0
-    assert identity(changed) != identity(Told(weights))
-    assert identity(lambda x: x + 1) != identity(lambda x: x + 2)
-    loop = Told()
-    loop.inner = loop
-    identity(loop)
-    code = "from armctl.bench.identity import identity; print(identity({'a': {'x', 'y', 'z'}, 'b': (1.0, None)}))"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-        ).stdout
-        for seed in range(3)
-    }
-    assert len(found) == 1
-    assert found != {""}
-
-
-def test_files_of_one_name_beside_two_controllers_are_two(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    for version in (1, 2):
-        folder = tmp_path / f"v{version}"
-        folder.mkdir()
-        (folder / "gains.py").write_text(f"GAIN = {version}\n")
-        (folder / "mine.py").write_text(
-            f"from gains import GAIN\nimport kept.one\n\nclass P{version}:\n    gain = GAIN\n"
-        )
-        (folder / "kept").mkdir()
-        (folder / "kept" / "one.py").write_text("")
-    found = [load_source(f"{tmp_path}/v{version}/mine.py:P{version}").gain for version in (1, 2)]
-    assert found == [1, 2]
-    assert "kept.one" in sys.modules  # such as the packages of an environment that lies in the folder
-    del sys.modules["kept.one"], sys.modules["kept"]
 
 
 class Looking(Constant):
@@ -529,6 +194,26 @@ def test_nobody_is_shown_the_true_tip_where_sensors_err(tmp_path):
     np.testing.assert_allclose(shown, measured, atol=1e-9)
     tracks = read_tracks(tmp_path / "run", read_table(tmp_path / "run")["looking"])
     assert min(np.linalg.norm(track.pose[0, :3] - shown[0]) for track in tracks) > 1e-3
+
+
+class Signed(Constant):
+    """Notes both quaternions that it is shown."""
+
+    def act(self, observation):
+        LOOKED.append((observation["achieved_goal"][3:], observation["desired_goal"][3:]))
+        return np.zeros(3)
+
+
+def test_the_tip_that_sensors_see_is_signed_like_the_target_too(tmp_path):
+    LOOKED.clear()
+    turned = (
+        np.array([0.0, 3.0, 2.0]) + np.linspace(0, 0.2, 31)[:, None]
+    )  # half a turn of the tip, where w changes sign
+    suites = {"turned": [armctl.Reference.from_joints(CHAIN, 0.01, turned, name="turned")]}
+    bench({"signed": Signed(None)}, tmp_path / "run", {"noisy": Scenario(position_noise=1e-4)}, suites=suites)
+    achieved, desired = (np.array(x) for x in zip(*LOOKED, strict=True))
+    assert (np.sum(achieved * desired, axis=1) > 0).all()
+    assert desired[:, 3].min() < 0 or achieved[:, 3].min() < 0
 
 
 class Leaving(Constant):
@@ -573,81 +258,6 @@ def test_what_a_controller_needs_is_checked(tmp_path):
         bench({"plain": plain}, tmp_path / "other")
 
 
-def test_references_with_goals_or_starts_that_are_none_are_refused(tmp_path):
-    still = SUITES["short"][0]
-    for meta, said in (
-        ({"goal": [0.1, 0.2, 0.3]}, "goal is"),
-        ({"start": [0.0]}, r"has start \[0.0\]"),
-        ({"goal": [9.0, 0, 0, 0, 0, 0, 1]}, "it reaches"),
-    ):
-        bad = replace(still, meta=meta)
-        with pytest.raises(UsageError, match=said):
-            bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", suites={"bad": [bad]})
-    other = armctl.Reference.from_joints(armctl.load_chain("panda"), 0.01, np.zeros((9, 7)))
-    with pytest.raises(UsageError, match="has 7 joints, planar3 has 3"):
-        bench({"mine": Constant(np.zeros(3))}, tmp_path / "run", suites={"bad": [other]})
-    away = replace(still, meta={"start": CHAIN.home.tolist()})
-    with pytest.raises(UsageError, match=r"no first pose to hold for settle=0\.1 s"):
-        bench({"mine": Follow(2.0)}, tmp_path / "run", config=replace(CONFIG, settle=0.1), suites={"bad": [away]})
-    with pytest.raises(UsageError, match="which the twin does not know"):
-        armctl.make_vec("armctl/Planar3Track-v1", 2, backend="twin", reference=away)
-    env = gym.make("armctl/Planar3Track-v1", reference=away, settle=0.1)
-    with pytest.raises(UsageError, match="no first pose to hold"):
-        env.reset(seed=0)
-    goal = replace(still, meta={"goal": still.pose[-1].tolist()})
-    with pytest.raises(UsageError, match="starts elsewhere; bench it on the suites"):
-        bench({"mine": Reacher()}, tmp_path / "run", suites={"bad": [goal]})
-
-
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        ("lr=0.1/mine.py:Servo", ("", "lr=0.1/mine.py:Servo")),
-        ("A=lr=0.1/mine.py:Servo", ("A", "lr=0.1/mine.py:Servo")),
-        ("A=mine.py:Servo", ("A", "mine.py:Servo")),
-        ("tracker", ("", "tracker")),
-    ],
-)
-def test_labels(entry, said, file, tmp_path, monkeypatch):
-    folder = tmp_path / "lr=0.1"
-    folder.mkdir()
-    (folder / "mine.py").write_text(FILE)
-    monkeypatch.chdir(tmp_path)
-    assert labelled(entry) == said
-
-
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        ("mine.py", "name the class in it, as mine.py:NAME"),
-        ("computed_torqe:default", "Unknown controller 'computed_torqe'; choose one of"),
-        ("no.zip", "There is no file 'no.zip'"),
-    ],
-)
-def test_entries_that_name_nothing(entry, said, file, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=said):
-        find_controller(entry, load_arm("planar3"), CONFIG)
-
-
-def test_models_with_other_spaces_are_refused(tmp_path):
-    model = Model()
-    model.action_space = gym.spaces.Discrete(3)
-    with pytest.raises(UsageError, match="gives Discrete"):
-        bench({"model": model}, tmp_path / "run")
-    seeing = Model(env=gym.make("armctl/Planar3Track-v1", observe="both"))
-    with pytest.raises(UsageError, match="put one that sees pictures into a class of your own"):
-        bench({"model": seeing}, tmp_path / "run")
-
-
-def test_tracking_and_reaching_in_one_table(tmp_path):
-    suites = {**SUITES, "goal": load_suite("goal", armctl.load_chain("planar3"), limit=1)}
-    summary = bench({"follow": Follow(20.0)}, tmp_path / "run", {"nominal": Scenario()}, suites=suites)
-    text = bench_table(summary)
-    assert "position RMSE mm" in text
-    assert "position alone" in text
-
-
 class Counting(Constant):
     """Says how many steps it has made."""
 
@@ -660,6 +270,32 @@ class Counting(Constant):
 
     def estimates(self):
         return {"count": self.count, "row": np.full(2, float(self.count))}
+
+
+def test_flax_controllers_may_command_twists_and_say_what_they_estimate_in_a_dictionary(tmp_path):
+    class Twist(armctl.Controller):
+        control = "ee_twist"
+
+        def __call__(self, carry, m, w):
+            return carry, jnp.broadcast_to(jnp.array([0.1, 0, 0, 0, 0, 0]), (*m.q.shape[:-1], 6))
+
+        def estimates(self, carry):
+            return {"nothing": jnp.zeros(CONFIG.batch)}
+
+    class Babbling(Twist):
+        def estimates(self, carry):
+            raise RuntimeError("what?")
+
+    arm, out = load_arm("planar3"), tmp_path / "run"
+    both = {"twist": Twist(arm), "babbling": Babbling(arm), "plain": Constant([0.1, 0, 0, 0, 0, 0], "ee_twist")}
+    summary = bench(both, out, {"nominal": Scenario()})
+    assert summary["controllers"]["babbling"]["failures"][0]["failure"] == "RuntimeError: what? at 0.00 s"
+    flax, plain = (read_tracks(out, read_table(out)[name]) for name in ("twist", "plain"))
+    for a, b in zip(flax, plain, strict=True):
+        np.testing.assert_allclose(a.q, b.q, atol=1e-6)
+    with np.load(next((out / "tracks").glob("twist-*.npz"))) as arrays:
+        assert arrays["command"].shape[-1] == 6
+        assert arrays["estimate_nothing"].shape == arrays["command"].shape[:2]
 
 
 def test_what_is_estimated_is_kept_step_by_step(tmp_path):

@@ -73,6 +73,17 @@ def test_no_text_ends_the_script(folder):
     assert text.count("<script") == text.count("</script>") == 2
 
 
+def test_a_run_whose_arm_is_gone_still_has_its_report(folder, tmp_path):
+    out = shutil.copytree(folder, tmp_path / "run")
+    for name in ("config.json", "summary.json"):
+        path = out / name
+        path.write_text(path.read_text().replace('"planar3"', '"/nowhere/arm.urdf"'))
+    for animation in (True, False):
+        text = write_report(out, animation=animation).read_text()
+        assert "no longer where the bench found it" in text
+        assert "replay-data" not in text
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 def test_it_moves_in_a_browser(folder, tmp_path):
     text = (folder / "report.html").read_text().replace("<head>", f"<head>{WATCHED}")

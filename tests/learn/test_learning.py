@@ -158,3 +158,10 @@ def test_updates_that_were_raised_end_where_they_should_whatever_the_chunk(monke
         devices=jax.devices()[:1],
     )  # fmt: skip
     assert seen == [5, 8, 9]
+
+
+def test_a_goal_without_a_way_to_it_is_refused_before_work_starts(tmp_path):
+    goals = [replace(one, meta={"start": one.q[0].tolist()}) for one in references()]
+    with pytest.raises(UsageError, match="is a goal without a way to it; train on motions"):
+        tune.tune(CONFIG, goals, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
