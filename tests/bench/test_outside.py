@@ -206,9 +206,8 @@ class Signed(Constant):
 
 def test_the_tip_that_sensors_see_is_signed_like_the_target_too(tmp_path):
     LOOKED.clear()
-    turned = (
-        np.array([0.0, 3.0, 2.0]) + np.linspace(0, 0.2, 31)[:, None]
-    )  # half a turn of the tip, where w changes sign
+    # the tip turns to where w changes its sign
+    turned = np.array([0.0, 3.0, 2.0]) + np.linspace(0, 0.2, 31)[:, None]
     suites = {"turned": [armctl.Reference.from_joints(CHAIN, 0.01, turned, name="turned")]}
     bench({"signed": Signed(None)}, tmp_path / "run", {"noisy": Scenario(position_noise=1e-4)}, suites=suites)
     achieved, desired = (np.array(x) for x in zip(*LOOKED, strict=True))
