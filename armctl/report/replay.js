@@ -27,14 +27,14 @@
   const longest = () => Math.max(...Object.values(current().runs).map((run) => run.frames));
 
   function project(canvas, p) {
-    const { centre, size } = data.stage;
+    const { centre, size } = current().stage;
     const [x, y, z] = p.map((v, k) => v - centre[k]);
     const [c, s] = [Math.cos(camera.turn), Math.sin(camera.turn)];
     const [ct, st] = [Math.cos(camera.tilt), Math.sin(camera.tilt)];
     const across = c * x + s * y, away = -s * x + c * y;
     const up = ct * z + st * away, depth = ct * away - st * z;
     const far = 3.2 * size / camera.near;
-    const scale = 0.9 * canvas.height * (far / (far + depth)) / (2.4 * size / camera.near);
+    const scale = 0.9 * canvas.height * (far / (far + depth)) / (2.1 * size / camera.near);
     return [canvas.width / 2 + scale * across, canvas.height / 2 - scale * up, depth, scale];
   }
 
@@ -54,11 +54,11 @@
   }
 
   function floor(draw, canvas) {
-    const { size, floor: height } = data.stage, step = size / 4;
+    const step = current().stage.size / 4;
     for (let k = -GROUND; k <= GROUND; k++) {
       const end = GROUND * step;
-      line(draw, canvas, [[k * step, -end, height], [k * step, end, height]], "#e3e7ee", 1);
-      line(draw, canvas, [[-end, k * step, height], [end, k * step, height]], "#e3e7ee", 1);
+      line(draw, canvas, [[k * step, -end, 0], [k * step, end, 0]], "#e3e7ee", 1);
+      line(draw, canvas, [[-end, k * step, 0], [end, k * step, 0]], "#e3e7ee", 1);
     }
   }
 
@@ -76,7 +76,7 @@
     const tips = Array.from({ length: frame + 1 }, (_, k) => point(arm, one.unit, k * n + n - 1));
     line(draw, canvas, tips, run.colour, 2 * ratio);
     const body = Array.from({ length: n }, (_, k) => point(arm, one.unit, frame * n + k));
-    const width = 0.045 * data.stage.size;
+    const width = 0.055 * one.stage.size;
     for (let k = 0; k + 1 < n; k++) {
       const scale = project(canvas, body[k])[3];
       line(draw, canvas, [body[k], body[k + 1]], "#c3cad5", Math.max(3, 2 * width * scale * (1 - 0.5 * k / n)));

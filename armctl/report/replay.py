@@ -40,7 +40,7 @@ def replay(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
         episodes.append(_episode(chain, table, runs, index) | {"title": _title(table[names[0]][index])})
         for name in names:
             episodes[-1]["runs"][name] |= {"label": look[name].label, "colour": look[name].colour}
-    data = {"points": chain.n + 2, "stage": _stage(tracks[names[0]], chosen), "episodes": episodes}
+    data = {"points": chain.n + 2, "episodes": episodes}
     script = (files("armctl.report") / "replay.js").read_text(encoding="utf-8")
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing in it may end the script
     return (
@@ -79,6 +79,7 @@ def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], 
         "dt": every * dt,
         "unit": unit,
         "samples": len(whole),
+        "stage": _stage(np.concatenate([whole, next(iter(bodies.values())).reshape(-1, 3)])),
         "reference": _packed(whole, unit),
         "runs": {
             name: {
@@ -105,9 +106,7 @@ def _packed(points: np.ndarray, unit: float) -> str:
     return base64.b64encode(np.round(points / unit).astype("<i2").tobytes()).decode()
 
 
-def _stage(tracks: list[Track], chosen: list[int]) -> dict[str, Any]:
-    """What the camera looks at: a ball around the references, the base in it, and the floor."""
-    points = np.concatenate([tracks[k].reference[:, :3] for k in chosen] + [np.zeros((1, 3))])
+def _stage(points: np.ndarray) -> dict[str, Any]:
+    """What the camera looks at, m: the middle and the radius of a ball around points (K, 3)."""
     low, high = points.min(axis=0), points.max(axis=0)
-    size = max(0.3, float(np.linalg.norm(high - low)) / 2)
-    return {"centre": ((low + high) / 2).tolist(), "size": size, "floor": 0.0}
+    return {"centre": ((low + high) / 2).tolist(), "size": float(np.linalg.norm(high - low)) / 2}
