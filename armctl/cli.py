@@ -30,6 +30,7 @@ COMMANDS = {
     "train tracker": ("training:run_tracker", "train the differential network"),
     "train tracker_mlp": ("training:run_tracker", "train its unstructured counterpart"),
     "train generator": ("generator:run", "train the goal generator"),
+    "train rl": ("rl:run", "train a policy by reinforcement learning"),
     "sample": ("references:run_sample", "propose certified goal trajectories"),
     "suite": ("references:run_suite", "write the references of a named suite"),
     "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
-AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "bench", "demo"), RESUME)
+AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "train rl", "bench", "demo"), RESUME)
 AFTER_INTERRUPT["audit"] = "the same command with --overwrite starts anew."
 
 

@@ -24,7 +24,7 @@ LAYERS = (  # rooms from the ground up; those of one layer do not know one anoth
     ("twin",),
     ("envs",),
     ("controllers",),
-    ("learn", "identify", "audit", "export"),
+    ("learn", "identify", "audit", "export", "rl"),
     ("generator",),
     ("bench",),
     ("report",),

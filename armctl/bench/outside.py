@@ -31,11 +31,12 @@ OPTIONS = ("control", "preview", "observe", "camera", "tolerance", "position_onl
 
 class OutsideController(Protocol):
     """What a controller from outside has to have, besides the optional `reset(info)`, `estimates()` (numbers and arrays
-    by name, for the record), `task`, `environment`, `title`, `family` and `information`.
+    by name, for the record), `task`, `control_dt`, `environment`, `title`, `family` and `information`.
 
     control: "torque" (n,) N m, "velocity" (n,) rad/s, "position" (n,) rad, the joints' targets, "ee_twist" (6,) m/s and
     rad/s of the tip in the world frame, or "action", what the environment itself takes, in [-1, 1].
     task: "track" or "reach", the environment that it is made for; the latter takes part where there are goals.
+    control_dt: for how long its commands are held, s, a multiple of the bench's; one control step if absent or 0.
     environment: arguments of it (`preview`, `observe`, `camera`, `position_only`, `tolerance`; `control` where actions
     are given).
     """
@@ -89,6 +90,26 @@ def environment(controller: Any) -> dict[str, Any]:
     mode = "velocity" if controller.control == "action" else controller.control
     preview = 4 if task_of(controller) == "track" else 0
     return {"control": mode, "preview": preview} | dict(getattr(controller, "environment", None) or {})
+
+
+def held_steps(config: BenchConfig, name: str, controller: Any) -> int:
+    """For how many control steps of the bench a command of the controller is held.
+
+    Raises UsageError where they are not whole, and where targets ahead would be others than it was made for.
+    """
+    own = getattr(controller, "control_dt", 0.0) or config.control_dt
+    steps = round(own / config.control_dt)
+    if steps < 1 or abs(own / config.control_dt - steps) > 1e-6:
+        raise UsageError(
+            f"'{name}' holds a command for {own:g} s, no multiple of the bench's {config.control_dt:g} s; use "
+            f"--control-dt {own:g}."
+        )
+    if steps > 1 and task_of(controller) == "track":
+        raise UsageError(
+            f"'{name}' tracks with targets {own:g} s apart, and the bench's are {config.control_dt:g} s; use "
+            f"--control-dt {own:g}."
+        )
+    return steps
 
 
 def information(controller: Any) -> str:
@@ -147,12 +168,13 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
         getattr(controller, "reset", lambda info: None)(info)
     except (Exception, SystemExit) as error:
         log.fail_by(0, error)
-    spent, k = 0.0, 0
+    spent, k, every = 0.0, 0, held_steps(config, controller.control, controller)
     while log.active(k):
         start = time.perf_counter()
         try:
-            command = np.asarray(controller.act(_shown(env, observation)), float)
-            check_commands(command, env.action_scale.shape, controller.control)
+            if k % every == 0:
+                command = np.asarray(controller.act(_shown(env, observation)), float)
+                check_commands(command, env.action_scale.shape, controller.control)
             took = time.perf_counter() - start
             estimates = dict(getattr(controller, "estimates", dict)())
         except (Exception, SystemExit) as error:

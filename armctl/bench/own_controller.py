@@ -7,28 +7,28 @@ from armctl.arm import Arm
 from armctl.bench.outside import check_outside, is_outside
 from armctl.bench.plan import BenchConfig
 from armctl.bench.sources import is_source, load_source
-from armctl.bench.stable_baselines_policy import StableBaselinesPolicy
+from armctl.bench.stable_baselines_policy import StableBaselinesPolicy, is_policy_run
 from armctl.controllers.base import Controller
 from armctl.errors import UsageError
 from armctl.plant.servo import CONTROLS
 
 
 def is_own(source: str) -> bool:
-    """Whether it names a class in a file or module, or a policy of stable-baselines3."""
-    return _policy(source)[0].endswith(".zip") or is_source(source)
+    """Whether it names a class in a file or module, or a policy of stable-baselines3 or sbx, also by its run folder."""
+    return _policy(source)[0].endswith(".zip") or is_source(source) or is_policy_run(source)
 
 
 def load_own(source: str, arm: Arm, config: BenchConfig) -> tuple[str, Any]:
-    """Name and controller of FILE.py:NAME, MODULE:NAME, FILE.zip or FILE.zip:CONTROL.
+    """Name and controller of FILE.py:NAME, MODULE:NAME, FILE.zip, FILE.zip:CONTROL or a run folder of `train rl`.
 
     NAME is a subclass of `armctl.Controller`, a class or function without arguments that makes a controller from
     outside, or such an object. Raises UsageError where there is none.
     """
     path, control = _policy(source)
-    if path.endswith(".zip"):
+    if path.endswith(".zip") or is_policy_run(path):
         if control and control not in CONTROLS:
             raise UsageError(f"'{source}' names control '{control}'; choose one of {', '.join(CONTROLS)}.")
-        return Path(path).stem, StableBaselinesPolicy.load(path, arm.n, control)
+        return Path(path).resolve().name.removesuffix(".zip"), StableBaselinesPolicy.load(path, arm.n, control)
     name, found = source.rpartition(":")[2], load_source(source)
     if isinstance(found, type) and issubclass(found, Controller):
         try:

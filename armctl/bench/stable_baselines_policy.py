@@ -10,6 +10,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from gymnasium import spaces
 
+from armctl import store
 from armctl.bench.identity import identity
 from armctl.errors import UsageError
 
@@ -25,12 +26,15 @@ class StableBaselinesPolicy:
     control = "action"
     family = "learned"
 
-    def __init__(self, model: Any, n: int, control: str = "", normalise: Any = None, digest: int = 0) -> None:
+    def __init__(
+        self, model: Any, n: int, control: str = "", normalise: Any = None, digest: int = 0, control_dt: float = 0.0
+    ) -> None:
         """model: trained on `TrackEnv` or `ReachEnv` of an arm of n joints, on its dictionary or this flattened.
 
         control: mode of its actions; where it is not said, tip twists if there are 6 for another number of joints, else
         velocities, as the environment itself takes it. normalise: the VecNormalize it was trained under. digest: of the
-        file it is from. Raises UsageError where its spaces are not those of either.
+        file it is from. control_dt: for how long an action was held in training, s; 0 where it is not known.
+        Raises UsageError where its spaces are not those of either.
         """
         space = getattr(model, "action_space", None)
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
@@ -53,18 +57,20 @@ class StableBaselinesPolicy:
         self._normalise = inside() if normalise is None else normalise
         self.task, options = _task(model.observation_space, n)
         self.environment = {"control": mode, **options}
+        self.control_dt = control_dt
 
     @classmethod
     def load(cls, path: str | Path, n: int, control: str = "") -> "StableBaselinesPolicy":
-        """A saved policy (.zip) for an arm of n joints; `vecnormalize.pkl` beside it is what it was normalised by.
+        """A saved policy (.zip) or a run folder of `train rl`, for an arm of n joints.
 
-        Raises UsageError where the file is none, its library is missing, or its spaces are not those of either.
+        `vecnormalize.pkl` beside it is what it was normalised by, `config.json` of its run says the rest. Raises
+        UsageError where there is no policy, its library is missing, or its spaces are not those of either task.
         """
-        path = Path(path)
-        beside = path.parent / "vecnormalize.pkl"
+        path = _file(Path(path))
+        beside, made = path.parent / "vecnormalize.pkl", _environment(path)
         model, normalise = _model(path), _normaliser(beside)
         digest = zlib.crc32(beside.read_bytes() if normalise else b"", zlib.crc32(path.read_bytes()))
-        return cls(model, n, control, normalise, digest)
+        return cls(model, n, control or made.get("control", ""), normalise, digest, made.get("control_dt", 0.0))
 
     def reset(self, info: dict[str, Any]) -> None:
         """Forget what a recurrent policy remembers."""
@@ -84,6 +90,31 @@ class StableBaselinesPolicy:
         return np.asarray(action)
 
 
+def is_policy_run(folder: str | Path) -> bool:
+    """Whether it is a run folder of `train rl`."""
+    path = Path(folder) / "config.json"
+    return path.is_file() and "recipe" in store.read_config(folder)
+
+
+def _file(path: Path) -> Path:
+    """The policy itself, of a run folder the best of its judgements. Raises UsageError where it is not there yet."""
+    if not path.is_dir():
+        return path
+    if not (path / "policy.zip").is_file():
+        raise UsageError(
+            f"The training in '{path}' is not finished; finish it with the same command and --resume, or name one of "
+            f"{path}/checkpoints/*/policy.zip."
+        )
+    return path / "policy.zip"
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    """Arguments of the environment that the policy of a run was trained in; none where it is of no run."""
+    runs = (folder for folder in (path.parent, *path.parent.parents[1:2]) if is_policy_run(folder))
+    folder = next(runs, None)
+    return {} if folder is None else store.read_config(folder)["recipe"]["environment"]
+
+
 def _model(path: Path) -> Any:
     """The model of a file, by the algorithm that its policy belongs to."""
     if not path.is_file():
@@ -95,7 +126,7 @@ def _model(path: Path) -> Any:
     except (OSError, BadZipFile, KeyError, TypeError, ValueError):
         raise UsageError(f"'{path}' is not a policy that stable-baselines3 or sbx saved; name its .zip.") from None
     library, _, place = home.partition(".")
-    algorithm = place.split(".")[0].upper()
+    algorithm = {"crossq": "CrossQ"}.get(place.split(".")[0], place.split(".")[0].upper())
     if algorithm == "COMMON":
         algorithm = "PPO" if "clip_range" in data else "A2C"
     if library not in LIBRARIES:

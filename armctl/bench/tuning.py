@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from armctl import store
+from armctl.bench.stable_baselines_policy import is_policy_run
 from armctl.errors import UsageError
 
 
@@ -12,6 +13,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
 
     Raises UsageError where the folder is no such run.
     """
+    if is_policy_run(folder):
+        return _describe_policy(folder)
     config = _config(folder)
     train, short = config["train"], unfinished(folder)
     updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
@@ -21,6 +24,18 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())
     objective = f"Charbonnier pose error ({weights})"
     return {"tuning_budget": budget, "objective": objective, "trained_on": config["scenario"]}
+
+
+def _describe_policy(folder: str | Path) -> dict[str, str]:
+    """What reinforcement learning gave a policy."""
+    config = store.read_config(folder)
+    made, best = config["recipe"], _summary(folder).get("best", {})
+    where = {"twin": "the twin", "bullet": "PyBullet"}[made["backend"]]
+    budget = f"{made['steps']:,} environment steps in {where}, the best of {config['judgements']} judgements"
+    if best:
+        budget += f" (after {best['steps']:,}), scenario {config['scenario']}"
+    reward = f"{made['reward']} reward of {config['task']}"
+    return {"tuning_budget": budget, "objective": reward, "trained_on": config["scenario"]}
 
 
 def unfinished(folder: str | Path) -> str:

@@ -152,6 +152,7 @@ def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
     Raises UsageError for an unknown name, an unusable folder or file, and a class that makes no controller.
     """
     from armctl.bench.own_controller import is_own, load_own
+    from armctl.bench.stable_baselines_policy import is_policy_run
     from armctl.bench.tuning import unfinished
     from armctl.controllers import registry, saved, shipped
 
@@ -161,7 +162,7 @@ def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
     known = source.removesuffix(shipped.DEFAULT) in registry.known()
     if not known and is_own(source) and not source.endswith(shipped.DEFAULT):
         name, controller = load_own(source, arm, config)
-        return label or name, controller, None
+        return label or name, controller, Path(source) if is_policy_run(source) else None
     if known or not Path(source).exists():
         return label or source.replace(":", "-"), *shipped.best(source, arm, config.control_dt)
     if short := unfinished(source):

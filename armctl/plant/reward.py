@@ -27,7 +27,7 @@ REWARDS = ("dense", "sparse")
 WEIGHTS = {
     "dense": {
         "position": -1.0,  # distance, m
-        "orientation": -0.1,  # angle, rad
+        "orientation": -0.5,  # angle, rad
         "precision": 0.5,  # 1 / (1 + (distance / tolerance)^2)
         "effort": -0.01,  # mean square of torque over effort
         "action_rate": -0.01,  # mean square of the change of action

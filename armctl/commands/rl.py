@@ -1,0 +1,61 @@
+"""`armctl train rl`: a policy by reinforcement learning, judged in PyBullet as it learns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from armctl.commands.console import bar, compiling, results_only, show, table
+from armctl.commands.parsing import Flag, Folder, check_out, parse, part
+from armctl.plant.presets import check_preset
+from armctl.rl.learn import check_installed, train_policy
+from armctl.rl.settings import RLConfig, recipe
+from armctl.urdf import load_chain
+
+
+@dataclass(frozen=True)
+class RLArguments(RLConfig):
+    """Train a policy by reinforcement learning (sbx), on the twin or in PyBullet, and write a run folder."""
+
+    out: Folder = None
+    """Run folder to write; runs/ROBOT-TASK-ALGO if absent."""
+    seeds: tuple[int, ...] = ()
+    """Seeds to train with in turn, each in OUT/SEED; the table has the best first."""
+    overwrite: Flag = False
+    """Replace an existing run; the old one is kept until the new one is complete."""
+    resume: Flag = False
+    """Continue an interrupted run with the same settings."""
+    json: Flag = False
+    """Print JSON instead of a table."""
+
+
+def run(argv: Sequence[str], prog: str) -> int:
+    """Train, with progress, and print what the best policy achieves; returns the exit status."""
+    arguments = parse(RLArguments, argv, prog)
+    config, chain = part(arguments, RLConfig), load_chain(arguments.robot)
+    out = arguments.out or Path("runs") / f"{chain.name}-{config.task}-{config.algo}"
+    runs = {out / str(seed): replace(config, seed=seed) for seed in arguments.seeds} or {out: config}
+    check_preset(config.scenario)
+    check_installed()
+    for folder in runs:
+        check_out(folder, overwrite=arguments.overwrite, resume=arguments.resume)
+    with results_only():
+        found = [_train(arguments, one, folder) for folder, one in runs.items()]
+    rows = sorted(found, key=lambda row: (-row["success"], row["position_error_mm"]))
+    show(rows if arguments.seeds else rows[0], table(rows), arguments.json)
+    return 0
+
+
+def _train(arguments: RLArguments, config: RLConfig, out: Path) -> dict[str, Any]:
+    """One run, and what its best judgement found."""
+    compiling(10)
+    resume = arguments.resume and (out.exists() or not arguments.seeds)
+    with bar(recipe(config).steps, f"{config.algo} on {config.task}", "step") as progress:
+
+        def advance(row: dict[str, float]) -> None:
+            said = {"success": f"{row['success']:.0%}", "mm": f"{row['position_error_mm']:.1f}"}
+            progress.set_postfix(said, refresh=False)
+            progress.update(row["steps"] - progress.n)
+
+        summary = train_policy(config, out, overwrite=arguments.overwrite, resume=resume, progress=advance)
+    return {"algorithm": config.algo, "task": config.task, **summary["best"], "folder": str(out)}

@@ -1,0 +1,104 @@
+"""Policies of sbx: trained, stopped and gone on with, benched; where sbx is not installed, that is said."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from armctl import store
+from armctl.bench.plan import BenchConfig
+from armctl.commands.bench import load_controllers
+from armctl.errors import UsageError
+from armctl.rl.learn import train_policy
+from armctl.rl.settings import RLConfig
+
+INSTALLED = find_spec("sbx") is not None
+SMALL = """
+[reach_position.environment]
+max_episode_steps = 10
+[reach_position.sac]
+arms = 2
+learning_starts = 24
+gradient_steps = 1
+batch_size = 8
+policy_kwargs = { net_arch = [8] }
+[reach_position.ppo]
+arms = 4
+n_steps = 8
+batch_size = 16
+n_epochs = 1
+policy_kwargs = { net_arch = [8], activation_fn = "elu" }
+"""
+needs_sbx = pytest.mark.skipif(not INSTALLED, reason="sbx is not installed")
+quiet = pytest.mark.filterwarnings("ignore")  # of what the libraries import
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Settings of a training of seconds."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+
+    def config(algo="sac", **others):
+        given = {"steps": 80, "judgements": 4, "episodes": 2, "hyperparameters": path} | others
+        return RLConfig(robot="planar3", algo=algo, task="reach_position", **given)
+
+    return config
+
+
+@pytest.mark.skipif(INSTALLED, reason="sbx is installed")
+def test_where_sbx_is_missing_that_is_said_before_anything_is_written(small, tmp_path):
+    with pytest.raises(UsageError, match=r'sbx is not installed; get it with: pip install "armctl\[rl\]"'):
+        train_policy(small(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@quiet
+@needs_sbx
+@pytest.mark.parametrize(("algo", "backend"), [("sac", "bullet"), ("ppo", "twin")])
+def test_a_policy_is_trained_judged_and_benched(algo, backend, small, tmp_path):
+    out, rows = tmp_path / "run", []
+    summary = train_policy(small(algo, backend=backend), out, progress=rows.append)
+    assert summary["status"] == "finished"
+    assert len(rows) == len(store.read_rows(out / "metrics.csv")) == 4
+    assert (out / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert (out / "vecnormalize.pkl").exists() == (algo == "ppo")
+    bench = BenchConfig(robot="planar3")
+    controllers, records = load_controllers([f"mine={out}"], bench)
+    assert controllers["mine"].environment == {"control": "ee_twist", "position_only": True}
+    assert controllers["mine"].control_dt == 0.04
+    assert "80 environment steps" in records["mine"]["tuning_budget"]
+
+
+@quiet
+@needs_sbx
+def test_a_stopped_run_goes_on_from_its_last_judgement(small, tmp_path):
+    out, rows = tmp_path / "run", []
+
+    def stop(row):
+        rows.append(row)
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_policy(small(), out, progress=stop)
+    assert store.read_json(out / "summary.json")["status"] == "interrupted"
+    with pytest.raises(UsageError, match=r"started with seed=0, not 1"):
+        train_policy(small(seed=1), out, resume=True)
+    train_policy(small(), out, resume=True, progress=rows.append)
+    assert [row["steps"] for row in rows] == [20, 40, 60, 80]
+    assert np.all(np.diff([row["seconds"] for row in rows]) > 0)
+    assert store.read_json(out / "summary.json")["status"] == "finished"
+
+
+@quiet
+@needs_sbx
+def test_arguments_that_are_none_are_refused_by_name(small, tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(f"{SMALL}\nwarmth = 3\n")
+    with pytest.raises(UsageError, match=r"\[reach_position.ppo\] has 'warmth'; PPO takes batch_size"):
+        train_policy(small("ppo"), tmp_path / "run")
+    path.write_text("[reach_position.environment]\ncolour = 'red'\n")
+    with pytest.raises(UsageError, match=r"has 'colour'; Reach takes"):
+        train_policy(small(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
