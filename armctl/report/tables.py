@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from armctl.report.looks import looks
-from armctl.report.theme import number, table, with_interval
+from armctl.report.theme import number, table, themed, with_interval
 
 Summary = dict[str, Any]
 ELSEWHERE = '<p class="note">† Tested on plants of another kind than it was trained on.</p>'
@@ -206,4 +206,4 @@ def ranked(summary: Summary) -> list[str]:
 def controller(summary: Summary, name: str) -> str:
     """A controller's name with its colour."""
     look = looks(summary)[name]
-    return f'<span class="dot" style="background:{look.colour}"></span>{escape(look.label)}'
+    return f'<span class="dot" style="background:{themed(look.colour)}"></span>{escape(look.label)}'
