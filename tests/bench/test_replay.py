@@ -70,7 +70,7 @@ def test_points_are_those_of_the_recorded_joints(folder, data):
 
 def test_no_text_ends_the_script(folder):
     text = (folder / "report.html").read_text()
-    assert text.count("<script") == text.count("</script>") == 2
+    assert text.count("<script") == text.count("</script>") == 3
 
 
 def test_a_run_whose_arm_is_gone_still_has_its_report(folder, tmp_path):
