@@ -73,11 +73,10 @@ def truth(chain: Chain, row: Row, name: str, time: np.ndarray) -> np.ndarray | N
 def _estimates(chain: Chain, row: Row, track: Track, settle: float) -> list[dict[str, Any]]:
     """A chart of every estimate, with two standard deviations around one number where the controller says them."""
     time = settle + track.dt * np.arange(1, len(track.pose))
+    names = {told: told.removesuffix(PROBABILITY) for told in track.estimates if not told.endswith(DEVIATION)}
     found = []
-    for told, values in track.estimates.items():
-        if told.endswith(DEVIATION):
-            continue
-        name = told.removesuffix(PROBABILITY)
+    for told in sorted(names, key=lambda told: [*KNOWN, names[told]].index(names[told])):
+        name, values = names[told], track.estimates[told]
         if name != told:
             values = values @ np.arange(values.shape[-1])
         title, unit = KNOWN.get(name, (name.replace("_", " ").capitalize(), ""))
