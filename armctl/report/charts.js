@@ -1,9 +1,10 @@
 // Draws one chart of replay.js: lines over time with a cursor. Data are those of traces.py; nothing is kept but numbers.
 const charts = (() => {
   "use strict";
-  const MISSING = 255, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 20, unpacked = new Map();
+  const MISSING = 255, LEFT = 50, RIGHT = 8, TOP = 8, BOTTOM = 20, unpacked = new Map();
 
-  function values({ low, unit, data }) {
+  function values({ low, unit, data, count }) {
+    if (count) return Array(count).fill(low);
     if (!unpacked.has(data)) unpacked.set(data, Uint8Array.from(atob(data), (c) => c.charCodeAt(0)));
     return Array.from(unpacked.get(data), (steps) => (steps === MISSING ? NaN : low + steps * unit));
   }
@@ -45,7 +46,8 @@ const charts = (() => {
     pen.scale(ratio, ratio);
     const x = (time) => LEFT + (time / end) * (box.width - LEFT - RIGHT);
     const y = (value) => TOP + ((span[1] - value) / (span[1] - span[0])) * (box.height - TOP - BOTTOM);
-    pen.font = "11.5px sans-serif"; pen.fillStyle = page.colour("#647084"); pen.strokeStyle = page.colour("#e3e7ee");
+    pen.font = `${0.72 * parseFloat(getComputedStyle(document.documentElement).fontSize)}px sans-serif`;
+    pen.fillStyle = page.colour("#647084"); pen.strokeStyle = page.colour("#e3e7ee");
     const rule = (...ends) => { pen.beginPath(); pen.moveTo(...ends[0]); pen.lineTo(...ends[1]); pen.stroke(); };
     pen.textAlign = "right"; pen.textBaseline = "middle";
     for (const [at, label] of ticks(span, log)) {
@@ -64,7 +66,6 @@ const charts = (() => {
     for (const line of lines) {
       pen.beginPath(); pen.setLineDash(line.dash ? [4, 3] : []);
       line.values.forEach((value, k) => { if (Number.isFinite(value)) pen.lineTo(x(k * (line.dt || dt)), y(value)); });
-      if (line.values.length === 1) pen.lineTo(x(end), y(line.values[0])); // all alike
       pen.strokeStyle = page.colour(line.colour); pen.lineWidth = line.width || 1.4; pen.lineJoin = "round"; pen.stroke();
     }
     pen.setLineDash([]); pen.restore();

@@ -110,7 +110,7 @@
   function plot(box, title, chart) {
     const [figure, caption, canvas] = ["figure", "h4", "canvas"].map((name) => document.createElement(name));
     caption.textContent = title; figure.append(caption, canvas); box.append(figure);
-    const end = (longest() - 1) * current().dt;
+    const end = Math.max(1, longest() - 1) * current().dt;
     const move = (event) => {
       if (event.buttons) { now = charts.time(canvas, event.clientX, end); playing = false; show(); }
     };

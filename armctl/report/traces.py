@@ -97,7 +97,7 @@ def _chart(title: str, unit: str, dt: float, values: np.ndarray) -> dict[str, An
 
 def _lines(values: np.ndarray, samples: int) -> list[dict[str, Any]]:
     """Values (T, ...) as one line for each of their entries."""
-    flat = np.asarray(values, float).reshape(samples, -1)
+    flat = np.asarray(values, float).reshape(samples, int(np.prod(np.shape(values)[1:])))
     return [packed(line) for line in flat[:: _every(samples)].T]
 
 
@@ -108,16 +108,16 @@ def _every(samples: int) -> int:
 def packed(values: np.ndarray) -> dict[str, Any]:
     """Numbers (T,) as bytes in base64, each so many `unit`s above `low`, what is not finite as `MISSING`.
 
-    254 steps are finer than a chart's pixels. Numbers that are all alike are packed as one.
+    254 steps are finer than a chart's pixels. Numbers that are all alike are packed as one and their `count`.
     """
     finite = np.isfinite(values)
     known = values[finite] if finite.any() else np.zeros(1)
     low, unit = known.min(), (known.max() - known.min()) / (MISSING - 1)
-    if unit == 0 and finite.all():
-        values, finite = values[:1], finite[:1]
-    steps = np.where(finite, np.round((np.where(finite, values, low) - low) / (unit or 1.0)), MISSING)
-    data = base64.b64encode(steps.astype(np.uint8).tobytes()).decode()
-    return {"low": float(f"{low:.7g}"), "unit": float(f"{unit:.7g}"), "data": data}
+    alike = len(values) > 1 and unit == 0 and finite.all()
+    steps = np.where(finite, np.round((np.where(finite, values, low) - low) / (unit or 1.0)), MISSING).astype(np.uint8)
+    data = base64.b64encode((steps[:1] if alike else steps).tobytes()).decode()
+    line = {"low": float(f"{low:.7g}"), "unit": float(f"{unit:.7g}"), "data": data}
+    return line | {"count": len(values)} if alike else line
 
 
 def _numbers(cell: Any) -> np.ndarray:
