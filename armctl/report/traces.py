@@ -13,6 +13,8 @@ from armctl.plant.scenario import RANGES
 
 POINTS = 400
 """Samples of a line at most, about one per pixel."""
+LINES = 32
+"""Entries of one estimate at most, so that whoever records an image does not fill the page."""
 MISSING = 255
 """Stands for what is not a number."""
 LEAST = 1e-4
@@ -44,7 +46,7 @@ def charts(chain: Chain, row: Row, track: Track, settle: float = 0.0) -> list[di
     plain = {
         "Joint positions": ("rad", track.q),
         "Torques": ("N m", track.torque),
-        "Commands": (COMMANDS.get(row["control"], ""), track.command),
+        "Commands": (COMMANDS.get(row.get("control", ""), ""), track.command),
     }
     logs = [
         _chart(name, unit, track.dt, np.log10(np.maximum(values, LEAST))) | {"log": True}
@@ -77,14 +79,14 @@ def _estimates(chain: Chain, row: Row, track: Track, settle: float) -> list[dict
     found = []
     for told in sorted(names, key=lambda told: [*KNOWN, names[told]].index(names[told])):
         name, values = names[told], track.estimates[told]
-        if name != told:
+        if name != told and values.ndim == 2:
             values = values @ np.arange(values.shape[-1])
         title, unit = KNOWN.get(name, (name.replace("_", " ").capitalize(), ""))
         chart = _chart(title, unit, track.dt, values) | {"told": True}
         right, deviation = truth(chain, row, name, time), track.estimates.get(told + DEVIATION)
         if right is not None and right.size in (len(time), values.size):
             chart["truth"] = _lines(right, len(values))
-        if deviation is not None and values.ndim == 1:
+        if deviation is not None and values.shape == deviation.shape == time.shape:
             chart["band"] = _lines(np.stack([values - 2 * deviation, values + 2 * deviation], axis=1), len(values))
         found.append(chart)
     return found
@@ -98,7 +100,7 @@ def _chart(title: str, unit: str, dt: float, values: np.ndarray) -> dict[str, An
 def _lines(values: np.ndarray, samples: int) -> list[dict[str, Any]]:
     """Values (T, ...) as one line for each of their entries."""
     flat = np.asarray(values, float).reshape(samples, int(np.prod(np.shape(values)[1:])))
-    return [packed(line) for line in flat[:: _every(samples)].T]
+    return [packed(line) for line in flat[:: _every(samples), :LINES].T]
 
 
 def _every(samples: int) -> int:

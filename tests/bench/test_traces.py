@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from armctl.bench.metrics import position_error
 from armctl.bench.records import Track
-from armctl.report.traces import MISSING, POINTS, charts, packed, truth
+from armctl.report.traces import LINES, MISSING, POINTS, charts, packed, truth
 from tests.bench.arms import CHAIN
 
 ROW = {
@@ -90,6 +90,16 @@ def test_beside_estimates_stand_the_truth_and_two_deviations():
     assert unpacked(found["Delay"]["lines"][0]) == pytest.approx([1.5] * 60)
     assert unpacked(found["Delay"]["truth"][0]) == pytest.approx([3.0] * 60)
     assert "truth" not in found["Mood"]
+
+
+def test_estimates_of_any_shape_are_drawn_as_far_as_they_can_be():
+    told = {"image": np.zeros((60, 40, 40)), "odd_probability": np.ones(60), "load": np.ones(60)}
+    told |= {"load_deviation": np.ones((60, 2)), "viscous": np.ones(60), "nothing": np.zeros((60, 0))}
+    found = {chart["title"]: chart for chart in charts(CHAIN, ROW, track(61, **told)) if chart.get("told")}
+    assert {title: len(chart["lines"]) for title, chart in found.items()} == {
+        "Viscous friction": 1, "Image": LINES, "Odd": 1, "Load": 1, "Nothing": 0,
+    }  # fmt: skip
+    assert not any("truth" in chart or "band" in chart for chart in found.values())
 
 
 def test_the_truth_has_the_arms_own_friction():
