@@ -38,7 +38,7 @@ COMMANDS = {
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
     "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
     "export": ("export:run", "write a controller as a folder that runs without JAX"),
-    "report": ("bench:run_report", "write the page of a bench anew"),
+    "report": ("report:run", "write the page of a bench anew, or one that compares several"),
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."

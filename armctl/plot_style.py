@@ -15,7 +15,27 @@ SERIES = (PALETTE["learned"][0], *PALETTE["classical"], *PALETTE["yours"], *PALE
 """For lines that are no controllers, in the order of use."""
 HEAT = ("#ffffff", "#fff3d1", "#fed98e", "#fe9929", "#cc4c02", "#7a2e04")
 """From good to bad: lightness alone tells them apart."""
-INK, MUTED, GRID, REFERENCE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5"
+INK, MUTED, GRID, REFERENCE, EDGE = "#1b2330", "#647084", "#e3e7ee", "#9aa4b5", "#b8c0cc"
+PAPER, BODY, WARN = "#ffffff", "#c3cad5", "#b45309"
+DARK = {
+    INK: "#e6eaf1",
+    MUTED: "#9ba6b7",
+    GRID: "#2b3441",
+    REFERENCE: "#7f8a9c",
+    EDGE: "#4b5666",
+    PAPER: "#11161d",
+    BODY: "#5a6678",
+    WARN: "#f0a04b",
+    "#0072B2": "#3fa2e0",
+    "#56B4E9": "#9ad4f7",
+    "#332288": "#9c8cf2",
+    "#D55E00": "#f07a2c",
+    "#009E73": "#22bd92",
+    "#8C6D31": "#c3a35c",
+    "#882255": "#ea4f78",
+    "#4D4D4D": "#aeb4bd",
+}
+"""What takes a colour's place on a dark page, where it would not be seen."""
 
 
 @contextmanager
@@ -31,7 +51,7 @@ def figure_style() -> Iterator[None]:
         "font.sans-serif": ["Inter", "DejaVu Sans"],
         "text.color": INK,
         "axes.labelcolor": INK,
-        "axes.edgecolor": "#b8c0cc",
+        "axes.edgecolor": EDGE,
         "xtick.color": MUTED,
         "ytick.color": MUTED,
         "xtick.labelcolor": INK,

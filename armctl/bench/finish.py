@@ -50,6 +50,14 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
     return store.read_json(folder / "summary.json")
 
 
+def read_bench(folder: str | Path) -> dict[str, Any]:
+    """The summary of a finished bench. Raises UsageError where the folder is not that of one."""
+    summary = store.read_json(Path(folder) / "summary.json")
+    if not isinstance(summary, dict) or not {"controllers", "comparison", "config"} <= set(summary):
+        raise UsageError(f"'{folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
+    return summary
+
+
 def change_subject(folder: Path, subject: str) -> dict[str, Any]:
     """Write and return `summary.json` anew, about another controller. Raises UsageError for one that was not run."""
     summary = store.read_json(folder / "summary.json")

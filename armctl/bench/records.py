@@ -35,6 +35,9 @@ TEXT = (
     *JOINTS,
 )
 
+ESTIMATE = "estimate_"
+"""In front of the names of what controllers estimate."""
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -50,6 +53,12 @@ class Track:
     """(T, n) rad"""
     dwells: np.ndarray
     """(K, 3) pose number, start and end of every stay at a test pose, s; K = 0 for most references"""
+    command: np.ndarray
+    """(T - 1, m) in the units of the control mode; m = 0 in runs from before it was recorded"""
+    torque: np.ndarray
+    """(T - 1, n) N m; n = 0 in such runs"""
+    estimates: dict[str, np.ndarray]
+    """(T - 1, ...) by name, of what this controller took the plant for"""
 
 
 def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) -> None:
@@ -66,7 +75,7 @@ def save_tracks(path: Path, episodes: list[Episode], dwells: list[list[Any]]) ->
     steps = {"command": [one.command for one in episodes], "torque": [one.torque for one in episodes]}
     for name in dict.fromkeys(name for one in episodes for name in one.estimates):
         like = next(one.estimates[name] for one in episodes if name in one.estimates)[:0]
-        steps[f"estimate_{name}"] = [one.estimates.get(name, like) for one in episodes]
+        steps[f"{ESTIMATE}{name}"] = [one.estimates.get(name, like) for one in episodes]
     arrays |= {name: np.stack([_padded_by_nan(x, longest - 1) for x in values]) for name, values in steps.items()}
     store.save_arrays(
         path,
@@ -89,10 +98,14 @@ def read_tracks(folder: Path, rows: list[Row]) -> list[Track]:
 def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
     length = int(arrays["length"][slot])
     pose, reference, q = (arrays[name][slot, :length].astype(float) for name in ("pose", "reference", "q"))
-    dwells = arrays["dwells"][slot]
+    dwells, nothing = arrays["dwells"][slot], np.zeros((slot + 1, length - 1, 0))
+    command, torque = (arrays.get(name, nothing)[slot, : length - 1].astype(float) for name in ("command", "torque"))
+    told = [name for name in arrays if name.startswith(ESTIMATE)]
+    estimates = {name.removeprefix(ESTIMATE): arrays[name][slot, : length - 1].astype(float) for name in told}
     return Track(
-        float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q, dwells[np.isfinite(dwells[:, 0])]
-    )
+        float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q, dwells[np.isfinite(dwells[:, 0])],
+        command, torque, {name: values for name, values in estimates.items() if np.isfinite(values).any()},
+    )  # fmt: skip
 
 
 def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:

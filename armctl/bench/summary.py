@@ -90,7 +90,7 @@ def compare(table: dict[str, list[Row]], families: Mapping[str, str], subject: s
         "subject": chosen,
         "best_classical": best_classical(table, families),
         "against": {
-            name: {metric: _pair(table[chosen], rows, metric) for metric in HEADLINE}
+            name: {metric: pair(table[chosen], rows, metric) for metric in HEADLINE}
             for name, rows in table.items()
             if name != chosen
         },
@@ -104,7 +104,9 @@ def paired_ratio(a: list[Row], b: list[Row], metric: str) -> dict[str, float]:
     return {key: float(np.exp(ratio[key])) for key in ("iqm", "low", "high")}
 
 
-def _pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
+def pair(a: list[Row], b: list[Row], metric: str) -> dict[str, Any]:
+    """A metric of a against b, both on the same episodes in one order: `difference` a − b, `times_smaller` than in b,
+    `probability_of_improvement`, each with its interval."""
     groups, x, y = strata(a), column(a, metric), column(b, metric)
     return {
         "difference": stats.paired_difference(x, y, groups),

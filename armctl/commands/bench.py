@@ -1,13 +1,12 @@
-"""`armctl bench` and `armctl report`: controllers on the same seeded episodes in PyBullet, and the page about them."""
+"""`armctl bench`: controllers on the same seeded episodes in PyBullet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
 from armctl.commands.console import bench_table, compiling, results_only, say, show
@@ -221,33 +220,3 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
         if arguments.task == "reach" and any("goal" not in one.meta for one in suites[suite_name(name)]):
             raise UsageError(f"--task reach needs goals, which suite '{suite_name(name)}' has not; leave out --task.")
     return suites
-
-
-@dataclass(frozen=True)
-class ReportArguments:
-    """Write report.html of a finished bench anew."""
-
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
-    """Run folder of a bench."""
-    subject: str = ""
-    """The controller, by its label, that the report is about; the one it was about if absent."""
-    animation: bool = True
-    """Whether the report shows the arm moving (a few seconds to render)."""
-    json: Flag = False
-    """Print JSON instead of a table."""
-
-
-def run_report(argv: Sequence[str], prog: str) -> int:
-    """`armctl report`; returns the exit status."""
-    arguments = parse(ReportArguments, argv, prog)
-    summary = store.read_json(arguments.folder / "summary.json")
-    if not isinstance(summary, dict) or not {"controllers", "comparison", "config"} <= set(summary):
-        raise UsageError(f"'{arguments.folder}' is not the folder of a finished bench; name one of 'armctl bench'.")
-    from armctl.bench.finish import change_subject
-    from armctl.report.page import write_report
-
-    if arguments.subject:
-        summary = change_subject(arguments.folder, arguments.subject)
-    report = write_report(arguments.folder, animation=arguments.animation)
-    show({"report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
-    return 0

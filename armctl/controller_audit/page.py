@@ -23,7 +23,7 @@ NOTES = {
     "opacity": "Whether what the controller says of the plant is so, and what each of its parts is good for.",
 }
 PLACES = {
-    "over_fitting": {"over_fitting": "White line: what would remain with every joint exactly on its reference."},
+    "over_fitting": {"over_fitting": "Line within a bar: what would remain with every joint exactly on its reference."},
     "over_sensitivity": {"over_sensitivity": "Median and quartiles over the episodes, in mid-motion."},
     "instability": {
         "margins": "Left: median and quartiles over the episodes; lost ones count 300 mm; shaded where none is lost. "

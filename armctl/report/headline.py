@@ -9,8 +9,8 @@ from armctl.report.theme import number
 NAMED = 6  # suites or scenarios; more are counted
 
 
-def header(summary: Summary) -> str:
-    """Title, one-sentence description and tags."""
+def header(summary: Summary, title: str = "") -> str:
+    """Title, which says the task where none is given, one-sentence description and tags."""
     config, blocks = summary["config"], summary["controllers"]
     count = next(iter(blocks.values()))["episodes"]
     robot = str(config.get("robot", "arm"))
@@ -21,8 +21,9 @@ def header(summary: Summary) -> str:
     facts = [f"robot {robot}", *sets, f"{count} paired episodes", f"seed {config.get('seed')}"]
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     task = "Reaching goals" if summary.get("reaching") else "Trajectory tracking"
+    task += f" on the {robot.replace('_', ' ').capitalize()}"
     return (
-        f"<h1>{task} on the {escape(robot.replace('_', ' ').capitalize())}</h1>"
+        f"<h1>{escape(title or task)}</h1>"
         f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an '
         f"interquartile mean over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p>"
         f"<p>{escape(' '.join(summary.get('caveats', [])))}</p>"

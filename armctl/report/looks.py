@@ -22,7 +22,7 @@ def looks(summary: dict[str, Any]) -> dict[str, Look]:
     """The look of every controller of a bench, the same in all its tables and figures.
 
     Each family has colours of its own. A controller under another name than its own, as one in a run folder or with a
-    label, is written with both.
+    label, is written with both; one of several runs, RUN/NAME, with its run.
     """
     given = summary.get("given", {})
     tints = {family: iter(colours) for family, colours in PALETTE.items()}
@@ -32,6 +32,8 @@ def looks(summary: dict[str, Any]) -> dict[str, Look]:
 def _look(name: str, facts: dict[str, Any], tints: dict[str, Any]) -> Look:
     title, family = facts.get("title", ""), facts.get("family", "yours")
     plain = name.replace("_", " ").capitalize()
-    label = plain if not title else title if facts.get("controller") == name else f"{title} ({name})"
+    run, _, within = name.rpartition("/")
+    aside = run if within == facts.get("controller") else name
+    label = f"{title} ({aside})" if title and aside else title or plain
     colour = next(tints[family], None) or next(tints["yours"], INK)
     return Look(label, colour, THICK if family in ("learned", "yours") else THIN)

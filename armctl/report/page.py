@@ -86,7 +86,7 @@ def _results(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[
     key = plots.legend(looks(summary))
     blocks = {
         "Reaching": sections.reaching(summary),
-        "All controllers": sections.headline(summary) + _forests(summary),
+        "All controllers": sections.headline(summary) + forests(summary),
         "Failed episodes": sections.failures(summary),
         "Controllers on every plant": heat_map(summary),
         "Error over payload, delay and friction": _curves(summary, key),
@@ -111,7 +111,8 @@ def _background(summary: dict[str, Any]) -> str:
     return "".join(section(title, block, NOTES.get(title, "")) for title, block in blocks.items())
 
 
-def _forests(summary: dict[str, Any]) -> str:
+def forests(summary: dict[str, Any]) -> str:
+    """Position and orientation error of every controller with their intervals, as two figures."""
     return (
         '<div class="grid">'
         + "".join(

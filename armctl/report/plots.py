@@ -11,6 +11,7 @@ from armctl.bench import stats
 from armctl.bench.summary import Row, column, strata
 from armctl.plot_style import GRID, INK, MUTED, REFERENCE, figure_style
 from armctl.report.looks import Look, looks
+from armctl.report.theme import themed
 
 Table = dict[str, list[Row]]
 Looks = dict[str, Look]
@@ -152,7 +153,7 @@ def path(
 def legend(look: Looks) -> str:
     """An HTML legend of the controllers in their colours."""
     entries = (f'<span><i style="background:{one.colour}"></i>{escape(one.label)}</span>' for one in look.values())
-    return f'<div class="legend">{"".join(entries)}</div>'
+    return f'<div class="legend">{themed("".join(entries))}</div>'
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

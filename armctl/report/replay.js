@@ -1,4 +1,5 @@
-// Replays episodes of a bench: two controllers side by side, one camera, one clock. Reads #replay-data, nothing else.
+// Replays episodes of a bench: two controllers side by side, one camera, one clock. Reads #replay-data; page.js knows the
+// colours, charts.js draws what stands under the arms.
 (() => {
   "use strict";
   const root = document.getElementById("replay");
@@ -8,6 +9,8 @@
   const panels = [...root.querySelectorAll(".panel")].map((panel) => ({
     choice: panel.querySelector("select"), canvas: panel.querySelector("canvas"), says: panel.querySelector("p"),
   }));
+  const [together, told] = [".together", ".told"].map((name) => root.querySelector(name)), drawn = [];
+  const columns = [...root.querySelectorAll(".column")];
   const camera = { turn: -0.7, tilt: 0.35, near: 1 };
   const GROUND = 8; // lines of the floor to each side
   let now = 0, playing = false, last = 0;
@@ -57,8 +60,8 @@
     const step = current().stage.size / 4;
     for (let k = -GROUND; k <= GROUND; k++) {
       const end = GROUND * step;
-      line(draw, canvas, [[k * step, -end, 0], [k * step, end, 0]], "#e3e7ee", 1);
-      line(draw, canvas, [[-end, k * step, 0], [end, k * step, 0]], "#e3e7ee", 1);
+      line(draw, canvas, [[k * step, -end, 0], [k * step, end, 0]], page.colour("#e3e7ee"), 1);
+      line(draw, canvas, [[-end, k * step, 0], [end, k * step, 0]], page.colour("#e3e7ee"), 1);
     }
   }
 
@@ -67,28 +70,29 @@
     canvas.width = Math.round(box.width * ratio); canvas.height = Math.round(box.height * ratio);
     const draw = canvas.getContext("2d"), one = current(), run = one.runs[choice.value];
     draw.lineCap = draw.lineJoin = "round";
-    draw.fillStyle = "#fff"; draw.fillRect(0, 0, canvas.width, canvas.height);
+    draw.fillStyle = page.colour("#ffffff"); draw.fillRect(0, 0, canvas.width, canvas.height);
     floor(draw, canvas);
     const frame = Math.min(Math.floor(now / one.dt), run.frames - 1);
     const way = points(one.reference), arm = points(run.points), n = data.points;
     const wanted = Array.from({ length: one.samples }, (_, k) => point(way, one.unit, k));
-    line(draw, canvas, wanted, "#9aa5b5", 1.5 * ratio);
+    line(draw, canvas, wanted, page.colour("#9aa4b5"), 1.5 * ratio);
     const tips = Array.from({ length: frame + 1 }, (_, k) => point(arm, one.unit, k * n + n - 1));
-    line(draw, canvas, tips, run.colour, 2 * ratio);
+    line(draw, canvas, tips, page.colour(run.colour), 2 * ratio);
     const body = Array.from({ length: n }, (_, k) => point(arm, one.unit, frame * n + k));
     const width = 0.055 * one.stage.size;
     for (let k = 0; k + 1 < n; k++) {
       const scale = project(canvas, body[k])[3];
-      line(draw, canvas, [body[k], body[k + 1]], "#c3cad5", Math.max(3, 2 * width * scale * (1 - 0.5 * k / n)));
+      line(draw, canvas, [body[k], body[k + 1]], page.colour("#c3cad5"), Math.max(3, 2 * width * scale * (1 - 0.5 * k / n)));
     }
-    body.forEach((p, k) => ball(draw, canvas, p, width * (k + 1 < n ? 0.8 : 0.6), k + 1 < n ? "#647084" : run.colour));
+    const inks = [page.colour("#647084"), page.colour(run.colour)];
+    body.forEach((p, k) => ball(draw, canvas, p, width * (k + 1 < n ? 0.8 : 0.6), inks[k + 1 < n ? 0 : 1]));
     const target = wanted[Math.min(Math.floor(now / one.dt), one.samples - 1)];
     const [x, y] = project(canvas, target);
     draw.beginPath(); draw.arc(x, y, 7 * ratio, 0, 2 * Math.PI);
-    draw.strokeStyle = "#1b2330"; draw.lineWidth = 1.5 * ratio; draw.stroke();
+    draw.strokeStyle = page.colour("#1b2330"); draw.lineWidth = 1.5 * ratio; draw.stroke();
     const over = Math.floor(now / one.dt) >= run.frames && run.failure;
     says.textContent = over ? run.failure : `${run.errors[frame]} mm from the reference`;
-    says.style.color = over ? "#b45309" : "";
+    says.style.color = over ? page.colour("#b45309") : "";
   }
 
   function show() {
@@ -97,6 +101,63 @@
     clock.textContent = `${now.toFixed(2)} s`;
     play.textContent = playing ? "Pause" : "Play";
     panels.forEach(paint);
+    drawn.forEach((redraw) => redraw());
+  }
+
+  const shown = () => panels.map(({ choice }) => current().runs[choice.value]);
+
+  // a figure with a chart that is drawn anew at every step of the clock, and moves the clock where it is touched
+  function plot(box, title, chart) {
+    const [figure, caption, canvas] = ["figure", "h4", "canvas"].map((name) => document.createElement(name));
+    caption.textContent = title; figure.append(caption, canvas); box.append(figure);
+    const end = Math.max(1, longest() - 1) * current().dt;
+    const move = (event) => {
+      if (event.buttons) { now = charts.time(canvas, event.clientX, end); playing = false; show(); }
+    };
+    for (const kind of ["pointerdown", "pointermove"]) canvas.addEventListener(kind, move);
+    drawn.push(() => charts.draw(canvas, { ...chart, end, now }));
+  }
+
+  const named = (one) => (one.unit ? `${one.title}, ${one.unit}` : one.title);
+  const alike = (runs, one) => runs.flatMap((run) => run.charts).filter((other) => named(other) === named(one));
+
+  function heading(box, text) {
+    const made = document.createElement("h3");
+    made.textContent = text; box.append(made);
+  }
+
+  // one line for a joint in the joint's colour, a single one in the controller's
+  function lines(one, run) {
+    const several = one.lines.length > 1;
+    const line = (dash) => (entry, k) => ({
+      values: charts.values(entry), dash,
+      colour: several ? data.series[k % data.series.length] : dash ? "#1b2330" : run.colour,
+    });
+    return [...one.lines.map(line(false)), ...(one.truth || []).map(line(true))];
+  }
+
+  function plots() {
+    drawn.length = 0; [together, told, ...columns].forEach((box) => box.replaceChildren());
+    const runs = shown(), all = new Set(runs);
+    for (const first of runs[0].charts.filter((one) => one.log)) {
+      const pair = [...all].reverse().map((run) => ({ run, one: alike([run], first)[0] }));
+      const both = pair.map(({ run, one }) => ({ values: charts.values(one.lines[0]), colour: run.colour, dt: one.dt }));
+      plot(together, named(first), { lines: both, range: charts.range(pair.map(({ one }) => one)), log: true });
+    }
+    const single = (box, run, one) => {
+      const ends = one.band && one.band.map(charts.values);
+      const band = ends && { low: ends[0], high: ends[1], colour: run.colour };
+      plot(box, named(one), { lines: lines(one, run), band, range: charts.range(alike(runs, one)), dt: one.dt });
+    };
+    runs.forEach((run, k) => {
+      heading(columns[k], run.label);
+      run.charts.filter((one) => !one.log && !one.told).forEach((one) => single(columns[k], run, one));
+    });
+    for (const run of all) {
+      const found = run.charts.filter((one) => one.told);
+      if (found.length) heading(told, `What ${run.label} takes the plant for`);
+      found.forEach((one) => single(told, run, one));
+    }
   }
 
   function choose() {
@@ -106,7 +167,7 @@
       choice.replaceChildren(...runs.map((name) => new Option(current().runs[name].label, name)));
       choice.value = runs.includes(before) ? before : runs[Math.min(k, runs.length - 1)];
     });
-    now = 0; show();
+    now = 0; plots(); show();
   }
 
   function tick(time) {
@@ -118,7 +179,7 @@
 
   data.episodes.forEach((one, k) => episode.append(new Option(one.title, k)));
   episode.addEventListener("change", choose);
-  panels.forEach(({ choice }) => choice.addEventListener("change", show));
+  panels.forEach(({ choice }) => choice.addEventListener("change", () => { plots(); show(); }));
   slider.addEventListener("input", () => { now = slider.value * current().dt; playing = false; show(); });
   play.addEventListener("click", () => {
     playing = !playing; last = performance.now(); show();
@@ -138,6 +199,6 @@
       show();
     }, { passive: false });
   }
-  window.addEventListener("resize", show);
+  for (const event of ["resize", "themechange"]) window.addEventListener(event, show);
   choose();
 })();

@@ -12,8 +12,10 @@ from armctl.bench.metrics import position_error
 from armctl.bench.records import Track
 from armctl.bench.summary import Row, column
 from armctl.chain import Chain
+from armctl.plot_style import SERIES
 from armctl.report.looks import looks
-from armctl.report.theme import number
+from armctl.report.theme import number, themed
+from armctl.report.traces import charts
 
 EPISODES, CONTROLLERS = 6, 6
 """How many of each; more would make the page heavy."""
@@ -23,6 +25,10 @@ CONTROLS = """<div class="bar"><select data-is="episode" aria-label="Episode"></
 <button data-is="play">Play</button><input type="range" data-is="time" min="0" value="0" aria-label="Time">
 <output data-is="clock"></output><select data-is="speed" aria-label="Speed"><option value="1">real time</option>
 <option value="0.25">a quarter</option><option value="4">4 ×</option></select></div>"""
+OVER_TIME = """<div class="grid together"></div>
+<p class="note">{key}&ensp;Dashed: the truth. Shaded: two standard deviations as the controller states them. Both
+controllers are drawn to one scale. Touch a plot to go there.</p>
+<div class="grid"><div class="column"></div><div class="column"></div></div><div class="grid told"></div>"""
 PANEL = '<div class="panel"><select aria-label="Controller"></select><canvas></canvas><p class="note"></p></div>'
 
 
@@ -33,21 +39,29 @@ def replay(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
     """
     names = _shown(summary)
     chosen = _chosen(table[names[0]])
-    look = looks(summary)
+    look, settle = looks(summary), summary["config"].get("settle", 0.0)
     episodes = []
     for index in chosen:
         runs = {name: tracks[name][index] for name in names}
         episodes.append(_episode(chain, table, runs, index) | {"title": _title(table[names[0]][index])})
-        for name in names:
-            episodes[-1]["runs"][name] |= {"label": look[name].label, "colour": look[name].colour}
-    data = {"points": chain.n + 2, "episodes": episodes}
-    script = (files("armctl.report") / "replay.js").read_text(encoding="utf-8")
+        for name, track in runs.items():
+            drawn = charts(chain, table[name][index], track, settle)
+            episodes[-1]["runs"][name] |= {"label": look[name].label, "colour": look[name].colour, "charts": drawn}
+    data = {"points": chain.n + 2, "series": SERIES, "episodes": episodes}
+    script = "".join((files("armctl.report") / name).read_text(encoding="utf-8") for name in ("charts.js", "replay.js"))
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing in it may end the script
     return (
         "<noscript><p class=note>The replay needs scripts, which are in this file.</p></noscript>"
-        f'<div id="replay">{CONTROLS}<div class="grid">{PANEL}{PANEL}</div></div>'
+        f'<div id="replay">{CONTROLS}<div class="grid">{PANEL}{PANEL}</div>{_over_time(chain)}</div>'
         f'<script type="application/json" id="replay-data">{text}</script><script>{script}</script>'
     )
+
+
+def _over_time(chain: Chain) -> str:
+    """Where the charts are to stand, with the key to their lines."""
+    colours = [themed(SERIES[joint % len(SERIES)]) for joint in range(chain.n)]
+    marks = "".join(f'<i style="background:{colour}"></i>{joint + 1} ' for joint, colour in enumerate(colours))
+    return OVER_TIME.format(key=f'Joints or axes: <span class="joints">{marks}</span>')
 
 
 def _shown(summary: dict[str, Any]) -> list[str]:
@@ -85,7 +99,7 @@ def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], 
             name: {
                 "frames": len(bodies[name]),
                 "points": _packed(bodies[name], unit),
-                "errors": [number(x) for x in position_error(track.pose, track.reference)[::every]],
+                "errors": [number(x) for x in position_error(track.pose, track.reference)[::every].round(4)],
                 "failure": str(table[name][index]["failure"]),
             }
             for name, track in runs.items()

@@ -1,12 +1,12 @@
 """The report's tables and text blocks, each from the dictionary of `summary.json`."""
 
 import json
-from collections import Counter
+import re
 from html import escape
 from typing import Any
 
 from armctl.report.looks import looks
-from armctl.report.theme import number, table, with_interval
+from armctl.report.theme import number, table, themed, with_interval
 
 Summary = dict[str, Any]
 ELSEWHERE = '<p class="note">† Tested on plants of another kind than it was trained on.</p>'
@@ -80,10 +80,20 @@ def failures(summary: Summary) -> str:
     """The table of reasons why episodes failed, by controller, the most frequent first; empty where none did."""
     rows = []
     for name in ranked(summary):
-        reasons = Counter(failure["failure"] for failure in summary["controllers"][name]["failures"])
-        for reason, count in reasons.most_common(REASONS):
-            rows.append([controller(summary, name), f"{count}", escape(reason)])
-    return table(["Controller", "Episodes", "Reason"], rows, wrap=(2,)) if rows else ""
+        times: dict[str, list[float]] = {}
+        for failure in summary["controllers"][name]["failures"]:
+            reason, time = _reason(failure["failure"])
+            times.setdefault(reason, []).append(time)
+        for reason, found in sorted(times.items(), key=lambda item: -len(item[1]))[:REASONS]:
+            when = " to ".join(dict.fromkeys(number(of(found)) for of in (min, max)))
+            rows.append([controller(summary, name), str(len(found)), when, escape(reason)])
+    return table(["Controller", "Episodes", "After<br>s", "Reason"], rows, wrap=(3,)) if rows else ""
+
+
+def _reason(failure: str) -> tuple[str, float]:
+    """Why and when, s, an episode failed; NaN where it does not say when."""
+    found = re.search(r" at ([\d.]+) s$", failure)
+    return (failure[: found.start()], float(found[1])) if found else (failure, float("nan"))
 
 
 def behaviour(summary: Summary) -> str:
@@ -206,4 +216,4 @@ def ranked(summary: Summary) -> list[str]:
 def controller(summary: Summary, name: str) -> str:
     """A controller's name with its colour."""
     look = looks(summary)[name]
-    return f'<span class="dot" style="background:{look.colour}"></span>{escape(look.label)}'
+    return f'<span class="dot" style="background:{themed(look.colour)}"></span>{escape(look.label)}'

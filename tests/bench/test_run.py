@@ -336,4 +336,4 @@ def test_who_is_tested_elsewhere_is_said(tmp_path):
     assert "Trained on payload, and tested elsewhere on nominal: trained." in summary["caveats"]
     assert {row["trained_on"] for row in store.read_rows(tmp_path / "run" / "episodes.csv")} == {"payload", ""}
     text = write_report(tmp_path / "run", animation=False).read_text()
-    assert text.count("†") == 4  # in two tables: the controller or its cell, and the key
+    assert text.partition("<body>")[2].count("†") == 4  # in two tables: the controller or its cell, and the key
