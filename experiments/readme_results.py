@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 from readme_envs import env_speed_block, her_block, image_speed_block, reach_block, vec_speed_block
+from readme_rl import rl_bench_block, rl_block
 from readme_twin import (
     effect_cost_block,
     effects_block,
@@ -53,6 +54,10 @@ class Args:
     """Folder of her.py."""
     reach: Path = Path("runs/reach")
     """Folder of `armctl bench --task reach`."""
+    rl: Path = Path("runs/rl_vs_control")
+    """Folder of rl_vs_control.py."""
+    rl_bench: Path = Path("runs/rl_vs_control")
+    """The same, for policies beside controllers."""
     twin_audit: Path = Path("runs/twin_audit")
     """Folder of twin_audit.py."""
     effects: Path = Path("runs/twin_audit")
@@ -273,6 +278,8 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "vec_speed": vec_speed_block,
     "image_speed": image_speed_block,
     "her": her_block,
+    "rl": rl_block,
+    "rl_bench": rl_bench_block,
     "reach": reach_block,
     "twin_audit": twin_audit_block,
     "effects": effects_block,

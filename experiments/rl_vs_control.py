@@ -26,6 +26,7 @@ from armctl.commands.bench import load_controllers
 from armctl.commands.console import bench_table
 from armctl.errors import UsageError
 from armctl.plot_style import MUTED, SERIES, figure_style
+from armctl.rl.transfer import judge_run
 from armctl.urdf import load_chain
 
 Row = dict[str, float]
@@ -105,13 +106,13 @@ def figures(seeds: dict[str, list[Row]], runs: Path) -> dict[str, Any]:
     }
 
 
-def tracker_curves(args: Args) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of every training of the tracker, environment steps in the twin and the validation error, mm."""
+def tracker_curves(args: Args) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """Of every training of the tracker, environment steps in the twin, the validation error, mm, and seconds."""
     found = []
     for folder in sorted((args.trackers / load_chain(args.robot).name).glob("tracker-[0-9]*")):
         train, rows = store.read_config(folder)["train"], rows_of(folder)
         steps = train["batch"] * train["horizon"] * np.array([row["update"] for row in rows])
-        found.append((steps, np.array([row["validation_position_rms_mm"] for row in rows])))
+        found.append((steps, np.array([row["validation_position_rms_mm"] for row in rows]), rows[-1]["seconds"]))
     return found
 
 
@@ -143,7 +144,7 @@ def picture(cells: dict[str, dict[str, list[Row]]], trackers: list[Any], levels:
                     ax.plot(x, [row["position_error_mm"] for row in rows], color=SERIES[number], alpha=0.55, lw=1.2)
                 ax.plot([], [], color=SERIES[number], label=algo.upper())
             if panel == "track-combined":
-                for steps, error in trackers:
+                for steps, error, _ in trackers:
                     ax.plot(steps, error, color=SERIES[2], alpha=0.7, lw=1.2)
                 ax.plot([], [], color=SERIES[2], label="tracker, by gradient (validation)")
             for label, level in levels.get(panel, {}).items():
@@ -175,6 +176,11 @@ def levels_of(args: Args, reach: dict[str, Any], track: dict[str, Any]) -> dict[
     return found
 
 
+def transferred(run: Path) -> dict[str, Any]:
+    """What a policy achieves on either backend."""
+    return {backend: judge_run(run, backend)._asdict() for backend in ("twin", "bullet")}
+
+
 def main(args: Args) -> None:
     """Bench, draw, write."""
     chain, cells = load_chain(args.robot), seeds_of(args)
@@ -188,7 +194,10 @@ def main(args: Args) -> None:
     store.write_bytes(args.out / "curves.png", picture(cells, trackers, levels_of(args, reach, track)))
     summary = {
         "cells": {cell: figures(seeds, args.runs / cell) for cell, seeds in cells.items()},
-        "tracker": [{"steps": int(steps[-1]), "first_mm": error[0], "last_mm": error[-1]} for steps, error in trackers],
+        "tracker": [{"steps": x[-1], "first_mm": y[0], "last_mm": y[-1], "seconds": s} for x, y, s in trackers],
+        "transfer": {
+            cell: {b: judge_run(path, b)._asdict() for b in ("twin", "bullet")} for cell, path in best.items()
+        },
         "reaching": reach["reaching"],
         "tracking": track["grid"],
         "machine": store.machine(),

@@ -1,4 +1,4 @@
-"""PPO in one file, on the vector environments as Gymnasium has them, learns on either backend; its estimator is right."""
+"""PPO in one file, on the vector environments as Gymnasium has them, runs on either backend."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -9,8 +9,10 @@ from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.commands.bench import load_controllers
 from armctl.errors import UsageError
+from armctl.rl.judge import Judgement
 from armctl.rl.learn import train_policy
 from armctl.rl.settings import RLConfig
+from armctl.rl.transfer import judge_run
 
 INSTALLED = find_spec("sbx") is not None
 SMALL = """
@@ -63,6 +65,8 @@ def test_a_policy_is_trained_judged_and_benched(algo, backend, small, tmp_path):
     assert len(rows) == len(store.read_rows(out / "metrics.csv")) == 4
     assert (out / "curve.png").read_bytes()[:4] == b"\x89PNG"
     assert (out / "vecnormalize.pkl").exists() == (algo == "ppo")
+    assert judge_run(out, "bullet", 2)._asdict() == {key: summary["best"][key] for key in Judgement._fields}
+    assert judge_run(out, "twin", 2).success in (0.0, 0.5, 1.0)
     bench = BenchConfig(robot="planar3")
     controllers, records = load_controllers([f"mine={out}"], bench)
     assert controllers["mine"].environment == {"control": "ee_twist", "position_only": True}
