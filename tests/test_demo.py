@@ -65,7 +65,7 @@ def test_an_interrupted_demo_goes_on_with_what_is_whole(tmp_path, monkeypatch, c
     assert [name for name in whole if kept[name] != made[name]] == []
 
 
-WORDS = ["demo", "--robot", "planar3", "--scenario", "nominal", "--corpus", "60", "--episodes", "1"]
+WORDS = ["demo", "--robot", "planar3", "--scenario", "nominal", "--motions", "60", "--episodes", "1"]
 COMPILING = 2.0  # s that a thread of the demo cannot be told to stop
 
 

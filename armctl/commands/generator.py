@@ -4,7 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from armctl import store
 from armctl.chain import Chain
@@ -18,14 +20,22 @@ from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)
-class GeneratorConfig(FlowConfig):
+class Flow(FlowConfig):
+    """A generator, whose gradient steps are called updates, as those of all that is trained."""
+
+    steps: Annotated[int, tyro.conf.arg(name="updates")] = FlowConfig.steps
+    """Gradient updates."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(Flow):
     """A generator and what it learns from."""
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
     motions: int = 4000
     """Motions of the corpus that is made for the arm."""
-    demonstrations: Folder = None
+    data: Folder = None
     """Folder of your own .npz or .csv demonstrations to learn from, in place of the corpus."""
 
 
@@ -75,8 +85,8 @@ def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
 
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     """The motions to learn from."""
-    if config.demonstrations is not None:
-        found = import_demonstrations(config.demonstrations, chain, config.seed)
+    if config.data is not None:
+        found = import_demonstrations(config.data, chain, config.seed)
         if not len(found.subset("val")):
             say(f"{len(found)} demonstration(s), too few to hold one back: the validation loss is on the same ones")
         return found
@@ -112,7 +122,7 @@ def write(trained: tuple[FlowModel, float], config: GeneratorConfig, out: Path, 
     store.create_run(out, config, overwrite=overwrite)
     store.append_rows(out / "metrics.csv", history)
     save_model(model, out)
-    facts = {"parameters": model.parameters, "steps": int(history[-1]["step"])}
+    facts = {"parameters": model.parameters, "updates": int(history[-1]["step"])}
     losses = {"train_loss": best["train_loss"], "validation_loss": best["validation_loss"]}
     store.write_json(out / "summary.json", {**facts, **losses, "seconds": seconds})
     store.finish_run(out)

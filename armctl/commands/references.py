@@ -96,7 +96,7 @@ def _generator(arguments: SampleArguments, chain: Chain) -> Any:
 class SuiteArguments:
     """Write the references of a named suite to a folder, as .npz."""
 
-    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
     """Suite: shapes, iso9283, corpus, generated, or a folder of .npz or .csv references."""
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
@@ -117,15 +117,15 @@ class SuiteArguments:
 
 
 def run_suite(argv: Sequence[str], prog: str) -> int:
-    """`armctl suite NAME`; returns the exit status."""
+    """`armctl suite SUITE`; returns the exit status."""
     from armctl.bench.suite import load_suite, suite_name
 
     arguments = parse(SuiteArguments, argv, prog)
     chain = load_chain(arguments.robot)
-    out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.name)}"
+    out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.suite)}"
     check_out(out, overwrite=arguments.overwrite, mark="summary.json")
     found = load_suite(
-        arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
+        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
         seed=arguments.seed,
     )  # fmt: skip
     from armctl.generator import write_references
