@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
@@ -20,7 +21,7 @@ from typing import TextIO
 from armctl import __version__
 from armctl.errors import NonFiniteError, UnstableError, UsageError
 
-Command = Callable[[Sequence[str], str], int]
+Command = Callable[..., int]
 
 COMMANDS = {
     "robots": ("robots:run", "list the arms"),
@@ -39,6 +40,7 @@ COMMANDS = {
     "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
     "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("report:run", "write the page of a bench anew, or one that compares several"),
+    "completion": ("completion:run", "let the shell complete commands and flags"),
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
@@ -159,6 +161,8 @@ def _run(words: list[str]) -> int:
     set_compilation_cache()
     module, function = COMMANDS[name][0].split(":")
     command: Command = getattr(import_module(f"armctl.commands.{module}"), function)
+    if name == "completion":  # the one command that is about the others
+        command = partial(command, places={other: place for other, (place, _) in COMMANDS.items()})
     try:
         return command(words[len(name.split()) :], f"armctl {name}")
     except SystemExit as leaving:  # --help
