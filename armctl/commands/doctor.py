@@ -12,7 +12,7 @@ import numpy as np
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import say, show, table
+from armctl.commands.console import say, show, stages, table
 from armctl.commands.parsing import Flag, parse
 from armctl.errors import UsageError
 from armctl.urdf import load_chain
@@ -67,10 +67,11 @@ def describe_scenarios(chain: Chain, as_json: bool) -> int:
 
 def audit(chain: Chain, as_json: bool) -> int:
     """Audit the twin of an arm and print the findings; returns 1 if the twin is not PyBullet's arm."""
-    from armctl.audit.verdict import audit_twin
+    from armctl.audit.verdict import STAGES, audit_twin
     from armctl.commands.twin_report import text
 
-    found = audit_twin(chain, say)
+    with stages(STAGES, "audit twin") as tell:
+        found = audit_twin(chain, tell)
     show(found, text(found), as_json)
     return 0 if found["ok"] else 1
 

@@ -57,7 +57,8 @@ def run(argv: Sequence[str], prog: str) -> int:
         robot = arguments.robot or store.read_config(arguments.controller).get("robot", "panda")
         controller = saved.load(arguments.controller, load_arm(robot))
         source = {"folder": str(Path(arguments.controller).resolve()), "sha256": digest(arguments.controller)}
-    say(f"tracing one control step of {controller.title} for {controller.arm.name}")
+    seconds = controller.compile_seconds // 4  # a step is traced without its gradient
+    say(f"tracing one control step of {controller.title} for {controller.arm.name}, about {seconds} s")
     with jax.enable_x64(arguments.double):
         dtype = np.float64 if arguments.double else np.float32
         folder = export(controller, arguments.out, arguments.to, source=source, dtype=dtype)

@@ -10,12 +10,13 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, say, show, table
+from armctl.commands.console import bar, compiling, say, show, stages, table
+from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.certificate import check_measured
-from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
+from armctl.motion.corpus import Corpus, import_demonstrations
 from armctl.urdf import load_chain
 
 
@@ -63,20 +64,22 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
     if arguments.audit:
         check_measured(chain)
+    motions = None
     if arguments.resume and (out / "params.npz").is_file():
         store.create_run(out, config, resume=True)
     else:
-        write(train(config, chain), config, out, arguments.overwrite)
+        motions = corpus(config, chain)
+        write(train(config, chain, motions), config, out, arguments.overwrite)
     if arguments.audit:
-        audit(config, chain, out)
+        audit(config, chain, out, motions or corpus(config, chain))
     row = {"robot": chain.name, **store.read_json(out / "summary.json"), "folder": str(out)}
     show(row, table([{name: value for name, value in row.items() if name != "audit"}]), arguments.json)
     return 0
 
 
-def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
+def train(config: GeneratorConfig, chain: Chain, motions: Corpus) -> tuple[FlowModel, float]:
     """The trained model and the seconds it took."""
-    motions, started = corpus(config, chain), time.perf_counter()
+    started = time.perf_counter()
     compiling(5)
     with bar(config.steps, "train generator", "step") as progress:
         model = train_flow(motions, part(config, FlowConfig), chain=chain, progress=lambda row: _advance(progress, row))
@@ -92,17 +95,16 @@ def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
         return found
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
-    say(f"making {config.motions} motions of {chain.name}")
-    return build_corpus(chain, config.motions, config.seed)
+    return make_corpus(chain, config.motions, config.seed)
 
 
-def audit(config: GeneratorConfig, chain: Chain, out: Path) -> None:
+def audit(config: GeneratorConfig, chain: Chain, out: Path, motions: Corpus) -> None:
     """Add the audit block of the model in a run folder to its summary.json and show it on standard error."""
     from armctl.generator import audit as audits
     from armctl.generator import load_model
 
-    say("auditing the generator against its corpus")
-    block = audits.audit_generator(load_model(out), corpus(config, chain), chain, seed=config.seed)
+    with stages(audits.STAGES, "audit generator") as tell:
+        block = audits.audit_generator(load_model(out), motions, chain, seed=config.seed, progress=tell)
     store.write_json(out / "summary.json", {**store.read_json(out / "summary.json"), "audit": block})
     say(audits.table(block))
 

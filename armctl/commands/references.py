@@ -9,7 +9,8 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, say, show, table
+from armctl.commands.console import say, show, table
+from armctl.commands.motions import generated, propose_certified
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
@@ -52,14 +53,12 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
     _check(arguments)
     check_measured(chain)
-    from armctl.generator import propose, write_references
+    from armctl.generator import write_references
 
-    model = _generator(arguments, chain)
-    with bar(arguments.count, "certify", "reference") as progress:
-        found, stats = propose(
-            model, chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
-            dt=arguments.control_dt, seed=arguments.seed, progress=lambda kept, _: progress.update(kept - progress.n),
-        )  # fmt: skip
+    found, stats = propose_certified(
+        _generator(arguments, chain), chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
+        dt=arguments.control_dt, seed=arguments.seed,
+    )  # fmt: skip
     write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
     _show(arguments, found)
     return 0
@@ -83,13 +82,14 @@ def _generator(arguments: SampleArguments, chain: Chain) -> Any:
 
     if arguments.generator is not None:
         return load_model(arguments.generator)
-    from armctl.commands.generator import GeneratorConfig, train
+    from armctl.commands.generator import GeneratorConfig, corpus, train
 
     say(
         f"no --generator given: training a small one for this call only ({SMALL['steps']} steps on {SMALL['motions']} "
         f"motions); 'armctl train generator --robot {arguments.robot}' makes a full one to keep"
     )
-    return train(GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL), chain)[0]
+    config = GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL)
+    return train(config, chain, corpus(config, chain))[0]
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
     out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.suite)}"
     check_out(out, overwrite=arguments.overwrite, mark="summary.json")
     found = load_suite(
-        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
-        seed=arguments.seed,
+        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed,
+        generated=generated(arguments.suite, arguments.generator, chain, arguments.control_dt, arguments.limit),
     )  # fmt: skip
     from armctl.generator import write_references
 

@@ -10,14 +10,15 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, results_only, say, show, table
+from armctl.commands.console import bar, compiling, results_only, show, table
+from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.learn import hosts
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
-from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
+from armctl.motion.corpus import SPLIT_SHARES, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
 from armctl.plant.presets import check_preset
@@ -139,8 +140,7 @@ def training_references(
     if config.references < 1:
         raise UsageError(f"references is {config.references}; training needs at least 1.")
     count = max(10, math.ceil(config.references / SPLIT_SHARES[0]) + 1)
-    say(f"making {count} motions of {chain.name}")
-    corpus = build_corpus(chain, count, config.seed)
+    corpus = make_corpus(chain, count, config.seed)
     train = references(corpus, chain, "train", config.control_dt, config.references)
     return train, references(corpus, chain, "val", config.control_dt) or None
 
