@@ -26,6 +26,7 @@ Command = Callable[..., int]
 COMMANDS = {
     "robots": ("robots:run", "list the arms"),
     "doctor": ("doctor:run", "check that everything works on this machine"),
+    "completion": ("completion:run", "let the shell complete commands and flags"),
     "demo": ("demo:run", "the whole loop once: train, generate, compare, report"),
     "tune": ("training:run_tune", "tune the gains of a controller through the twin"),
     "train tracker": ("training:run_tracker", "train the differential network"),
@@ -40,7 +41,6 @@ COMMANDS = {
     "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
     "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("report:run", "write the page of a bench anew, or one that compares several"),
-    "completion": ("completion:run", "let the shell complete commands and flags"),
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
