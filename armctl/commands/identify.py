@@ -49,7 +49,8 @@ def run_record(argv: Sequence[str], prog: str) -> int:
     from armctl.identify.record import record
 
     scenario = sample_scenario(arguments.scenario, chain, np.random.default_rng(arguments.seed))
-    with counting(round(arguments.seconds / arguments.control_dt), f"move {chain.name}", "step") as tell:
+    steps = round(np.nan_to_num(arguments.seconds / arguments.control_dt))  # what is no duration is refused below
+    with counting(steps, f"move {chain.name}", "step") as tell:
         log = record(
             chain, scenario, seconds=arguments.seconds, control_dt=arguments.control_dt, seed=arguments.seed,
             progress=tell,
