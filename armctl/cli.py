@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
@@ -20,11 +21,12 @@ from typing import TextIO
 from armctl import __version__
 from armctl.errors import NonFiniteError, UnstableError, UsageError
 
-Command = Callable[[Sequence[str], str], int]
+Command = Callable[..., int]
 
 COMMANDS = {
     "robots": ("robots:run", "list the arms"),
     "doctor": ("doctor:run", "check that everything works on this machine"),
+    "completion": ("completion:run", "let the shell complete commands and flags"),
     "demo": ("demo:run", "the whole loop once: train, generate, compare, report"),
     "tune": ("training:run_tune", "tune the gains of a controller through the twin"),
     "train tracker": ("training:run_tracker", "train the differential network"),
@@ -159,6 +161,8 @@ def _run(words: list[str]) -> int:
     set_compilation_cache()
     module, function = COMMANDS[name][0].split(":")
     command: Command = getattr(import_module(f"armctl.commands.{module}"), function)
+    if name == "completion":  # the one command that is about the others
+        command = partial(command, places={other: place for other, (place, _) in COMMANDS.items()})
     try:
         return command(words[len(name.split()) :], f"armctl {name}")
     except SystemExit as leaving:  # --help

@@ -44,6 +44,7 @@ from armctl.settings import check_finite
 from armctl.urdf import load_chain
 
 T = TypeVar("T")
+SELDOM = 5.0  # s between lines on the progress of a part
 CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
 LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
 WEAKNESSES = (
@@ -90,6 +91,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.start, self.seconds = time.perf_counter(), dict[str, float]()
+        self.parts = dict[str, tuple[float, int, float]]()  # when and with how much each was told first, when last
         self.stopped = threading.Event()
 
     def check(self) -> None:
@@ -100,6 +102,20 @@ class Clock:
     def say(self, text: str) -> None:
         """One line of progress."""
         print(f"[{time.perf_counter() - self.start:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    def left(self, what: str, done: int, total: int, note: str = "") -> None:
+        """At most every SELDOM s a line on how far a part is and the time left at the pace since it was first told.
+
+        Raises CancelledError as `check` does.
+        """
+        self.check()
+        now = time.perf_counter()
+        began, first, last = self.parts.setdefault(what, (now, done, now))
+        if now - last < SELDOM or done <= first:
+            return
+        self.parts[what] = began, first, now
+        seconds = (now - began) / (done - first) * (total - done)
+        self.say(f"{what}: {done}/{total}{note}, about {seconds:.0f} s left")
 
     def timed(self, name: str, work: Callable[..., T], *args: Any) -> T:
         """Run a part and note how long it took."""
@@ -127,7 +143,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     check_measured(chain)
     sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
-    corpus = clock.timed("build_corpus", build_corpus, chain, config.corpus, config.seed)
+    corpus = clock.timed("build_corpus", _corpus, config, chain, clock)
     training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
@@ -141,11 +157,18 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     summary = clock.timed(
         "bench",
         lambda: run_bench(
-            results, suites, [config.scenario], out / "bench", config=bench, records=records, progress=False,
+            results, suites, [config.scenario], out / "bench", config=bench, records=records,
             resume=(out / "bench").exists(),
         ),
     )  # fmt: skip
     return _finish(config, out, clock, {**summary, "certified_references": certified}, parity, stats)
+
+
+def _corpus(config: DemoConfig, chain: Chain, clock: Clock) -> Corpus:
+    """The motions that all is trained on."""
+    return build_corpus(
+        chain, config.corpus, config.seed, progress=lambda count: clock.left("motions", count, config.corpus)
+    )
 
 
 def _trained(
@@ -200,12 +223,11 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
         seed=config.seed,
         train=replace(config.tuning, seed=config.seed),
     )
-    every = max(1, config.tuning.updates // 4)
 
     def progress(row: dict[str, float]) -> None:
-        clock.check()
-        if row["update"] % every < config.tuning.chunk:
-            clock.say(f"{name}: update {row['update']}/{config.tuning.updates}, {row['position_rms_mm']:.2f} mm rms")
+        clock.left(
+            f"{name}, updates", int(row["update"]), config.tuning.updates, f", {row['position_rms_mm']:.2f} mm rms"
+        )
 
     # several are tuned at a time, and programs that span devices must not be started from several threads
     one = jax.devices()[:1]
@@ -228,15 +250,19 @@ def _generate(
     else:
         flow = replace(config.flow, seed=config.seed)
         model = clock.timed(
-            "train_generator", lambda: train_flow(corpus, flow, chain=chain, progress=lambda row: clock.check())
-        )
+            "train_generator",
+            lambda: train_flow(
+                corpus, flow, chain=chain,
+                progress=lambda row: clock.left("generator, updates", int(row["step"]), flow.steps),
+            ),
+        )  # fmt: skip
         save_model(model, out / "generator")
     wanted = 2 * config.episodes
     found, stats = clock.timed(
         "propose",
         lambda: propose(
             model, chain, wanted, difficulty=config.difficulty, seed=config.seed,
-            progress=lambda kept, attempts: clock.check(),
+            progress=lambda kept, attempts: clock.left("certified references", kept, wanted),
         ),
     )  # fmt: skip
     chosen = sorted((_short(found) or found)[: config.episodes], key=lambda one: one.name)  # as a folder is read

@@ -102,7 +102,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON atomically; NumPy values become numbers and lists, non-finite numbers become null."""
-    _replace(Path(path), (json.dumps(_plain(value), indent=2) + "\n").encode())
+    _replace(Path(path), (json.dumps(plain(value), indent=2) + "\n").encode())
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -197,22 +197,23 @@ def _replace(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON has for a value: dataclasses become dictionaries, arrays lists, paths text, non-finite numbers null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _check_same(path: Path, config: Any, may_change: tuple[str, ...]) -> None:
-    old, new = _flat(read_config(path)), _flat(_plain(config))
+    old, new = _flat(read_config(path)), _flat(plain(config))
     different = [name for name in new if name not in may_change and old.get(name) != new[name]]
     if different:
         said = [f"{name}={old.get(name)!r}, not {new[name]!r}" for name in different[:SAID]]

@@ -1,9 +1,11 @@
 """The demo goes on where it was interrupted, with what is whole, and ends as if nothing had been; it stops at once."""
 
 import os
+import re
 import signal
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -65,7 +67,21 @@ def test_an_interrupted_demo_goes_on_with_what_is_whole(tmp_path, monkeypatch, c
     assert [name for name in whole if kept[name] != made[name]] == []
 
 
-WORDS = ["demo", "--robot", "planar3", "--scenario", "nominal", "--corpus", "60", "--episodes", "1"]
+def test_parts_of_a_demo_say_how_long_they_will_take(monkeypatch, capsys):
+    clock, now = demo.Clock(), [0.0]
+    monkeypatch.setattr(demo.time, "perf_counter", lambda: now[0])
+    for done in range(0, 101, 10):  # compilation is over when a part is first told of
+        clock.left("updates", done, 100, ", 1 mm")
+        now[0] += 2.0
+    said = capsys.readouterr().err.splitlines()
+    left = [int(re.search(r"updates: (\d+)/100, 1 mm, about (\d+) s left", line).group(2)) for line in said]
+    assert left == [14, 8, 2]
+    clock.stopped.set()
+    with pytest.raises(CancelledError):
+        clock.left("updates", 100, 100)
+
+
+WORDS = ["demo", "--robot", "planar3", "--scenario", "nominal", "--motions", "60", "--episodes", "1"]
 COMPILING = 2.0  # s that a thread of the demo cannot be told to stop
 
 

@@ -24,15 +24,17 @@ ERROR_LIMIT = {"float64": 1e-7, "float32": 1e-4}
 """Largest joint error to PyBullet, rad, where a rollout does not amplify rounding beyond it."""
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24}
 
+STAGES = 1 + len(DRIVES) + len(GRADED)
+"""How often an audit says what begins."""
 Say = Callable[[str], object]
 
 
 def audit_twin(chain: Chain, say: Say = lambda text: None) -> dict[str, Any]:
     """Compare the twin of an arm with PyBullet in every respect that training through it relies on.
 
-    say: told what is going on -> plain JSON: robot, source, ok (whether everything is as it should be), verdict
-    (sentences), notes (how the file was read), pybullet_reads_differently (sentences), states, rollouts, gradients
-    (lists of rows) and growth (control mode -> {seconds: factor}).
+    say: told what begins, STAGES times -> plain JSON: robot, source, ok (whether everything is as it should be),
+    verdict (sentences), notes (how the file was read), pybullet_reads_differently (sentences), states, rollouts,
+    gradients (lists of rows) and growth (control mode -> {seconds: factor}).
     """
     say(f"kinematics, dynamics and one step of {chain.name} at random states")
     states = state_parity(chain)

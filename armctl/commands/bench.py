@@ -10,6 +10,7 @@ import tyro
 from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
 from armctl.commands.console import bench_table, compiling, results_only, say, show
+from armctl.commands.motions import generated
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
@@ -89,7 +90,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
             summary = curves.run_curves(
                 config, controllers, suites, arguments.out, records=records, resume=arguments.resume
             )  # fmt: skip
-    say("writing the report")
+    say("writing the report" + ", about 10 s with its animation" * arguments.animation)
     report = write_report(arguments.out, animation=arguments.animation)
     show({**summary, "report": str(report)}, f"{bench_table(summary)}\n\nreport: {report}", arguments.json)
     return 0
@@ -214,8 +215,8 @@ def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Refer
         if suite_name(name) in suites:
             raise UsageError(f"Two suites would be called '{suite_name(name)}'; rename one of the folders.")
         suites[suite_name(name)] = load_suite(
-            name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
-            seed=arguments.seed,
+            name, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed,
+            generated=generated(name, arguments.generator, chain, arguments.control_dt, arguments.limit),
         )  # fmt: skip
         if arguments.task == "reach" and any("goal" not in one.meta for one in suites[suite_name(name)]):
             raise UsageError(f"--task reach needs goals, which suite '{suite_name(name)}' has not; leave out --task.")

@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from armctl import store
 
 
 def say(text: str) -> None:
@@ -36,8 +38,8 @@ def results_only(wanted: bool = True) -> Iterator[None]:
 
 
 def show(result: Any, text: str, as_json: bool) -> None:
-    """Print a result (JSON-able): as JSON if wanted, else the text for people."""
-    print(json.dumps(result, indent=2) if as_json else text, flush=True)
+    """Print a result: as JSON if wanted, else the text for people."""
+    print(json.dumps(store.plain(result), indent=2) if as_json else text, flush=True)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -68,6 +70,30 @@ def bar(total: int, what: str, unit: str) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit=unit, desc=what, file=sys.stderr, mininterval=0.5)
+
+
+@contextlib.contextmanager
+def counting(total: int, what: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr with the time left, moved by telling how much there is."""
+    with bar(total, what, unit) as progress:
+        yield lambda count: progress.update(count - progress.n)
+
+
+@contextlib.contextmanager
+def stages(total: int, what: str, *, ended: bool = False) -> Iterator[Callable[[str], None]]:
+    """A progress bar over stages, each told on a line of its own as it begins, or as it has ended."""
+    with bar(total, what, "stage") as progress:
+        told = 0
+
+        def tell(text: str) -> None:
+            nonlocal told
+            progress.write(text, file=sys.stderr)
+            progress.update(told + ended - progress.n)
+            told += 1
+
+        yield tell
+        progress.total = told  # there may have been fewer than were feared
+        progress.update(told - progress.n)
 
 
 def bench_table(summary: dict[str, Any]) -> str:

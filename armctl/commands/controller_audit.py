@@ -11,7 +11,7 @@ from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.tuning import describe_tuning
 from armctl.commands.bench import find_controller
-from armctl.commands.console import say, show
+from armctl.commands.console import show, stages
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.controller_audit.config import ControllerAuditConfig
 from armctl.urdf import load_chain
@@ -37,7 +37,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     arguments = parse(AuditArguments, argv, prog)
     config, chain = part(arguments, ControllerAuditConfig), load_chain(arguments.robot)
     from armctl.arm import load_arm
-    from armctl.controller_audit import audit_controller
+    from armctl.controller_audit.audit import STAGES, audit_controller
 
     bench = BenchConfig(robot=config.robot, control_dt=config.control_dt, physics_dt=config.physics_dt)
     label, controller, folder = find_controller(arguments.controller, load_arm(config.robot), bench)
@@ -47,7 +47,8 @@ def run(argv: Sequence[str], prog: str) -> int:
     if folder is not None:
         config = as_trained(config, folder)
         options["given"] = f"{label}: {describe_tuning(folder)['tuning_budget']}"
-    summary = audit_controller(controller, config, out, overwrite=arguments.overwrite, progress=say, **options)
+    with stages(STAGES, "audit") as tell:
+        summary = audit_controller(controller, config, out, overwrite=arguments.overwrite, progress=tell, **options)
     page = out / "audit.html"
     show({**summary, "page": str(page)}, f"{text(summary)}\n\npage: {page}", arguments.json)
     return 0

@@ -7,21 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import say, show, table
+from armctl.commands.console import say, show, stages, table
 from armctl.commands.parsing import Flag, parse
 from armctl.errors import UsageError
 from armctl.urdf import load_chain
 
 PARITY = 1e-6  # rad, in float64
 Check = Callable[[Chain], str]
-RobotChoice = Annotated[str | None, tyro.conf.arg(metavar="ROBOT|URDF")]
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class DoctorArguments:
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
-    twin: RobotChoice = None
-    """Audit the twin of this arm or URDF against PyBullet instead: parity, gradients, growth of rollouts (a minute)."""
+    twin: Flag = False
+    """Audit the twin of the robot against PyBullet instead: parity, gradients, growth of rollouts (a minute)."""
     scenarios: Flag = False
     """Print instead from what the scenario presets draw, in the size of the robot."""
     json: Flag = False
@@ -41,9 +38,9 @@ class DoctorArguments:
 def run(argv: Sequence[str], prog: str) -> int:
     """Run every check, or the audit of a twin, and print what came of it; returns 1 if something is wrong."""
     arguments = parse(DoctorArguments, argv, prog)
-    if arguments.twin is not None:
-        return audit(arguments.twin, arguments.json)
     chain = load_chain(arguments.robot)
+    if arguments.twin:
+        return audit(chain, arguments.json)
     if arguments.scenarios:
         return describe_scenarios(chain, arguments.json)
     rows = [judge(name, check, chain) for name, check in CHECKS.items()]
@@ -68,12 +65,13 @@ def describe_scenarios(chain: Chain, as_json: bool) -> int:
     return 0
 
 
-def audit(robot: str, as_json: bool) -> int:
-    """Audit the twin of a robot and print the findings; returns 1 if the twin is not PyBullet's arm."""
-    from armctl.audit.verdict import audit_twin
+def audit(chain: Chain, as_json: bool) -> int:
+    """Audit the twin of an arm and print the findings; returns 1 if the twin is not PyBullet's arm."""
+    from armctl.audit.verdict import STAGES, audit_twin
     from armctl.commands.twin_report import text
 
-    found = audit_twin(load_chain(robot), say)
+    with stages(STAGES, "audit twin") as tell:
+        found = audit_twin(chain, tell)
     show(found, text(found), as_json)
     return 0 if found["ok"] else 1
 

@@ -17,9 +17,9 @@ from armctl.export.folder import FORMS, UNITS, digest, export
 class ExportArguments:
     """Write a controller as a folder that runs without JAX: plain NumPy, an ONNX graph or C."""
 
-    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder of `tune` or `train tracker`, or the name of a controller (with what is shipped for the arm;
-    NAME:default without)."""
+    controller: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CONTROLLER")]
+    """Controller by name (with what is shipped for the arm; NAME:default without), or run folder of `tune` or `train
+    tracker`."""
     to: Annotated[str, tyro.conf.arg(metavar="numpy|onnx|c")] = "numpy"
     """Form: numpy needs NumPy alone, onnx a runtime such as onnxruntime, c a C compiler; c is by far the fastest."""
     robot: Annotated[str | None, tyro.conf.arg(metavar="ROBOT|URDF")] = None
@@ -47,14 +47,18 @@ def run(argv: Sequence[str], prog: str) -> int:
     from armctl.arm import load_arm
     from armctl.controllers import registry, saved, shipped
 
-    if arguments.run.removesuffix(shipped.DEFAULT) in registry.known() or not Path(arguments.run).exists():
-        controller, given = shipped.best(arguments.run, load_arm(arguments.robot or "panda"))
-        source: dict[str, Any] = {"name": arguments.run} | ({"sha256": digest(given)} if given else {})
+    if (
+        arguments.controller.removesuffix(shipped.DEFAULT) in registry.known()
+        or not Path(arguments.controller).exists()
+    ):
+        controller, given = shipped.best(arguments.controller, load_arm(arguments.robot or "panda"))
+        source: dict[str, Any] = {"name": arguments.controller} | ({"sha256": digest(given)} if given else {})
     else:
-        robot = arguments.robot or store.read_config(arguments.run).get("robot", "panda")
-        controller = saved.load(arguments.run, load_arm(robot))
-        source = {"folder": str(Path(arguments.run).resolve()), "sha256": digest(arguments.run)}
-    say(f"tracing one control step of {controller.title} for {controller.arm.name}")
+        robot = arguments.robot or store.read_config(arguments.controller).get("robot", "panda")
+        controller = saved.load(arguments.controller, load_arm(robot))
+        source = {"folder": str(Path(arguments.controller).resolve()), "sha256": digest(arguments.controller)}
+    seconds = controller.compile_seconds // 4  # a step is traced without its gradient
+    say(f"tracing one control step of {controller.title} for {controller.arm.name}, about {seconds} s")
     with jax.enable_x64(arguments.double):
         dtype = np.float64 if arguments.double else np.float32
         folder = export(controller, arguments.out, arguments.to, source=source, dtype=dtype)

@@ -4,28 +4,39 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, say, show, table
+from armctl.commands.console import bar, compiling, say, show, stages, table
+from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.certificate import check_measured
-from armctl.motion.corpus import Corpus, build_corpus, import_demonstrations
+from armctl.motion.corpus import Corpus, import_demonstrations
 from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)
-class GeneratorConfig(FlowConfig):
+class Flow(FlowConfig):
+    """A generator, whose gradient steps are called updates, as those of all that is trained."""
+
+    steps: Annotated[int, tyro.conf.arg(name="updates")] = FlowConfig.steps
+    """Gradient updates."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(Flow):
     """A generator and what it learns from."""
 
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
     motions: int = 4000
     """Motions of the corpus that is made for the arm."""
-    demonstrations: Folder = None
+    data: Folder = None
     """Folder of your own .npz or .csv demonstrations to learn from, in place of the corpus."""
 
 
@@ -53,20 +64,22 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
     if arguments.audit:
         check_measured(chain)
+    motions = None
     if arguments.resume and (out / "params.npz").is_file():
         store.create_run(out, config, resume=True)
     else:
-        write(train(config, chain), config, out, arguments.overwrite)
+        motions = corpus(config, chain)
+        write(train(config, chain, motions), config, out, arguments.overwrite)
     if arguments.audit:
-        audit(config, chain, out)
+        audit(config, chain, out, motions or corpus(config, chain))
     row = {"robot": chain.name, **store.read_json(out / "summary.json"), "folder": str(out)}
     show(row, table([{name: value for name, value in row.items() if name != "audit"}]), arguments.json)
     return 0
 
 
-def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
+def train(config: GeneratorConfig, chain: Chain, motions: Corpus) -> tuple[FlowModel, float]:
     """The trained model and the seconds it took."""
-    motions, started = corpus(config, chain), time.perf_counter()
+    started = time.perf_counter()
     compiling(5)
     with bar(config.steps, "train generator", "step") as progress:
         model = train_flow(motions, part(config, FlowConfig), chain=chain, progress=lambda row: _advance(progress, row))
@@ -75,24 +88,23 @@ def train(config: GeneratorConfig, chain: Chain) -> tuple[FlowModel, float]:
 
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     """The motions to learn from."""
-    if config.demonstrations is not None:
-        found = import_demonstrations(config.demonstrations, chain, config.seed)
+    if config.data is not None:
+        found = import_demonstrations(config.data, chain, config.seed)
         if not len(found.subset("val")):
             say(f"{len(found)} demonstration(s), too few to hold one back: the validation loss is on the same ones")
         return found
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
-    say(f"making {config.motions} motions of {chain.name}")
-    return build_corpus(chain, config.motions, config.seed)
+    return make_corpus(chain, config.motions, config.seed)
 
 
-def audit(config: GeneratorConfig, chain: Chain, out: Path) -> None:
+def audit(config: GeneratorConfig, chain: Chain, out: Path, motions: Corpus) -> None:
     """Add the audit block of the model in a run folder to its summary.json and show it on standard error."""
     from armctl.generator import audit as audits
     from armctl.generator import load_model
 
-    say("auditing the generator against its corpus")
-    block = audits.audit_generator(load_model(out), corpus(config, chain), chain, seed=config.seed)
+    with stages(audits.STAGES, "audit generator") as tell:
+        block = audits.audit_generator(load_model(out), motions, chain, seed=config.seed, progress=tell)
     store.write_json(out / "summary.json", {**store.read_json(out / "summary.json"), "audit": block})
     say(audits.table(block))
 
@@ -112,7 +124,7 @@ def write(trained: tuple[FlowModel, float], config: GeneratorConfig, out: Path, 
     store.create_run(out, config, overwrite=overwrite)
     store.append_rows(out / "metrics.csv", history)
     save_model(model, out)
-    facts = {"parameters": model.parameters, "steps": int(history[-1]["step"])}
+    facts = {"parameters": model.parameters, "updates": int(history[-1]["step"])}
     losses = {"train_loss": best["train_loss"], "validation_loss": best["validation_loss"]}
     store.write_json(out / "summary.json", {**facts, **losses, "seconds": seconds})
     store.finish_run(out)

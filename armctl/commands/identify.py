@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from armctl.commands.console import say, show, table
+from armctl.commands.console import compiling, counting, say, show, stages, table
 from armctl.commands.parsing import Flag, Folder, check_out, parse, words
 from armctl.errors import UsageError
 from armctl.identify.log import load_log, save_log
@@ -49,8 +49,12 @@ def run_record(argv: Sequence[str], prog: str) -> int:
     from armctl.identify.record import record
 
     scenario = sample_scenario(arguments.scenario, chain, np.random.default_rng(arguments.seed))
-    say(f"{chain.name} moves for {arguments.seconds:g} s in PyBullet")
-    log = record(chain, scenario, seconds=arguments.seconds, control_dt=arguments.control_dt, seed=arguments.seed)
+    steps = round(np.nan_to_num(arguments.seconds / arguments.control_dt))  # what is no duration is refused below
+    with counting(steps, f"move {chain.name}", "step") as tell:
+        log = record(
+            chain, scenario, seconds=arguments.seconds, control_dt=arguments.control_dt, seed=arguments.seed,
+            progress=tell,
+        )  # fmt: skip
     save_log(log, arguments.out)
     facts = {"file": str(arguments.out), "robot": chain.name, "samples": len(log.q), "seconds": arguments.seconds}
     text = f"{len(log.q)} samples of {chain.name} under '{arguments.scenario}' in {arguments.out}"
@@ -89,12 +93,15 @@ def run_identify(argv: Sequence[str], prog: str) -> int:
     if not arguments.logs:
         raise UsageError("No log is given; name at least one .npz, as 'armctl record' writes.")
     logs = [load_log(path, chain) for path in arguments.logs]
-    from armctl.identify.fit import FitConfig, identify
+    from armctl.identify.fit import NOISE_ROUNDS, FitConfig, delays, identify
     from armctl.identify.output import write_run
 
     groups = tuple(words(arguments.groups, "--groups"))
     config = FitConfig(groups=groups, window=arguments.window, latency=arguments.latency)
-    found = identify(chain, logs, config, say)
+    compiling(5)
+    with stages(len(delays(config)) + NOISE_ROUNDS, "identify", ended=True) as tell:
+        found = identify(chain, logs, config, tell)
+    say("writing the identified arm and its picture")
     truths = [log.truth for log in logs]
     # one true plant is printed beside its estimate; logs of several have none in common
     truth = truths[0] if all(one == truths[0] for one in truths) else None

@@ -4,13 +4,16 @@ import contextlib
 import dataclasses
 import io
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from armctl import store
+from armctl.commands import names
+from armctl.commands.console import say
 from armctl.errors import UsageError
 
 T = TypeVar("T")
@@ -19,13 +22,31 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 """A switch that is off; one that is on shows both its names, so that its help is not that of the contrary."""
 Limit = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 WIDE = "4000"  # columns; a message that is not wrapped can be read back word by word
+NARROW = "80"  # columns; options stand under one another
+
+
+QUESTION = ("what do you take?",)
+"""Words in place of a command line, by which `arguments_of` asks a command for its arguments."""
+
+
+class Answer(Exception):
+    """What a command answers to QUESTION: the class of its arguments."""
+
+    def __init__(self, arguments: type) -> None:
+        super().__init__(arguments.__name__)
+        self.arguments = arguments
 
 
 def parse(arguments: type[T], argv: Sequence[str], prog: str) -> T:
-    """The dataclass that the words describe; `--help` prints it and leaves.
+    """The dataclass that the words describe; `--help` prints it and leaves, an old name is understood with a hint.
 
     Raises UsageError, in one sentence, for unknown flags, missing or unreadable values.
     """
+    if argv is QUESTION:
+        raise Answer(arguments)
+    argv, hints = names.current(argv, prog.removeprefix("armctl "), options(arguments))
+    for hint in hints:
+        say(hint)
     message = io.StringIO()
     helped = not {"-h", "--help"}.isdisjoint(argv)
     try:
@@ -37,6 +58,24 @@ def parse(arguments: type[T], argv: Sequence[str], prog: str) -> T:
         raise UsageError(f"{sentence(message.getvalue())}; see '{prog} --help'.") from None
     _check_numbers(given)
     return given
+
+
+def arguments_of(command: Callable[[Sequence[str], str], int]) -> type:
+    """The class of a command's arguments; no command does anything before it has parsed its words."""
+    try:
+        command(QUESTION, "")
+    except Answer as answer:
+        return answer.arguments
+    raise AssertionError(f"{command} did not parse its words first")
+
+
+def options(arguments: type) -> list[str]:
+    """The flags of a command, and its positional arguments in capitals, as its help names them."""
+    page = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(page), _columns(NARROW):
+        tyro.cli(arguments, args=["--help"], prog="armctl")
+    rows = re.findall(r"^. (--\w[\w.-]*(?:, --[\w.-]+)*|[A-Z]{2,}(?=\W))", page.getvalue(), flags=re.MULTILINE)
+    return [name for row in rows for name in row.split(", ")]
 
 
 def _check_numbers(given: Any) -> None:
@@ -54,7 +93,7 @@ def sentence(box: str) -> str:
     """What a framed message of tyro says, on one line and without its footer."""
     rows = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
     parts = [part.strip() for part in "\n".join(rows[1:]).split("\n─")]
-    wrong = " ".join(parts[0].split())
+    wrong = re.sub(r"^Error parsing \w+: ", "", " ".join(parts[0].split()))
     meant = [line for part in parts for line in part.splitlines() if line.startswith("--") and "Perhaps" in part]
     return wrong.rstrip(".") + (f" (perhaps {' or '.join(meant)})" if meant else "")
 

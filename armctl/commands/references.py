@@ -9,7 +9,8 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, say, show, table
+from armctl.commands.console import say, show, table
+from armctl.commands.motions import generated, propose_certified
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
@@ -52,14 +53,12 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
     _check(arguments)
     check_measured(chain)
-    from armctl.generator import propose, write_references
+    from armctl.generator import write_references
 
-    model = _generator(arguments, chain)
-    with bar(arguments.count, "certify", "reference") as progress:
-        found, stats = propose(
-            model, chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
-            dt=arguments.control_dt, seed=arguments.seed, progress=lambda kept, _: progress.update(kept - progress.n),
-        )  # fmt: skip
+    found, stats = propose_certified(
+        _generator(arguments, chain), chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
+        dt=arguments.control_dt, seed=arguments.seed,
+    )  # fmt: skip
     write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
     _show(arguments, found)
     return 0
@@ -83,20 +82,21 @@ def _generator(arguments: SampleArguments, chain: Chain) -> Any:
 
     if arguments.generator is not None:
         return load_model(arguments.generator)
-    from armctl.commands.generator import GeneratorConfig, train
+    from armctl.commands.generator import GeneratorConfig, corpus, train
 
     say(
         f"no --generator given: training a small one for this call only ({SMALL['steps']} steps on {SMALL['motions']} "
         f"motions); 'armctl train generator --robot {arguments.robot}' makes a full one to keep"
     )
-    return train(GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL), chain)[0]
+    config = GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL)
+    return train(config, chain, corpus(config, chain))[0]
 
 
 @dataclass(frozen=True)
 class SuiteArguments:
     """Write the references of a named suite to a folder, as .npz."""
 
-    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    suite: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SUITE")]
     """Suite: shapes, iso9283, corpus, generated, or a folder of .npz or .csv references."""
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
@@ -117,16 +117,16 @@ class SuiteArguments:
 
 
 def run_suite(argv: Sequence[str], prog: str) -> int:
-    """`armctl suite NAME`; returns the exit status."""
+    """`armctl suite SUITE`; returns the exit status."""
     from armctl.bench.suite import load_suite, suite_name
 
     arguments = parse(SuiteArguments, argv, prog)
     chain = load_chain(arguments.robot)
-    out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.name)}"
+    out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.suite)}"
     check_out(out, overwrite=arguments.overwrite, mark="summary.json")
     found = load_suite(
-        arguments.name, chain, dt=arguments.control_dt, limit=arguments.limit, generated=arguments.generator,
-        seed=arguments.seed,
+        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed,
+        generated=generated(arguments.suite, arguments.generator, chain, arguments.control_dt, arguments.limit),
     )  # fmt: skip
     from armctl.generator import write_references
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +10,15 @@ import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, results_only, say, show, table
+from armctl.commands.console import bar, compiling, results_only, show, table
+from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.learn import hosts
+from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
-from armctl.motion.corpus import SPLIT_SHARES, build_corpus, references
+from armctl.motion.corpus import SPLIT_SHARES, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
 from armctl.plant.presets import check_preset
@@ -24,9 +26,21 @@ from armctl.urdf import load_chain
 
 
 @dataclass(frozen=True)
+class Budget(TrainConfig):
+    """Budget and objective, with one seed for everything."""
+
+    patience: Annotated[int, tyro.conf.arg(name="max-nonfinite")] = TrainConfig.patience
+    """Consecutive non-finite updates after which training stops with the last good parameters."""
+    seed: tyro.conf.Suppress[tyro.conf.Fixed[int]] = TrainConfig.seed
+
+
+@dataclass(frozen=True)
 class TrainArguments(TuneConfig):
     """Train a tracker by the gradient through the differentiable twin and write a run folder."""
 
+    seed: int = 0
+    """Seed of weights, plants, references and episodes."""
+    train: Annotated[Budget, tyro.conf.arg(name="")] = field(default_factory=Budget)
     controller: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "tracker"
     data: Folder = None
     """Folder of .npz or .csv references to train on, in place of a motion corpus made for the arm."""
@@ -71,7 +85,7 @@ def run(arguments: TrainArguments) -> int:
     """Tune, with progress, and print the last training errors, the best seed first; of several processes one does."""
     with results_only(arguments.coordinator is not None):
         hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
-        config, chain = part(arguments, TuneConfig), load_chain(arguments.robot)
+        config, chain = seeded(part(arguments, TuneConfig), arguments.seed), load_chain(arguments.robot)
         out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
         runs = {out / str(seed): seeded(config, seed) for seed in arguments.seeds} or {out: config}
         hosts.on_first(lambda: _check(runs, arguments))
@@ -126,8 +140,7 @@ def training_references(
     if config.references < 1:
         raise UsageError(f"references is {config.references}; training needs at least 1.")
     count = max(10, math.ceil(config.references / SPLIT_SHARES[0]) + 1)
-    say(f"making {count} motions of {chain.name}")
-    corpus = build_corpus(chain, count, config.seed)
+    corpus = make_corpus(chain, count, config.seed)
     train = references(corpus, chain, "train", config.control_dt, config.references)
     return train, references(corpus, chain, "val", config.control_dt) or None
 

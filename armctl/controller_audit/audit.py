@@ -21,6 +21,8 @@ from armctl.urdf import load_chain
 WEAKNESSES = {
     module.__name__.rpartition(".")[2]: module for module in (over_fitting, over_sensitivity, instability, opacity)
 }
+STAGES = 3 + len(WEAKNESSES)
+"""How often an audit says what begins."""
 DEFAULT = "default gains"
 UNTRAINED = "It has default gains: what is called training here are motions and plants that it never met."
 
@@ -37,7 +39,7 @@ def audit_controller(
     """Measure a controller's weaknesses in the twin, write a run folder, and return its summary.
 
     controller: made for the arm config.robot; config: motions and plants, defaults when None; out: the run folder;
-    given: where its parameters are from, in words; progress: told what is being measured.
+    given: where its parameters are from, in words; progress: told what begins, STAGES times.
     The folder holds config.json, summary.json (numbers, and a sentence for each), series.npz, the pictures as PNG and
     SVG, and audit.html, which needs nothing outside itself.
     Raises UsageError for a folder that exists, and where controller and config do not fit.
@@ -56,8 +58,9 @@ def audit_controller(
     if controller.arm.name != name:
         raise UsageError(f"The controller is for {controller.arm.name}, not {name}; give its own robot.")
     store.create_run(out, config, overwrite=overwrite)
-    subject = make_subject(controller, config)
     tell, seconds, found = progress or (lambda text: None), {}, {}
+    tell("making motions and plants")
+    subject = make_subject(controller, config)
     started = time.perf_counter()
     tell("running held-out motions")
     base = whole(subject)

@@ -56,7 +56,8 @@ def identify(
 ) -> Identification:
     """Estimate what differs from the nominal arm, with its uncertainty, from logs of one arm under one servo.
 
-    chain: nominal arm; logs: what it did (their `truth` is not looked at); progress: told one line per stage.
+    chain: nominal arm; logs: what it did (their `truth` is not looked at); progress: told of every delay that was tried
+    and of every round of estimating the noise, of which there are at most NOISE_ROUNDS.
     Raises UsageError for logs that do not fit the arm or one another, unknown groups and windows longer than a log.
     """
     config, started = config or FitConfig(), time.perf_counter()
@@ -66,8 +67,7 @@ def identify(
     if not logs or any(log.config != logs[0].config for log in logs):
         raise UsageError("The logs differ in control mode or time steps; identify from logs of one kind, at least one.")
     with jax.enable_x64(True):
-        delays = LATENCIES if config.latency is None else (config.latency,)
-        problems = {delay: _problem(chain, logs, config, items, delay) for delay in delays}
+        problems = {delay: _problem(chain, logs, config, items, delay) for delay in delays(config)}
         delay, start, costs = _choose(problems, progress)
         problem = problems[delay]
         point, linear = _reweighted(problem, start, config.iterations, progress)
@@ -86,6 +86,11 @@ def identify(
         converged=point.converged,
         seconds=time.perf_counter() - started,
     )
+
+
+def delays(config: FitConfig) -> tuple[int, ...]:
+    """The delays that are tried, in control steps."""
+    return LATENCIES if config.latency is None else (config.latency,)
 
 
 def _problem(chain: Chain, logs: list[RolloutLog], config: FitConfig, items: Parameters, delay: int) -> Problem:

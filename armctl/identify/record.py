@@ -1,5 +1,7 @@
 """Logs from PyBullet: an arm under a scenario follows an excitation by computed torque on its nominal model."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from armctl import rigid
@@ -15,6 +17,7 @@ from armctl.plant.servo import ServoConfig
 
 STIFFNESS, DAMPING = 300.0, 25.0
 """Gains of the tracking law, 1/s^2 and 1/s: low, because the log needs the arm to move, not to be exact."""
+Progress = Callable[[int], None]
 SHRINK = (1.0, 0.7, 0.5, 0.35)
 """Amplitudes that are tried until the loaded arm, which strays from the plan, stays within its limits."""
 
@@ -27,10 +30,12 @@ def record(
     control_dt: float = 0.01,
     physics_dt: float = 0.002,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> RolloutLog:
     """Let the arm of a scenario move in PyBullet under joint torques and write down what its sensors and commands say.
 
-    seconds: duration; control_dt, physics_dt: s; seed: of the excitation. The loop is closed: commands react to the
+    seconds: duration; control_dt, physics_dt: s; seed: of the excitation; progress: called with the
+    control steps of an attempt so far. The loop is closed: commands react to the
     measured, noisy state. Raises UsageError where the arm leaves its limits or touches itself at every amplitude.
     """
     config = ServoConfig(control="torque", physics_dt=physics_dt, control_dt=control_dt)
@@ -38,7 +43,7 @@ def record(
     for share in SHRINK:
         start = planned[0][0]
         motion = start + share * (planned[0] - start), share * planned[1], share * planned[2]
-        log, clean = _run(chain, scenario, config, motion)
+        log, clean = _run(chain, scenario, config, motion, progress)
         if clean:
             return log
     raise UsageError(
@@ -47,7 +52,9 @@ def record(
     )
 
 
-def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) -> tuple[RolloutLog, bool]:
+def _run(
+    chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion, progress: Progress | None
+) -> tuple[RolloutLog, bool]:
     """Track a motion from its start; the log, and whether the arm stayed inside its limits and clear of itself."""
     plant = Plant(chain, config)
     try:
@@ -58,6 +65,8 @@ def _run(chain: Chain, scenario: Scenario, config: ServoConfig, motion: Motion) 
             commands.append(tracking_torque(chain, measured[-1], (motion[0][k], motion[1][k], motion[2][k])))
             plant.step(commands[-1])
             measured.append(plant.measure())
+            if progress is not None:
+                progress(k + 1)
             inside = np.all((plant.q > chain.lower) & (plant.q < chain.upper))
             clean = clean and bool(inside) and not check.touches(plant.position)
             if not clean:

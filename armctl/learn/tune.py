@@ -179,7 +179,7 @@ def _check_updates(out: Path, config: TuneConfig) -> None:
     done = int(_last_row(out).get("update", 0))
     if done > config.train.updates:
         raise UsageError(
-            f"'{out}' was trained for {done} updates already; train.updates can be raised on resume, not lowered to "
+            f"'{out}' was trained for {done} updates already; updates can be raised on resume, not lowered to "
             f"{config.train.updates}."
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ CLEARANCE_SAMPLES = 49
 BLOCK = 16  # paths handled at once, sized for the cache
 DEMONSTRATION = "demonstration"
 MAX_MISFIT = 0.2  # rad a spline may lie off a demonstration
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +88,16 @@ class Corpus:
         return self.take(self.split == SPLITS.index(split))
 
 
-def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray) -> Any:
-    """Apply a batched function to blocks of paths and join the results (each an array or a tuple of arrays)."""
-    parts = [function(paths[k : k + BLOCK]) for k in range(0, len(paths), BLOCK)]
+def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray, tell: Progress | None = None) -> Any:
+    """Apply a batched function to blocks of paths and join the results (each an array or a tuple of arrays).
+
+    tell: called after every block, with how many paths are done.
+    """
+    parts = []
+    for k in range(0, len(paths), BLOCK):
+        parts.append(function(paths[k : k + BLOCK]))
+        if tell is not None:
+            tell(min(k + BLOCK, len(paths)))
     if isinstance(parts[0], tuple):
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
     return np.concatenate(parts)
@@ -103,12 +112,18 @@ def paths_free(chain: Chain, paths: np.ndarray) -> np.ndarray:
     return _blocks(block, paths)
 
 
-def _draw(chain: Chain, rng: np.random.Generator, family: str, wanted: int) -> tuple[np.ndarray, ...]:
-    """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding."""
+def _draw(
+    chain: Chain, rng: np.random.Generator, family: str, wanted: int, tell: Progress | None = None
+) -> tuple[np.ndarray, ...]:
+    """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding.
+
+    tell: called with how many there are as they are timed.
+    """
     kept: list[tuple[np.ndarray, ...]] = []
     rate = 0.5
     for _ in range(8):
-        missing = wanted - sum(len(k[0]) for k in kept)
+        before = sum(len(k[0]) for k in kept)
+        missing = wanted - before
         if missing <= 0:
             break
         tried = min(4000, int(1.3 * missing / rate) + 8)
@@ -116,12 +131,17 @@ def _draw(chain: Chain, rng: np.random.Generator, family: str, wanted: int) -> t
         paths = paths[paths_free(chain, paths)] if len(paths) else paths
         rate = max(len(paths) / tried, 0.02)
         if len(paths):
-            t_min, binding = _blocks(lambda p: path_timing(chain, p), paths[:missing])
+            further = tell and partial(_further, tell, before)
+            t_min, binding = _blocks(lambda p: path_timing(chain, p), paths[:missing], further)
             good = np.isfinite(t_min) & (t_min > 0)
             kept.append((paths[:missing][good], t_min[good], binding[good]))
     if not kept:
         return np.empty((0, spline.CONTROL_POINTS, chain.n)), np.empty(0), np.empty(0, int)
     return tuple(np.concatenate(column)[:wanted] for column in zip(*kept, strict=True))
+
+
+def _further(tell: Progress, before: int, count: int) -> None:
+    tell(before + count)
 
 
 def _split_by_context(rng: np.random.Generator, context: np.ndarray) -> np.ndarray:
@@ -132,10 +152,18 @@ def _split_by_context(rng: np.random.Generator, context: np.ndarray) -> np.ndarr
     return np.searchsorted(edges, rank, side="right")[inverse].clip(0, len(SPLITS) - 1)
 
 
-def build_corpus(chain: Chain, count: int, seed: int = 0, families: Sequence[str] = tuple(FAMILIES)) -> Corpus:
+def build_corpus(
+    chain: Chain,
+    count: int,
+    seed: int = 0,
+    families: Sequence[str] = tuple(FAMILIES),
+    *,
+    progress: Progress | None = None,
+) -> Corpus:
     """A corpus of `count` paths, equal shares of the families, every one inside the limits and clear of arm and floor.
 
     chain: the arm. families: names out of FAMILIES; one the arm cannot perform leaves its share to the others.
+    progress: called with how many of `count` there are, again and again.
     The same seed gives the same corpus. Raises UsageError for an unknown family, or if the arm can perform none.
     """
     unknown = set(families) - set(FAMILIES)
@@ -148,13 +176,19 @@ def build_corpus(chain: Chain, count: int, seed: int = 0, families: Sequence[str
     missing = parents
     for k, family in enumerate(reversed(families)):  # the sure families come last and fill up what others leave
         share = -(-missing // (len(families) - k))
-        drawn.append((*_draw(chain, rng, family, share), families.index(family)))
+        tell = progress and partial(_share, progress, count, parents, parents - missing)
+        drawn.append((*_draw(chain, rng, family, share, tell), families.index(family)))
         missing -= len(drawn[-1][1])
     paths, t_min, binding = (np.concatenate([d[k] for d in drawn]) for k in range(3))
     kind = np.concatenate([np.full(len(d[1]), d[3]) for d in drawn])
     if not len(paths):
         raise UsageError(f"Found no motion of {chain.name} that is free of collisions and within its limits.")
     return _with_reversals(chain, rng, count, families, (paths, t_min, binding, kind))
+
+
+def _share(progress: Progress, count: int, parents: int, before: int, further: int) -> None:
+    """Tell how many of `count` there are where so many of the parents are drawn, each with its share of reversals."""
+    progress(count * (before + further) // parents)
 
 
 def _with_reversals(

@@ -2,7 +2,7 @@
 
 python experiments/examples/03_your_own_arm.py
 python experiments/examples/03_your_own_arm.py --urdf my_arm.urdf  # yours: any serial chain of moving joints
-armctl doctor --twin my_arm.urdf  # goes on: every control mode, gradients, growth of perturbations, a verdict
+armctl doctor --twin --robot my_arm.urdf  # goes on: every control mode, gradients, growth of perturbations, a verdict
 """
 
 import tempfile

@@ -115,7 +115,7 @@ def test_doctor_prints_the_audit(monkeypatch, capsys):
     monkeypatch.setattr(audit, "GRADED", ("torque",))
     monkeypatch.setattr(audit, "WINDOW", WINDOW)
     monkeypatch.setattr(audit, "SECONDS", (0.1, 0.01 * STEPS))
-    assert cli.main(["doctor", "--twin", "planar3", "--json"]) == 0
+    assert cli.main(["doctor", "--twin", "--robot", "planar3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ok"]
     assert {row["seconds"] for row in found["rollouts"]} == {0.1, 1.0}

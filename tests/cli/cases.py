@@ -9,9 +9,10 @@ from armctl.motion.reference import Reference
 from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
-TUNE = ["tune", "computed_torque", "--robot", "planar3", "--plants", "4", "--train.batch", "4", "--train.horizon", "4"]
-TUNE += ["--train.chunk", "1", "--train.updates", "2", "--train.validation", "0"]
+TUNE = ["tune", "computed_torque", "--robot", "planar3", "--plants", "4", "--batch", "4", "--horizon", "4"]
+TUNE += ["--chunk", "1", "--updates", "2", "--validation", "0"]
 SMALL = {"motions": 60, "steps": 20, "width": 16, "blocks": 1, "batch": 16, "chunk": 20}
+SMALL_FLOW = ["--updates", "20", "--width", "16", "--blocks", "1", "--batch", "16", "--chunk", "20"]
 BENCH = ["bench", "--robot", "planar3", "--scenarios", "nominal", "--hold", "0", "--no-animation"]
 
 

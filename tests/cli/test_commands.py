@@ -13,7 +13,7 @@ from armctl.commands.bench import load_scenarios
 from armctl.motion.files import save_reference
 from armctl.plant.presets import PRESETS
 from armctl.plant.scenario import Scenario
-from tests.cli.cases import SMALL, content, motion, refused
+from tests.cli.cases import SMALL, SMALL_FLOW, content, motion, refused
 
 
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
@@ -33,11 +33,10 @@ def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys
 
 
 def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
-    argv = ["train", "generator", "--robot", "planar3", "--out", "flow", "--json"]
-    argv += [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+    argv = ["train", "generator", "--robot", "planar3", "--motions", "60", *SMALL_FLOW, "--out", "flow", "--json"]
     assert cli.main(argv) == 0
     row = json.loads(capsys.readouterr().out)
-    assert row["steps"] == SMALL["steps"]
+    assert row["updates"] == SMALL["steps"]
     files = content(tmp_path / "flow")
     assert {"config.json", "metrics.csv", "params.npz", "summary.json"} == set(files)
     assert store.read_config(tmp_path / "flow")["robot"] == "planar3"
@@ -49,8 +48,7 @@ def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
 
 def test_one_demonstration_trains_a_generator_and_that_it_validates_itself_is_said(capsys, tmp_path):
     save_reference(motion("only", 0.2), tmp_path / "mine" / "only.npz")
-    argv = ["train", "generator", "--robot", "planar3", "--demonstrations", "mine", "--out", "flow", "--json"]
-    argv += [word for name, value in SMALL.items() if name != "motions" for word in (f"--{name}", str(value))]
+    argv = ["train", "generator", "--robot", "planar3", "--data", "mine", *SMALL_FLOW, "--out", "flow", "--json"]
     assert cli.main(argv) == 0
     out, err = capsys.readouterr()
     assert np.isfinite(json.loads(out)["validation_loss"])

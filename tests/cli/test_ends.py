@@ -88,16 +88,16 @@ def test_commands_run_in_other_threads_too():
 def test_updates_are_raised_on_resume_and_not_lowered(capsys, made, tmp_path):
     shutil.copytree(made / "tuned", "run")
     argv = [*map(str, TUNE), "--data", str(made / "motions"), "--out", "run", "--json", "--resume"]
-    assert cli.main([*argv, "--train.updates", "4"]) == 0
+    assert cli.main([*argv, "--updates", "4"]) == 0
     out, err = capsys.readouterr()
     assert "compiling, about 15 s the first time" in err
     assert json.loads(out)["updates"] == 4
     assert [row["update"] for row in store.read_rows(tmp_path / "run" / "metrics.csv")] == ["1", "2", "3", "4"]
     assert store.read_config(tmp_path / "run")["train"]["updates"] == 4
     before = content(tmp_path)
-    refused(capsys, [*argv, "--train.updates", "3"], "trained for 4 updates already", "not lowered to 3")
-    other = [*argv, "--train.updates", "8", "--seed", "4", "--train.batch", "8"]
-    refused(capsys, other, "was started with seed=0, not 4, train.batch=4, not 8; resume")
+    refused(capsys, [*argv, "--updates", "3"], "trained for 4 updates already", "not lowered to 3")
+    other = [*argv, "--updates", "8", "--seed", "4", "--batch", "8"]
+    refused(capsys, other, "was started with seed=0, not 4, train.batch=4, not 8")
     assert content(tmp_path) == before
 
 

@@ -16,7 +16,9 @@ def test_a_whole_audit(tmp_path, monkeypatch):
     subject, _ = loop()
     monkeypatch.setattr(audit, "make_subject", lambda *_: subject)  # whose programs are compiled
     folder = tmp_path / "found"
-    summary = audit_controller(subject.loop.controller, CONFIG, folder)
+    told = []
+    summary = audit_controller(subject.loop.controller, CONFIG, folder, progress=told.append)
+    assert len(set(told)) == len(told) == audit.STAGES
     assert summary["findings"]["opacity"] == {"estimates": False}
     assert "estimates nothing" in summary["sentences"]["opacity"][0]
     assert all(row["worst_mm"] >= row["random_mm"] for row in summary["findings"]["over_sensitivity"].values())

@@ -8,7 +8,7 @@ import pytest
 
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, load_model, propose, save_model, train_flow, write_references
-from armctl.generator.audit import audit_generator, table
+from armctl.generator.audit import STAGES, audit_generator, table
 from armctl.generator.audit.block import COLUMNS, one_per_context
 from armctl.generator.contexts import draw_contexts
 from armctl.generator.guidance import ClearanceGuidance
@@ -165,7 +165,9 @@ def test_a_model_of_another_arm_is_refused(model):
 
 
 def test_the_audit_block_is_complete(chain, corpus, model):
-    block = audit_generator(model, corpus, chain, count=64)
+    told = []
+    block = audit_generator(model, corpus, chain, count=64, progress=told.append)
+    assert len(set(told)) == len(told) == STAGES
     assert list(block["rows"]) == ["generated", "unguided", "held_out_floor", "corpus_and_reject"]
     for row in block["rows"].values():
         assert {*COLUMNS, "feasibility"} == set(row)

@@ -13,7 +13,7 @@ from armctl.chain import joint_box
 from armctl.controllers import make
 from armctl.errors import UsageError
 from armctl.identify.excitation import BOX_MARGIN, excitation
-from armctl.identify.fit import FitConfig, identify
+from armctl.identify.fit import NOISE_ROUNDS, FitConfig, delays, identify
 from armctl.identify.output import write_run
 from armctl.identify.record import record
 from armctl.motion.collision import clearance, safe_margin
@@ -33,7 +33,9 @@ LOADED = Scenario(payload_mass=1.5, payload_com=(0.03, -0.02, 0.06))
 def run(tmp_path_factory):
     """The identification of a loaded arm from two noise-free seconds, and its run folder."""
     config = FitConfig(latency=0)
-    found = identify(CHAIN, [record(CHAIN, LOADED, seconds=2.0)], config)
+    told = []
+    found = identify(CHAIN, [record(CHAIN, LOADED, seconds=2.0)], config, told.append)
+    assert len(delays(config)) < len(told) <= len(delays(config)) + NOISE_ROUNDS
     out = tmp_path_factory.mktemp("run") / "identify"
     return found, out, write_run(found, CHAIN, out, config, truth=LOADED)
 
@@ -55,7 +57,9 @@ def test_excitations_stay_within_every_limit(robot):
 
 
 def test_a_recording_is_repeatable_and_inside_the_limits():
-    one, two = (record(CHAIN, LOADED, seconds=1.0, seed=3) for _ in range(2))
+    told = []
+    one, two = (record(CHAIN, LOADED, seconds=1.0, seed=3, progress=told.append) for _ in range(2))
+    assert told == [*range(1, 101)] * 2
     np.testing.assert_array_equal(one.q, two.q)
     assert ((one.q > CHAIN.lower) & (one.q < CHAIN.upper)).all()
     assert (np.abs(one.command) <= CHAIN.effort).all()

@@ -60,7 +60,10 @@ def test_reversing_a_motion_does_not_change_its_shortest_duration(panda, corpus)
 
 
 def test_the_seed_decides(panda, corpus):
-    again = corpora.build_corpus(panda, 90, seed=3)
+    told = []
+    again = corpora.build_corpus(panda, 90, seed=3, progress=told.append)
+    assert told == sorted(told)
+    assert told[0] < told[-1] == 90
     np.testing.assert_array_equal(again.control_points, corpus.control_points)
     np.testing.assert_array_equal(again.split, corpus.split)
     assert not np.array_equal(corpora.build_corpus(panda, 90, seed=4).control_points, corpus.control_points)

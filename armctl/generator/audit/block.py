@@ -33,12 +33,13 @@ COLUMNS = (
 def audit(
     sets: Mapping[str, Sequence[Reference]], train: Sequence[Reference], test: Sequence[Reference], chain: Chain,
     checker: Judge, *, history: np.ndarray | None = None, seed: int = 0,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare named sets of references with held-out ones; the sets are judged as proposed, before any rejection.
 
     sets: e.g. {"generated": ..., "held_out_floor": ..., "corpus_and_reject": ...}. train: what the generator was fitted
     to. test: held-out references of other contexts. checker: such as Checker.certify. history: FlowModel.history, for
-    the train/validation gap. seed: of permutations and folds.
+    the train/validation gap. seed: of permutations and folds. progress: told which set is judged.
     -> {"rows": {name: {column: value, "feasibility": {constraint: fraction}}}, "train_validation_gap": float or None}.
     Raises UsageError for a set too small for its statistics to mean anything.
     """
@@ -49,10 +50,10 @@ def audit(
             raise UsageError(f"The audit set {name!r} has {len(references)} contexts; give at least {SMALLEST_SET}.")
     real = {"train": vectors(train, chain), "test": vectors(test, chain)}
     width, size = typical_width(paths(test, chain)), min(map(len, sets.values()))
-    rows = {
-        name: _feasibility(references, checker) | _distribution(references, chain, real, width, size, seed)
-        for name, references in sets.items()
-    }
+    rows = {}
+    for name, references in sets.items():
+        progress(f"judging {name.replace('_', ' ')}")
+        rows[name] = _feasibility(references, checker) | _distribution(references, chain, real, width, size, seed)
     gap = None if history is None or len(history) == 0 else train_validation_gap(np.asarray(history))
     return {"rows": rows, "train_validation_gap": gap}
 

@@ -1,7 +1,7 @@
 """The audit of a trained generator against the corpus it came from."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,33 @@ from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
 from armctl.motion.reference import Reference
 
+STAGES = 6
+"""Corpus, proposals, and every set of them compared with the held-out one."""
+
 
 def audit_generator(
-    model: FlowModel, corpus: Corpus, chain: Chain, *, count: int = 128, dt: float = 0.01, seed: int = 0
+    model: FlowModel,
+    corpus: Corpus,
+    chain: Chain,
+    *,
+    count: int = 128,
+    dt: float = 0.01,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """The audit block of a generator, with guidance and without, next to the held-out floor and the corpus itself.
 
     model: trained on the "train" split. corpus: whose "test" split is the yardstick, "val" the floor, and "train" the
     honest competitor. count: references per set, before repeated contexts are dropped. dt: s. seed: decides everything.
+    progress: told what begins, STAGES times.
     -> as `armctl.generator.audit.audit`. Raises UsageError where the corpus is too small for the statistics.
     """
     guided = candidates(model, chain, ClearanceGuidance.of(chain, model.paths), dt=dt, seed=seed)
     free = candidates(model, chain, dt=dt, seed=seed)
+    progress("sampling the motions of the corpus")
     train = references(corpus, chain, "train", dt)
     drawn = np.random.default_rng(seed).permutation(len(train))[:count]
+    progress("proposing motions with guidance and without")
     sets = {
         "generated": _take(guided, count),
         "unguided": _take(free, count),
@@ -37,7 +50,9 @@ def audit_generator(
     }
     test = references(corpus, chain, "test", dt)
     with Checker(chain) as checker:
-        return audit(sets, train, test, chain, checker.certify, history=np.asarray(model.history), seed=seed)
+        return audit(
+            sets, train, test, chain, checker.certify, history=np.asarray(model.history), seed=seed, progress=progress
+        )
 
 
 def _take(stream: Iterator[Reference | None], count: int) -> list[Reference]:
