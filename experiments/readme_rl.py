@@ -88,9 +88,7 @@ def rl_bench_block(summary: dict[str, Any]) -> str:
     transfer = "Best seeds on the same goals and plants in twin and PyBullet: " + "; ".join(
         f"`{cell}` {_backends(cell, both)}" for cell, both in summary["transfer"].items()
     )
-    return "\n\n".join(
-        [table(head, rows), facts, f"{transfer}.", source("python experiments/rl_vs_control.py", summary)]
-    )
+    return "\n\n".join([table(head, rows), facts, f"{transfer}.", command])
 
 
 def _backends(cell: str, both: dict[str, Any]) -> str:
