@@ -3,20 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from armctl.commands.console import bar, compiling, results_only, show, table
-from armctl.commands.parsing import Flag, Folder, check_out, parse, part
+from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
 from armctl.plant.presets import check_preset
 from armctl.rl.learn import check_installed, train_policy
 from armctl.rl.settings import RLConfig, recipe
 from armctl.urdf import load_chain
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 @dataclass(frozen=True)
 class RLArguments(RLConfig):
     """Train a policy by reinforcement learning (sbx), on the twin or in PyBullet, and write a run folder."""
 
+    steps: Limit = None
+    """Environment steps, of all arms together; those of the hyper-parameters if absent."""
+    arms: Limit = None
+    """Arms that learn side by side; as many as the hyper-parameters say if absent."""
+    hyperparameters: File = None
+    """TOML file with hyper-parameters of your own, over those of armctl/rl/hyperparameters.toml."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-TASK-ALGO if absent."""
     seeds: tuple[int, ...] = ()

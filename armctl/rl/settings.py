@@ -24,8 +24,8 @@ class RLConfig:
     """Algorithm, of sbx."""
     task: Literal["reach", "reach_position", "track"] = "reach_position"
     """To reach poses, to reach positions alone, or to track references."""
-    backend: Literal["bullet", "twin"] | None = None
-    """Where it learns; it is judged in PyBullet in either case."""
+    backend: Literal["auto", "bullet", "twin"] = "auto"
+    """Where it learns, by the hyper-parameters if auto; it is judged in PyBullet in either case."""
     scenario: str = "nominal"
     """Scenario preset of the plants that it learns on and is judged on."""
     steps: int | None = None
@@ -73,7 +73,7 @@ def recipe(config: RLConfig) -> Recipe:
     table = _tables(config)
     environment, model = dict(table["environment"]), dict(table[config.algo])
     own = {key: model.pop(key) for key in OWN if key in model}
-    own |= {key: value for key in ("arms", "steps", "backend") if (value := getattr(config, key)) is not None}
+    own |= {key: value for key in ("arms", "steps", "backend") if (value := getattr(config, key)) not in (None, "auto")}
     name = f"[{config.task}.{config.algo}]"
     for key, kind in OWN.items():
         if key in own and type(own[key]) is not kind:
