@@ -32,6 +32,8 @@ CELLS = (
     "track-combined-ppo",
     "track-combined-sac",
 )
+JUDGED = {"reach_position": (10, 96), "reach": (10, 96), "track": (8, 32)}
+"""Task -> judgements in PyBullet and episodes of each, episodes being longer where motions are tracked."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,6 @@ class Args:
     """What is trained, as TASK-SCENARIO-ALGORITHM."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of each."""
-    judgements: int = 10
-    """Judgements of each, in PyBullet."""
     jobs: int = 2
     """Runs side by side, a core each."""
     out: Path = Path("runs/rl")
@@ -55,10 +55,19 @@ class Args:
 def config(args: Args, run: tuple[str, int]) -> RLConfig:
     """Settings of one run."""
     (cell, seed), parts = run, run[0].split("-")
-    if len(parts) != 3:
+    if len(parts) != 3 or parts[0] not in JUDGED:
         raise UsageError(f"'{cell}' is no TASK-SCENARIO-ALGORITHM; choose from {', '.join(CELLS)}.")
     task, scenario, algorithm = parts
-    return RLConfig(args.robot, algorithm, task, scenario=scenario, seed=seed, judgements=args.judgements)  # type: ignore[arg-type]
+    judgements, episodes = JUDGED[task]
+    return RLConfig(
+        args.robot,
+        algorithm,
+        task,
+        scenario=scenario,
+        seed=seed,
+        judgements=judgements,
+        episodes=episodes,  # type: ignore[arg-type]
+    )
 
 
 def folder(args: Args, run: tuple[str, int]) -> Path:
