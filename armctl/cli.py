@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from armctl import __version__
-from armctl.errors import NonFiniteError, UnstableError, UsageError
+from armctl.errors import NonFiniteError, UnstableError, UsageError, WorkerError
 
 Command = Callable[..., int]
 
@@ -139,7 +139,7 @@ def _told(work: Callable[[], int], command: str) -> int:
     except KeyboardInterrupt as error:
         how, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
         return _fail(f"{how}; {AFTER_INTERRUPT.get(command, 'nothing was written.')}", status)
-    except (NonFiniteError, UnstableError) as error:
+    except (NonFiniteError, UnstableError, WorkerError) as error:
         return _fail(str(error), 1)
 
 

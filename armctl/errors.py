@@ -32,7 +32,11 @@ class UnstableError(RuntimeError):
 
 
 class WorkerError(RuntimeError):
-    """A process that ran environments is gone, or cannot send what it was asked for; the message says what to do."""
+    """A process that ran environments or jobs is gone, or cannot send what it was asked for; the message says what to
+    do.
+
+    The command line prints it as one sentence and leaves with exit status 1.
+    """
 
 
 def warn(text: str) -> None:

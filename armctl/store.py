@@ -63,7 +63,7 @@ def create_run(
     *,
     overwrite: bool = False,
     resume: bool = False,
-    may_change: tuple[str, ...] = ("jobs",),
+    may_change: tuple[str, ...] = ("jobs", "ray"),
 ) -> Path:
     """Create (or reopen) the folder of one run and record its configuration (a dataclass), versions and seeds.
 

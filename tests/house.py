@@ -12,7 +12,7 @@ SOURCES = {"armctl": ROOT / "armctl", "armctl.envs": ROOT / "envs", "armctl.asse
 LAYERS = (  # rooms from the ground up; those of one layer do not know one another
     ("errors", "typing", "plot_style", "assets"),
     ("chain", "geometry", "meshes", "settings", "store"),
-    ("rigid",),
+    ("rigid", "jobs"),
     ("spheres",),
     ("urdf",),
     ("arm",),

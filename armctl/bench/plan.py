@@ -41,8 +41,10 @@ class BenchConfig:
     with 0 the load begins to fall as the reference starts."""
     batch: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
-    jobs: int = 1
-    """Worker processes; 1 runs in this process."""
+    jobs: int | None = None
+    """Worker processes; this process alone if absent or, on Ray, one on each CPU of the cluster."""
+    ray: str | None = None
+    """Run on a Ray cluster: HOST:PORT of its head, or auto."""
     patience: float = 1.0
     """Longest time that a controller from outside may take for an action, an episode's first apart, s; beyond, the
     episode fails."""
@@ -88,8 +90,9 @@ def make_tasks(
     scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario.
     Raises UsageError for no reference, no scenario, an unknown scenario, and settings that make no episode.
     """
-    if config.draws < 1 or config.batch < 1 or config.jobs < 1:
-        raise UsageError(f"draws={config.draws}, batch={config.batch} and jobs={config.jobs} must all be at least 1.")
+    for name in ("draws", "batch", "jobs"):
+        if (given := getattr(config, name)) is not None and given < 1:
+            raise UsageError(f"{name} is {given}; give at least 1.")
     if config.patience <= 0:
         raise UsageError(f"patience is {config.patience} s; give the time an action may take, above 0.")
     if not 0 <= config.hold <= HOLD:

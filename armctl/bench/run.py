@@ -1,14 +1,13 @@
 """Run every controller on the same seeded episodes in PyBullet, in batches that can be interrupted and resumed."""
 
-import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from armctl import store
 from armctl.bench.batch import horizon, make_policy, run_batch
@@ -24,11 +23,20 @@ from armctl.bench.suite import load_suite, suite_name
 from armctl.bench.summary import Row
 from armctl.chain import Chain
 from armctl.errors import UsageError
+from armctl.jobs import Where, run_jobs
 from armctl.motion.reference import Reference
 from armctl.plant.scenario import Scenario
 from armctl.urdf import load_chain
 
-Unit = tuple[str, int]  # controller, number of the batch
+
+class Unit(NamedTuple):
+    """What is run at a time."""
+
+    controller: str
+    batch: int
+
+    def __str__(self) -> str:
+        return f"batch {self.batch} of {self.controller}"
 
 
 def run_bench(
@@ -92,43 +100,31 @@ def _run_units(
     progress: bool,
 ) -> None:
     """Run every unit that `out` does not hold yet and record it as soon as it is finished."""
-    done = {row["file"] for row in store.read_rows(out / "episodes.csv")}
     groups = batches(tasks, config.batch)
-    units = [(name, index) for name in controllers for index in range(len(groups))]
+    # The longest come first, so that workers end together.
+    units = [Unit(name, index) for name in controllers for index in reversed(range(len(groups)))]
+    done = _recorded(out / "episodes.csv", {_file(unit): len(groups[unit.batch]) for unit in units})
     left = [unit for unit in units if _file(unit) not in done]
+    start = partial(_runner, config, chain, dict(controllers), tasks)
     with _bar(len(tasks) * len(controllers), progress) as bar:
-        bar.update(sum(len(groups[unit[1]]) for unit in units if unit not in left))
-        for unit, episodes in _episodes(config, chain, controllers, tasks, left):
-            _record(out, config, unit, groups[unit[1]], episodes, given[unit[0]], metrics)
+        bar.update(sum(len(groups[unit.batch]) for unit in units if unit not in left))
+        for unit, episodes in run_jobs(start, left, Where(config.jobs, config.ray)):
+            _record(out, config, unit, groups[unit.batch], episodes, given[unit.controller], metrics)
             bar.update(len(episodes))
 
 
-def _episodes(
-    config: BenchConfig, chain: Chain, controllers: Mapping[str, Any], tasks: list[Task], units: list[Unit]
-) -> Iterator[tuple[Unit, list[Episode]]]:
-    """Run the units, in this process or in workers, and yield each as it is finished."""
-    if not units:
-        return
-    if config.jobs == 1:
-        run = _runner(config, chain, controllers, tasks)
-        yield from ((unit, run(unit)) for unit in units)
-        return
-    import cloudpickle
+def _recorded(path: Path, episodes: Mapping[str, int]) -> set[str]:
+    """The files whose batches are recorded; rows of one that was being written as the bench was killed are removed.
 
-    try:
-        plan = cloudpickle.dumps((config, chain, dict(controllers), tasks))
-    except Exception as error:
-        raise UsageError(
-            f"A controller cannot be sent to other processes ({type(error).__name__}: {error}); run with jobs 1."
-        ) from error
-    payload = pickle.dumps((sys.path, plan))  # where the user's modules are has to be known before they are needed
-    with ProcessPoolExecutor(config.jobs, get_context("forkserver"), _start_worker, (payload,)) as pool:
-        futures = {pool.submit(_work, unit): unit for unit in units}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    episodes: file -> number of its episodes.
+    """
+    rows = store.read_rows(path)
+    count = Counter(row["file"] for row in rows)
+    whole = {file for file in count if count[file] == episodes.get(file)}
+    if len(whole) < len(count):
+        kept = [row for row in rows if row["file"] in whole]
+        store.write_rows(path, kept) if kept else path.unlink()
+    return whole
 
 
 def _runner(
@@ -146,21 +142,6 @@ def _runner(
         return run_batch(config, chain, controllers[name], policies[name], groups[index], samples)
 
     return run
-
-
-_worker: dict[str, Callable[[Unit], list[Episode]]] = {}
-
-
-def _start_worker(payload: bytes) -> None:
-    import cloudpickle
-
-    path, plan = pickle.loads(payload)
-    sys.path[:] = path
-    _worker["run"] = _runner(*cloudpickle.loads(plan))
-
-
-def _work(unit: Unit) -> list[Episode]:
-    return _worker["run"](unit)
 
 
 def _record(
@@ -181,7 +162,7 @@ def _record(
             for slot, (task, episode) in enumerate(zip(tasks, episodes, strict=True))
         ],
     )
-    _keep_tracebacks(out / "tracebacks.txt", unit[0], tasks, episodes)
+    _keep_tracebacks(out / "tracebacks.txt", unit.controller, tasks, episodes)
 
 
 def _keep_tracebacks(path: Path, name: str, tasks: list[Task], episodes: list[Episode]) -> None:
@@ -197,7 +178,7 @@ def _row(config: BenchConfig, unit: Unit, slot: int, task: Task, episode: Episod
         field.name: _cell(getattr(task.scenario, field.name)) for field in fields(task.scenario) if field.name != "seed"
     }
     return {
-        "controller": unit[0],
+        "controller": unit.controller,
         "suite": task.suite,
         "reference": task.label,
         "scenario": task.scenario_name,
@@ -249,7 +230,7 @@ def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def _file(unit: Unit) -> str:
-    return f"{unit[0]}-{unit[1]:03d}.npz"
+    return f"{unit.controller}-{unit.batch:03d}.npz"
 
 
 def _cell(value: Any) -> Any:
