@@ -25,6 +25,7 @@ import numpy as np
 from armctl.errors import UsageError
 
 SAID = 3  # differences that a refusal names
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # what a file is called until it is whole
 PACKAGES = ("armctl", "jax", "flax", "optax", "numpy", "pybullet", "gymnasium")
 
 
@@ -72,7 +73,7 @@ def create_run(
     Raises UsageError where the folder exists and neither is given, is no run folder, or has another configuration.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if path.exists() and not unstarted(path):
         if resume:
             _check_same(path, config, may_change)
         elif overwrite:
@@ -84,6 +85,11 @@ def create_run(
     seeds = {name: value for name, value in fields.items() if name == "seed" or name.endswith("_seed")}
     write_json(path / "config.json", {"config": fields, "seeds": seeds, "versions": versions()})
     return path
+
+
+def unstarted(path: Path) -> bool:
+    """Whether a folder holds nothing, or what was left of a run that was killed as it began."""
+    return path.is_dir() and all(TEMPORARY.fullmatch(entry.name) for entry in path.iterdir())
 
 
 def finish_run(path: str | Path) -> None:

@@ -11,7 +11,7 @@ from armctl.bench.plan import BenchConfig
 from armctl.chain import Chain
 from armctl.commands.console import bench_table, compiling, results_only, say, show
 from armctl.commands.motions import generated
-from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part, words
+from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
 from armctl.urdf import load_chain
@@ -60,6 +60,10 @@ class BenchArguments(BenchConfig):
     """Whether the report shows the arm moving (a few seconds to render)."""
     json: Flag = False
     """Print JSON instead of a table."""
+    jobs: Limit = None
+    """Worker processes; this process alone if absent or, on Ray, one on each CPU of the cluster."""
+    ray: Address = None
+    """Run on a Ray cluster: HOST:PORT of its head, or auto for the one that runs on this machine."""
 
 
 def run_bench(argv: Sequence[str], prog: str) -> int:

@@ -11,9 +11,10 @@ from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.tuning import describe_tuning
 from armctl.commands.bench import find_controller
-from armctl.commands.console import show, stages
-from armctl.commands.parsing import Flag, Folder, check_out, parse, part
+from armctl.commands.console import results_only, say, show
+from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
 from armctl.controller_audit.config import ControllerAuditConfig
+from armctl.jobs import Where
 from armctl.urdf import load_chain
 
 
@@ -30,6 +31,11 @@ class AuditArguments(ControllerAuditConfig):
     """Replace an existing run; the old one is kept until the new one is complete."""
     json: Flag = False
     """Print JSON in place of sentences."""
+    jobs: Limit = None
+    """Processes among which the weaknesses are shared out; this process measures all if absent."""
+    ray: Address = None
+    """Measure on a Ray cluster, a job for each weakness: HOST:PORT of its head, or auto for the one that runs on this
+    machine."""
 
 
 def run(argv: Sequence[str], prog: str) -> int:
@@ -47,8 +53,11 @@ def run(argv: Sequence[str], prog: str) -> int:
     if folder is not None:
         config = as_trained(config, folder)
         options["given"] = f"{label}: {describe_tuning(folder)['tuning_budget']}"
-    with stages(STAGES, "audit") as tell:
-        summary = audit_controller(controller, config, out, overwrite=arguments.overwrite, progress=tell, **options)
+    where = Where(arguments.jobs, arguments.ray)
+    with results_only(where != Where()):
+        summary = audit_controller(
+            controller, config, out, overwrite=arguments.overwrite, progress=say, where=where, **options
+        )
     page = out / "audit.html"
     show({**summary, "page": str(page)}, f"{text(summary)}\n\npage: {page}", arguments.json)
     return 0

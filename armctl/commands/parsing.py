@@ -21,6 +21,7 @@ Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 """A switch that is off; one that is on shows both its names, so that its help is not that of the contrary."""
 Limit = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+Address = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")]
 WIDE = "4000"  # columns; a message that is not wrapped can be read back word by word
 NARROW = "80"  # columns; options stand under one another
 
@@ -143,7 +144,7 @@ def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: s
         raise UsageError("--overwrite and --resume exclude each other; give one of them.")
     if out.exists() and not out.is_dir():
         raise UsageError(f"'{out}' is a file; name a folder with --out.")
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or store.unstarted(out):
         return
     if not (overwrite or resume):
         remedy = "replace it with --overwrite" if resume is None else "continue it with --resume or --overwrite it"

@@ -1,20 +1,22 @@
 """`armctl tune` and `armctl train tracker`: a controller's parameters by the gradient through the twin."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, results_only, show, table
-from armctl.commands.motions import make_corpus
-from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
+from armctl.commands.console import bar, compiling, results_only, say, show, table
+from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
+from armctl.jobs import Where, run_jobs
 from armctl.learn import hosts
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
@@ -47,14 +49,19 @@ class TrainArguments(TuneConfig):
     out: Folder = None
     """Run folder to write; runs/ROBOT-CONTROLLER if absent."""
     seeds: tuple[int, ...] = ()
-    """Seeds of weights, plants and episodes to train with in turn, on the same motions, each in OUT/SEED; the table has
-    the one that does best on validation first."""
+    """Seeds of weights, plants and episodes to train with, on the same motions, each in OUT/SEED; the table has the one
+    that does best on validation first."""
     overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
     resume: Flag = False
     """Continue an interrupted run with the same settings."""
     json: Flag = False
     """Print JSON instead of a table."""
+    jobs: Limit = None
+    """Processes among which the seeds are shared out; this process trains one after the other if absent."""
+    ray: Address = None
+    """Train on a Ray cluster, a job for each seed: HOST:PORT of its head, or auto for the one that runs on this
+    machine. Its nodes share the run folder."""
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Train over several machines: address of process 0, a free port; run the same command on every machine."""
     processes: Limit = None
@@ -83,7 +90,8 @@ def run_tracker(argv: Sequence[str], prog: str) -> int:
 
 def run(arguments: TrainArguments) -> int:
     """Tune, with progress, and print the last training errors, the best seed first; of several processes one does."""
-    with results_only(arguments.coordinator is not None):
+    where = _where(arguments)
+    with results_only(arguments.coordinator is not None or where != Where()):
         hosts.connect(arguments.coordinator, arguments.processes, arguments.process_id)
         config, chain = seeded(part(arguments, TuneConfig), arguments.seed), load_chain(arguments.robot)
         out = arguments.out or Path("runs") / f"{chain.name}-{config.controller}"
@@ -91,8 +99,7 @@ def run(arguments: TrainArguments) -> int:
         hosts.on_first(lambda: _check(runs, arguments))
         check_names(config, chain)
         motions, held_out = training_references(config, chain, arguments.data)
-        for folder, one in runs.items():
-            _tune(arguments, one, motions, held_out, folder)
+        _train(arguments, runs, motions, held_out, where)
     if hosts.is_first():
         found: list[dict[str, Any]] = [
             {"controller": config.controller, "robot": chain.name, **_last(x), "folder": str(x)} for x in runs
@@ -107,21 +114,69 @@ def seeded(config: TuneConfig, seed: int) -> TuneConfig:
     return replace(config, seed=seed, train=replace(config.train, seed=seed))
 
 
-def _tune(
+class _Run(NamedTuple):
+    """A training run as a job."""
+
+    folder: Path
+    config: TuneConfig
+    overwrite: bool
+    resume: bool
+
+    def __str__(self) -> str:
+        return f"training into {self.folder}"
+
+    def again(self) -> "_Run":
+        """The same after its worker was lost: it goes on."""
+        return self._replace(overwrite=False, resume=True)
+
+
+def _where(arguments: TrainArguments) -> Where:
+    """Where the seeds are trained. Raises UsageError for what does not go together."""
+    where = Where(arguments.jobs, arguments.ray)
+    if arguments.coordinator is not None and where != Where():
+        raise UsageError(
+            "--coordinator lets one run take several machines, --jobs and --ray take one run to each; leave out either."
+        )
+    return where
+
+
+def _train(
     arguments: TrainArguments,
-    config: TuneConfig,
+    runs: Mapping[Path, TuneConfig],
     motions: list[Reference],
     held_out: list[Reference] | None,
-    out: Path,
+    where: Where,
 ) -> None:
-    resume = arguments.resume and (out.exists() or not arguments.seeds)
-    options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": resume, "held_out": held_out}
-    if not hosts.is_first():
-        tune(config, motions, out, **options)
-        return
-    compiling(registry.find(config.controller).compile_seconds)
-    with bar(config.train.updates, f"tune {config.controller}", "update") as progress:
-        tune(config, motions, out, **options, progress=lambda row: advance(progress, row))
+    """Train every run, in this process with bars, elsewhere with a sentence about each that is finished."""
+    here = where.here(len(runs))
+    items = []
+    for folder, config in runs.items():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        resume = arguments.resume and (folder.exists() or not arguments.seeds)
+        items.append(_Run(folder if here else folder.absolute(), config, arguments.overwrite, resume))
+    for item, _ in run_jobs(partial(_trainer, motions, held_out, here), items, where, again=_Run.again):
+        if not here:
+            say(f"{item.folder} is trained")
+
+
+def _trainer(motions: list[Reference], held_out: list[Reference] | None, here: bool) -> Callable[[_Run], None]:
+    """What does a run; here: in the process of the command, which shows progress."""
+
+    def train(item: _Run) -> None:
+        if not item.folder.parent.is_dir():
+            raise UsageError(
+                f"'{item.folder.parent}' is not to be seen from {socket.gethostname()}; name a folder that all nodes "
+                "of the cluster share with --out."
+            )
+        options: dict[str, Any] = {"overwrite": item.overwrite, "resume": item.resume, "held_out": held_out}
+        if not here or not hosts.is_first():
+            tune(item.config, motions, item.folder, **options)
+            return
+        compiling(registry.find(item.config.controller).compile_seconds)
+        with bar(item.config.train.updates, f"tune {item.config.controller}", "update") as progress:
+            tune(item.config, motions, item.folder, **options, progress=lambda row: advance(progress, row))
+
+    return train
 
 
 def check_names(config: TuneConfig, chain: Chain) -> None:

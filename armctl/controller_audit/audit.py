@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from armctl.controller_audit.page import TITLES, write_page
 from armctl.controller_audit.subject import Finding, make_subject, whole
 from armctl.controllers.base import Controller
 from armctl.errors import UsageError
+from armctl.jobs import Where, run_jobs
 from armctl.urdf import load_chain
 
 WEAKNESSES = {
@@ -35,11 +37,13 @@ def audit_controller(
     given: str = DEFAULT,
     overwrite: bool = False,
     progress: Callable[[str], None] | None = None,
+    where: Where | None = None,
 ) -> dict[str, Any]:
     """Measure a controller's weaknesses in the twin, write a run folder, and return its summary.
 
     controller: made for the arm config.robot; config: motions and plants, defaults when None; out: the run folder;
-    given: where its parameters are from, in words; progress: told what begins, STAGES times.
+    given: where its parameters are from, in words; progress: told what is being measured; where: what measures, this
+    process when None; each weakness is a job.
     The folder holds config.json, summary.json (numbers, and a sentence for each), series.npz, the pictures as PNG and
     SVG, and audit.html, which needs nothing outside itself.
     Raises UsageError for a folder that exists, and where controller and config do not fit.
@@ -58,20 +62,16 @@ def audit_controller(
     if controller.arm.name != name:
         raise UsageError(f"The controller is for {controller.arm.name}, not {name}; give its own robot.")
     store.create_run(out, config, overwrite=overwrite)
-    tell, seconds, found = progress or (lambda text: None), {}, {}
-    tell("making motions and plants")
-    subject = make_subject(controller, config)
-    started = time.perf_counter()
-    tell("running held-out motions")
-    base = whole(subject)
-    seconds["first run, with compilation"] = time.perf_counter() - started
-    for weakness, module in WEAKNESSES.items():
-        tell(f"measuring {TITLES[weakness].lower()}")
-        begun = time.perf_counter()
-        found[weakness] = module.measure(subject, base)
-        seconds[TITLES[weakness].lower()] = time.perf_counter() - begun
+    tell, measured = progress or (lambda text: None), {}
+    tell("running held-out motions, then measuring")
+    for weakness, one in run_jobs(partial(_measurer, controller, config), list(WEAKNESSES), where):
+        tell(f"measured {TITLES[weakness].lower()}")
+        measured[weakness] = one
+    found = {weakness: measured[weakness].finding for weakness in WEAKNESSES}
     summary = _summary(name, controller, config, given, found)
-    summary["seconds"] = seconds
+    seconds = {TITLES[weakness].lower(): measured[weakness].seconds for weakness in WEAKNESSES}
+    first = max(one.first_seconds for one in measured.values())
+    summary["seconds"] = {"first run, with compilation": first, **seconds}
     series = {name: x for finding in found.values() for name, x in finding.series.items()}
     series["dt"] = np.asarray(config.control_dt)
     tell("drawing")
@@ -81,6 +81,29 @@ def audit_controller(
     store.write_text(out / "audit.html", write_page(summary, drawn))
     store.finish_run(out)
     return summary
+
+
+class _Measured(NamedTuple):
+    """A weakness, and how long the worker's first run and this measurement took."""
+
+    finding: Finding
+    first_seconds: float
+    seconds: float
+
+
+def _measurer(controller: Controller, config: ControllerAuditConfig) -> Callable[[str], _Measured]:
+    """A function that measures a weakness; the run that all are compared with is made once."""
+    started = time.perf_counter()
+    subject = make_subject(controller, config)
+    base = whole(subject)
+    first = time.perf_counter() - started
+
+    def measure(weakness: str) -> _Measured:
+        begun = time.perf_counter()
+        finding = WEAKNESSES[weakness].measure(subject, base)
+        return _Measured(finding, first, time.perf_counter() - begun)
+
+    return measure
 
 
 def _summary(

@@ -1,8 +1,10 @@
 """Workers that are processes of this machine, each behind a pipe."""
 
+import os
 import signal
+import threading
 from contextlib import suppress
-from multiprocessing import connection, get_context, util
+from multiprocessing import connection, get_context, parent_process, util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -76,11 +78,20 @@ class Machine:
 def _serve(pipe: Connection, payload: bytes, threads: int) -> None:
     """A worker's life: answer until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which gets it too, ends its workers
+    threading.Thread(target=_follow_parent, daemon=True).start()
     desk = Desk(payload, threads)
     with suppress(EOFError, OSError):
         pipe.send_bytes(desk.ready())
         while True:
             pipe.send_bytes(desk.do(pipe.recv_bytes()))
+
+
+def _follow_parent() -> None:
+    """End with a parent that is killed, in the midst of an item: one that resumes does it anew, in the same files."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _end(pipe: Connection, process: BaseProcess) -> None:

@@ -24,6 +24,10 @@ class Where(NamedTuple):
     ray: str | None = None
     """Address of a Ray cluster, HOST:PORT or auto; None for this machine."""
 
+    def here(self, items: int) -> bool:
+        """Whether this process itself does so many items."""
+        return self.ray is None and min(self.jobs or 1, items) <= 1
+
 
 def run_jobs(
     start: Callable[[], Callable[[Item], Result]],
@@ -44,7 +48,7 @@ def run_jobs(
         raise UsageError(f"jobs is {where.jobs}; give at least 1.")
     if not items:
         return
-    if where.ray is None and min(where.jobs or 1, len(items)) == 1:
+    if where.here(len(items)):
         work = start()
         yield from ((item, work(item)) for item in items)
         return
