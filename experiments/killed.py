@@ -74,8 +74,8 @@ def result(out: Path) -> Any:
 
 
 @contextlib.contextmanager
-def cluster(nodes: int) -> Iterator[str]:
-    """A Ray cluster on this machine, nodes of one CPU each; gives its address."""
+def cluster(nodes: int) -> Iterator[Any]:
+    """A Ray cluster on this machine, of nodes with one CPU each."""
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -83,7 +83,7 @@ def cluster(nodes: int) -> Iterator[str]:
     try:
         for _ in range(nodes - 1):
             one.add_node(**options)
-        yield one.address
+        yield one
     finally:
         one.shutdown()
 
@@ -100,8 +100,8 @@ def main(args: Args) -> None:
     """Kill, resume, compare, save."""
     shutil.rmtree(args.out, ignore_errors=True)
     moments = random.Random(args.seed)
-    with cluster(args.nodes) if args.nodes else contextlib.nullcontext() as address:
-        where = ["--ray", address] if address else ["--jobs", str(args.jobs)]
+    with cluster(args.nodes) if args.nodes else contextlib.nullcontext() as one:
+        where = ["--ray", one.address] if one else ["--jobs", str(args.jobs)]
         options = [*args.bench.split(), *where]
         bench(options, args.out / "first")  # compiles
         began = time.perf_counter()

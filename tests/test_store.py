@@ -101,3 +101,14 @@ def test_arrays_round_trip_and_corruption_is_named(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(UsageError, match=r"bad\.json"):
         store.read_json(tmp_path / "bad.json")
+
+
+def test_a_run_that_was_killed_as_it_began_may_begin_again(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".config.json.123.tmp").write_text("{")
+    assert store.unstarted(run)
+    store.create_run(run, Config())
+    assert not store.unstarted(run)
+    with pytest.raises(UsageError, match="already exists"):
+        store.create_run(run, Config())

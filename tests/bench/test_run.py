@@ -133,6 +133,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
     assert comparable(tmp_path / "run") == comparable(finished[0])
 
 
+def test_a_batch_whose_rows_were_half_written_is_run_again(finished, tmp_path):
+    """A killed process may leave whole rows of a batch before the torn one."""
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    lines = (out / "episodes.csv").read_text().splitlines(keepends=True)
+    (out / "episodes.csv").write_text("".join(lines[:-1]) + lines[-1][:20])
+    summary = run.run_bench(controllers(), SUITES, SCENARIOS, out, config=CONFIG, resume=True, progress=False)
+    assert comparable(out) == comparable(finished[0])
+    assert summary["controllers"]["broken"]["episodes"] == 8
+    (out / "episodes.csv").write_text("".join(lines[:2]))  # no batch of two is whole
+    run.run_bench(controllers(), SUITES, SCENARIOS, out, config=CONFIG, resume=True, progress=False)
+    assert comparable(out) == comparable(finished[0])
+
+
 def test_existing_folder_is_refused_and_unharmed(finished):
     before = {file: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()}
     with pytest.raises(UsageError, match="already exists"):
