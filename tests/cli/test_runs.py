@@ -49,7 +49,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
 
 
 def test_seeds_are_runs_of_their_own_the_best_one_first(capsys, made, tmp_path):
-    argv = [*TUNE, "--data", str(made / "motions"), "--seeds", "0", "1", "--out", "both", "--json"]
+    """In two processes; the first is what this process has made of it."""
+    argv = [*TUNE, "--data", str(made / "motions"), "--seeds", "0", "1", "--jobs", "2", "--out", "both", "--json"]
     assert cli.main(argv) == 0
     rows = json.loads(capsys.readouterr().out)
     scores = [row.get("validation_score", row["position_rms_mm"]) for row in rows]

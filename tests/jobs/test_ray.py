@@ -1,5 +1,6 @@
 """On a Ray cluster of two nodes, on loopback, jobs give what they give here; a lost worker or node costs its job."""
 
+import json
 import os
 import random
 import signal
@@ -8,16 +9,24 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'armctl[ray]'")
 
+from armctl import cli
 from armctl.bench import run
+from armctl.controller_audit import audit_controller
+from armctl.controllers import make
 from armctl.errors import WorkerError
 from armctl.jobs import Where, run_jobs
+from armctl.motion.files import save_reference
 from experiments import killed
 from tests.bench.test_run import CONFIG, SCENARIOS, SUITES, comparable, controllers
+from tests.cli.cases import TUNE, motion
+from tests.controller_audit.loops import ARM
+from tests.controller_audit.loops import CONFIG as AUDIT
 from tests.jobs import work
 from tests.jobs.test_jobs import NUMBERS, results
 
@@ -79,6 +88,25 @@ def test_a_bench_on_two_nodes_is_the_bench_of_one_process(cluster, tmp_path):
     for out, config in (("here", CONFIG), ("there", replace(CONFIG, ray=cluster.address))):
         run.run_bench(controllers(), SUITES, SCENARIOS, tmp_path / out, config=config, progress=False)
     assert comparable(tmp_path / "there") == comparable(tmp_path / "here")
+
+
+def test_an_audit_on_two_nodes_is_the_audit_of_one_process(cluster, tmp_path):
+    controller = make("diff_ik", ARM)
+    here = audit_controller(controller, AUDIT, tmp_path / "here")
+    there = audit_controller(controller, AUDIT, tmp_path / "there", where=Where(ray=cluster.address))
+    for name in ("findings", "sentences"):
+        assert json.dumps(here[name], default=float) == json.dumps(there[name], default=float)
+
+
+def test_seeds_on_two_nodes_are_those_of_one_process(cluster, tmp_path, capsys):
+    save_reference(motion("near", 0.1), tmp_path / "motions" / "near.npz")
+    rows = []
+    for out, where in (("here", []), ("there", ["--ray", cluster.address])):
+        argv = [*TUNE, "--data", str(tmp_path / "motions"), "--seeds", "0", "1", "--out", str(tmp_path / out), "--json"]
+        assert cli.main([*argv, *where]) == 0
+        rows.append([{**row, "folder": Path(row["folder"]).name} for row in json.loads(capsys.readouterr().out)])
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 2
 
 
 def test_a_killed_driver_resumes_to_the_same_summary(cluster, tmp_path):
