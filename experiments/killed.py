@@ -78,7 +78,7 @@ def cluster(nodes: int) -> Iterator[Any]:
     """A Ray cluster on this machine, of nodes with one CPU each."""
     from ray.cluster_utils import Cluster
 
-    options = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
     one = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
     try:
         for _ in range(nodes - 1):

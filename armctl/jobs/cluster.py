@@ -1,6 +1,7 @@
 """Workers that are actors on a Ray cluster, one for each CPU that it gives."""
 
 import contextlib
+import logging
 import re
 import socket
 from typing import Any
@@ -92,7 +93,7 @@ def connect(address: str) -> tuple[Any, bool]:
         return ray, False
     _check_reachable(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", namespace="armctl")
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="armctl")
     except (ConnectionError, RuntimeError, ValueError) as error:
         none = "none runs on this machine" if address == "auto" else str(error).splitlines()[0]
         raise _unreachable(address, none) from None

@@ -7,9 +7,11 @@
 All functions do the obvious where there is one process only.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -17,7 +19,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from armctl.errors import UsageError
-from armctl.learn.rendezvous import meet
+from armctl.learn.rendezvous import join, meet
 
 T = TypeVar("T")
 MESSAGE = 2000
@@ -39,10 +41,23 @@ def connect(
     which = _number(process_id, "--process-id", "SLURM_PROCID")
     if not 0 <= which < count:
         raise UsageError(f"--process-id is {which}; with --processes {count} it lies in 0 to {count - 1}.")
-    meet(coordinator, count, which, timeout)
-    jax.distributed.initialize(
-        coordinator, count, which, cluster_detection_method="deactivate", initialization_timeout=round(timeout)
-    )
+    with _quiet():
+        meeting = meet(coordinator, count, which, timeout)
+    join(meeting, coordinator, count, which)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off stderr what C++ libraries write on every way that a meeting can fail."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _number(given: int | None, flag: str, variable: str) -> int:

@@ -1,18 +1,39 @@
-"""The processes of a run over several machines meet at the coordinator before JAX starts.
+"""The processes of a run over several machines meet at the coordinator of `jax.distributed`.
 
-`jax.distributed` (JAX 0.10) aborts the interpreter, with a C++ stack trace, where a process does not turn up; here it
-is one sentence that says which. Process 0 listens at the coordinator's port, the others say who they are, and all are
-told to begin.
+`jax.distributed.initialize` (JAX 0.10) aborts the interpreter, with a C++ stack trace, where a process does not turn up
+or two are the same. Here its service and its client are made one by one, so that it is one sentence that says which.
 """
 
+import math
+import re
 import socket
-import time
-from contextlib import ExitStack
+import threading
+from typing import Any, NamedTuple
+
+from jax._src import distributed, xla_bridge
+from jax._src.lib import _jax
 
 from armctl.errors import UsageError
 
-LINE = 4096
-GO = "go"
+GRACE = 2
+"""Seconds by which the coordinator is ahead of the others in giving up, so that it can tell them why."""
+HEARTBEAT = 100
+"""Seconds without a sign of life after which a process is taken for dead, as in JAX."""
+KEY = "armctl/processes/"
+
+
+class Meeting(NamedTuple):
+    """A process's part in it."""
+
+    service: Any
+    """The coordinator, of process 0; else None."""
+    client: Any
+
+    def close(self) -> None:
+        """Leave, when all do."""
+        self.client.shutdown()
+        if self.service is not None:
+            self.service.shutdown()
 
 
 def address(coordinator: str) -> tuple[str, int]:
@@ -23,92 +44,107 @@ def address(coordinator: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def meet(coordinator: str, processes: int, process_id: int, timeout: float) -> None:
+def meet(coordinator: str, processes: int, process_id: int, timeout: float) -> Meeting:
     """When every process is there.
 
     coordinator: HOST:PORT at which process 0 listens; processes: how many there are; process_id: which this is;
     timeout: s to wait for all. Raises UsageError where one is missing, there twice, or of another opinion.
     """
-    host, port = address(coordinator)
-    deadline = time.monotonic() + timeout
-    if process_id == 0:
-        _call(port, processes, deadline, timeout)
-    else:
-        _answer(host, port, processes, process_id, deadline, timeout)
-
-
-def _call(port: int, processes: int, deadline: float, timeout: float) -> None:
-    """Process 0: wait for the others, then let all begin; what is wrong is told to all."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(socket.create_server(("", port), backlog=processes))
-        except OSError as error:
-            raise UsageError(f"Process 0 cannot listen at port {port} ({error.strerror}); choose another.") from None
-        others: dict[int, socket.socket] = {}
-        wrong = ""
-        while len(others) < processes - 1 and not wrong:
-            server.settimeout(max(deadline - time.monotonic(), 0.01))
-            try:
-                other = stack.enter_context(server.accept()[0])
-            except TimeoutError:
-                missing = ", ".join(str(i) for i in range(1, processes) if i not in others)
-                wrong = f"Of {processes} processes, {missing} did not come within {timeout:g} s; start all of them."
-                break
-            wrong = _enrol(other, others, processes)
-        for other in others.values():
-            other.sendall(f"{wrong or GO}\n".encode())
-    if wrong:
+    _, port = address(coordinator)
+    wait = math.ceil(timeout)
+    service = _service(port, processes, wait) if process_id == 0 else None
+    # With a callback of any kind JAX raises where it would abort.
+    client = _jax.get_distributed_runtime_client(
+        coordinator, process_id, init_timeout=wait + (0 if service else GRACE), heartbeat_timeout=HEARTBEAT,
+        use_compression=True, missed_heartbeat_callback=lambda *_: None,
+    )  # fmt: skip
+    if said := _connect(client):
+        raise UsageError(_meaning(said, coordinator, processes, process_id, timeout))
+    meeting = Meeting(service, client)
+    if wrong := _disagreement(client, processes, process_id, wait):
+        meeting.close()
         raise UsageError(wrong)
+    return meeting
 
 
-def _enrol(other: socket.socket, others: dict[int, socket.socket], processes: int) -> str:
-    """Note who has connected; what is wrong with that, or nothing. Strangers are ignored."""
-    said = _line(other, 5.0).split()
-    if len(said) != 3 or said[0] != "armctl" or not all(word.isdigit() for word in said[1:]):
-        return ""
-    who, count = int(said[1]), int(said[2])
-    wrong = ""
-    if count != processes:
-        wrong = f"Process {who} was started for {count} processes, process 0 for {processes}; give all the same number."
-    elif who in others:
-        wrong = f"Two processes are number {who}; give every process its own --process-id, 0 to {processes - 1}."
-    others[-len(others) - 1 if wrong else who] = other
-    return wrong
+def join(meeting: Meeting, coordinator: str, processes: int, process_id: int) -> None:
+    """Let JAX compute with all who have met, as after `jax.distributed.initialize`.
+
+    Raises UsageError where it has computed already, which would leave this process alone.
+    """
+    if xla_bridge.backends_are_initialized():
+        raise UsageError("JAX has computed before the processes met; call hosts.connect first.")
+    state = distributed.global_state
+    state.coordinator_address, state.num_processes, state.process_id = coordinator, processes, process_id
+    state.service, state.client = meeting
+    state.initialize_preemption_sync_manager()
 
 
-def _answer(host: str, port: int, processes: int, process_id: int, deadline: float, timeout: float) -> None:
-    """Another process: find the coordinator, say who this is, wait for the word."""
-    with _connected(host, port, deadline, timeout) as coordinator:
-        coordinator.sendall(f"armctl {process_id} {processes}\n".encode())
-        said = _line(coordinator, max(deadline - time.monotonic(), 0.01) + 5.0)
-    if said != GO:
-        raise UsageError(said or f"The coordinator {host}:{port} went away before all processes had come; start again.")
-
-
-def _connected(host: str, port: int, deadline: float, timeout: float) -> socket.socket:
-    while True:
-        try:
-            return socket.create_connection((host, port), timeout=max(deadline - time.monotonic(), 0.01))
-        except OSError as error:
-            if time.monotonic() > deadline or isinstance(error, socket.gaierror):
-                why = error.strerror or error
-                raise UsageError(
-                    f"The coordinator {host}:{port} could not be reached within {timeout:g} s ({why}); start process 0 "
-                    "there, or correct --coordinator HOST:PORT."
-                ) from None
-            time.sleep(0.2)
-
-
-def _line(connection: socket.socket, timeout: float) -> str:
-    """One line; what had come of it where the other side is silent or gone."""
-    connection.settimeout(timeout)
-    text = b""
+def _service(port: int, processes: int, wait: int) -> Any:
     try:
-        while not text.endswith(b"\n") and len(text) < LINE:
-            more = connection.recv(LINE)
-            if not more:
-                break
-            text += more
-    except OSError:
-        pass
-    return text.decode(errors="replace").strip()
+        socket.create_server(("", port)).close()  # a port that is taken would end the interpreter
+    except OSError as error:
+        raise UsageError(f"Process 0 cannot listen at port {port} ({error.strerror}); choose another.") from None
+    return _jax.get_distributed_runtime_service(
+        f"[::]:{port}", processes, heartbeat_timeout=HEARTBEAT, cluster_register_timeout=wait
+    )
+
+
+def _connect(client: Any) -> str:
+    """Connect, in a thread so that Ctrl-C is heard; what went wrong, in JAX's words, or nothing."""
+    said: list[str] = []
+
+    def connect() -> None:
+        try:
+            client.connect()
+        except RuntimeError as error:
+            said.extend([str(error), _reason(client)])
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    return "\n".join(said)
+
+
+def _reason(client: Any) -> str:
+    """Why a client could not connect, which it says only as it is shut down."""
+    try:
+        client.shutdown()
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def _meaning(said: str, coordinator: str, processes: int, process_id: int, timeout: float) -> str:
+    """JAX's words about who did not meet, in a sentence."""
+    if missing := re.search(r"task names:\s*((?:\d+\s)+)", said):
+        who = ", ".join(sorted(missing[1].split(), key=int))
+        return f"Of {processes} processes, {who} did not come within {timeout:g} s; start all of them."
+    if "Unexpected task" in said:
+        return (
+            f"Process {process_id} was started for {processes} processes, process 0 for fewer; give all the same "
+            "number."
+        )
+    if "newer incarnation" in said:
+        return f"Two processes are number {process_id}; give every process its own --process-id, 0 to {processes - 1}."
+    return (
+        f"The coordinator {coordinator} could not be reached within {timeout:g} s; start process 0 there, or correct "
+        "--coordinator HOST:PORT."
+    )
+
+
+def _disagreement(client: Any, processes: int, process_id: int, wait: int) -> str:
+    """What is wrong where some were started for another number of processes; the same for all, or nothing."""
+    client.key_value_set(f"{KEY}{process_id}", str(processes))
+
+    def opinion(which: int) -> int:
+        return int(client.blocking_key_value_get(f"{KEY}{which}", 1000 * (wait + GRACE)))
+
+    first = opinion(0)
+    for which in range(1, first):
+        if (count := opinion(which)) != first:
+            return (
+                f"Process {which} was started for {count} processes, process 0 for {first}; give all the same number."
+            )
+    return ""

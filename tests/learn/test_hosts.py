@@ -82,15 +82,17 @@ def test_only_process_0_writes(runs):
 
 
 def called(arguments, timeout=5.0):
-    """What every process of a roll call is told: nothing where all is well."""
+    """What every process of a meeting is told: nothing where all is well."""
     said = {}
 
     def come(k, *words):
         try:
-            meet(*words, timeout)
-            said[k] = ""
+            meeting = meet(*words, timeout)
         except UsageError as error:
             said[k] = str(error)
+        else:
+            said[k] = ""
+            meeting.close()
 
     threads = [threading.Thread(target=come, args=(k, *words)) for k, words in enumerate(arguments)]
     for thread in threads:
@@ -116,8 +118,12 @@ def test_processes_of_another_opinion_are_told():
     said = called([(at, 2, 0), (at, 3, 1)])
     assert said[0] == said[1] == "Process 1 was started for 3 processes, process 0 for 2; give all the same number."
     at = f"localhost:{free_port()}"
-    said = called([(at, 3, 0), (at, 3, 1), (at, 3, 1)])
-    assert all("Two processes are number 1" in sentence for sentence in said)
+    said = called([(at, 3, 0), (at, 3, 1), (at, 3, 1)], timeout=2.0)
+    assert said[0] == "Of 3 processes, 2 did not come within 2 s; start all of them."
+    assert sorted(said[1:]) == [said[0], "Two processes are number 1; give every process its own --process-id, 0 to 2."]
+    at = f"localhost:{free_port()}"
+    said = called([(at, 2, 0), (at, 3, 2)], timeout=2.0)
+    assert said[1] == "Process 2 was started for 3 processes, process 0 for fewer; give all the same number."
 
 
 def test_a_coordinator_that_cannot_be_reached_is_one_sentence():
@@ -147,5 +153,8 @@ def test_unusable_words_are_refused(given, said, monkeypatch):
 def test_slurm_says_who_is_who(monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "2")
     monkeypatch.setenv("SLURM_PROCID", "1")
-    with pytest.raises(UsageError, match="could not be reached"):
-        hosts.connect(f"localhost:{free_port()}", timeout=0.1)
+    met = []
+    monkeypatch.setattr(hosts, "meet", lambda *words: met.append(words))
+    monkeypatch.setattr(hosts, "join", lambda meeting, *words: met.append(words))
+    hosts.connect("node1:7654", timeout=3.0)
+    assert met == [("node1:7654", 2, 1, 3.0), ("node1:7654", 2, 1)]
