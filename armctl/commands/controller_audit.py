@@ -11,7 +11,7 @@ from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.bench.tuning import describe_tuning
 from armctl.commands.bench import find_controller
-from armctl.commands.console import results_only, say, show
+from armctl.commands.console import results_only, show, stages
 from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
 from armctl.controller_audit.config import ControllerAuditConfig
 from armctl.jobs import Where
@@ -54,9 +54,9 @@ def run(argv: Sequence[str], prog: str) -> int:
         config = as_trained(config, folder)
         options["given"] = f"{label}: {describe_tuning(folder)['tuning_budget']}"
     where = Where(arguments.jobs, arguments.ray)
-    with results_only(where != Where()):
+    with results_only(where != Where()), stages(STAGES, "audit", ended=True) as tell:
         summary = audit_controller(
-            controller, config, out, overwrite=arguments.overwrite, progress=say, where=where, **options
+            controller, config, out, overwrite=arguments.overwrite, progress=tell, where=where, **options
         )
     page = out / "audit.html"
     show({**summary, "page": str(page)}, f"{text(summary)}\n\npage: {page}", arguments.json)

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import tyro
 
 from armctl.commands.console import bar, compiling, results_only, show, table
-from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse, part
+from armctl.commands.folders import Run, run_in_folders
+from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
+from armctl.jobs import Where
 from armctl.plant.presets import check_preset
 from armctl.rl.learn import check_installed, train_policy
 from armctl.rl.settings import RLConfig, recipe
@@ -30,13 +32,18 @@ class RLArguments(RLConfig):
     out: Folder = None
     """Run folder to write; runs/ROBOT-TASK-ALGO if absent."""
     seeds: tuple[int, ...] = ()
-    """Seeds to train with in turn, each in OUT/SEED; the table has the best first."""
+    """Seeds to train with, each in OUT/SEED; the table has the best first."""
     overwrite: Flag = False
     """Replace an existing run; the old one is kept until the new one is complete."""
     resume: Flag = False
     """Continue an interrupted run with the same settings."""
     json: Flag = False
     """Print JSON instead of a table."""
+    jobs: Limit = None
+    """Processes among which the seeds are shared out; this process trains one after the other if absent."""
+    ray: Address = None
+    """Train on a Ray cluster, a job for each seed: HOST:PORT of its head, or auto for the one that runs on this
+    machine. Its nodes share the run folder."""
 
 
 def run(argv: Sequence[str], prog: str) -> int:
@@ -50,16 +57,21 @@ def run(argv: Sequence[str], prog: str) -> int:
     for folder in runs:
         check_out(folder, overwrite=arguments.overwrite, resume=arguments.resume)
     with results_only():
-        found = [_train(arguments, one, folder) for folder, one in runs.items()]
+        where = Where(arguments.jobs, arguments.ray)
+        found = run_in_folders(_train, runs, where, overwrite=arguments.overwrite, resume=arguments.resume)
+        found = [{**row, "folder": str(folder)} for row, folder in zip(found, runs, strict=True)]
     rows = sorted(found, key=lambda row: (-row["success"], row["position_error_mm"]))
     show(rows if arguments.seeds else rows[0], table(rows), arguments.json)
     return 0
 
 
-def _train(arguments: RLArguments, config: RLConfig, out: Path) -> dict[str, Any]:
-    """One run, and what its best judgement found."""
+def _train(run: Run) -> dict[str, Any]:
+    """Do a run, with progress where it can be seen -> what its best judgement found."""
+    config: RLConfig = run.config
+    options: dict[str, Any] = {"overwrite": run.overwrite, "resume": run.resume}
+    if not run.here:
+        return _found(config, train_policy(config, run.folder, **options))
     compiling(10)
-    resume = arguments.resume and (out.exists() or not arguments.seeds)
     with bar(recipe(config).steps, f"{config.algo} on {config.task}", "step") as progress:
 
         def advance(row: dict[str, float]) -> None:
@@ -67,5 +79,8 @@ def _train(arguments: RLArguments, config: RLConfig, out: Path) -> dict[str, Any
             progress.set_postfix(said, refresh=False)
             progress.update(row["steps"] - progress.n)
 
-        summary = train_policy(config, out, overwrite=arguments.overwrite, resume=resume, progress=advance)
-    return {"algorithm": config.algo, "task": config.task, **summary["best"], "folder": str(out)}
+        return _found(config, train_policy(config, run.folder, **options, progress=advance))
+
+
+def _found(config: RLConfig, summary: dict[str, Any]) -> dict[str, Any]:
+    return {"algorithm": config.algo, "task": config.task, **summary["best"]}

@@ -1,22 +1,23 @@
 """`armctl tune` and `armctl train tracker`: a controller's parameters by the gradient through the twin."""
 
 import math
-import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import tyro
 
 from armctl import store
 from armctl.chain import Chain
-from armctl.commands.console import bar, compiling, results_only, say, show, table
+from armctl.commands.console import bar, compiling, results_only, show, table
+from armctl.commands.folders import Run, run_in_folders
+from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
-from armctl.jobs import Where, run_jobs
+from armctl.jobs import Where
 from armctl.learn import hosts
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig, tune
@@ -99,7 +100,8 @@ def run(arguments: TrainArguments) -> int:
         hosts.on_first(lambda: _check(runs, arguments))
         check_names(config, chain)
         motions, held_out = training_references(config, chain, arguments.data)
-        _train(arguments, runs, motions, held_out, where)
+        work = partial(_train, motions, held_out)
+        run_in_folders(work, runs, where, overwrite=arguments.overwrite, resume=arguments.resume)
     if hosts.is_first():
         found: list[dict[str, Any]] = [
             {"controller": config.controller, "robot": chain.name, **_last(x), "folder": str(x)} for x in runs
@@ -114,22 +116,6 @@ def seeded(config: TuneConfig, seed: int) -> TuneConfig:
     return replace(config, seed=seed, train=replace(config.train, seed=seed))
 
 
-class _Run(NamedTuple):
-    """A training run as a job."""
-
-    folder: Path
-    config: TuneConfig
-    overwrite: bool
-    resume: bool
-
-    def __str__(self) -> str:
-        return f"training into {self.folder}"
-
-    def again(self) -> "_Run":
-        """The same after its worker was lost: it goes on."""
-        return self._replace(overwrite=False, resume=True)
-
-
 def _where(arguments: TrainArguments) -> Where:
     """Where the seeds are trained. Raises UsageError for what does not go together."""
     where = Where(arguments.jobs, arguments.ray)
@@ -140,43 +126,15 @@ def _where(arguments: TrainArguments) -> Where:
     return where
 
 
-def _train(
-    arguments: TrainArguments,
-    runs: Mapping[Path, TuneConfig],
-    motions: list[Reference],
-    held_out: list[Reference] | None,
-    where: Where,
-) -> None:
-    """Train every run, in this process with bars, elsewhere with a sentence about each that is finished."""
-    here = where.here(len(runs))
-    items = []
-    for folder, config in runs.items():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        resume = arguments.resume and (folder.exists() or not arguments.seeds)
-        items.append(_Run(folder if here else folder.absolute(), config, arguments.overwrite, resume))
-    for item, _ in run_jobs(partial(_trainer, motions, held_out, here), items, where, again=_Run.again):
-        if not here:
-            say(f"{item.folder} is trained")
-
-
-def _trainer(motions: list[Reference], held_out: list[Reference] | None, here: bool) -> Callable[[_Run], None]:
-    """What does a run; here: in the process of the command, which shows progress."""
-
-    def train(item: _Run) -> None:
-        if not item.folder.parent.is_dir():
-            raise UsageError(
-                f"'{item.folder.parent}' is not to be seen from {socket.gethostname()}; name a folder that all nodes "
-                "of the cluster share with --out."
-            )
-        options: dict[str, Any] = {"overwrite": item.overwrite, "resume": item.resume, "held_out": held_out}
-        if not here or not hosts.is_first():
-            tune(item.config, motions, item.folder, **options)
-            return
-        compiling(registry.find(item.config.controller).compile_seconds)
-        with bar(item.config.train.updates, f"tune {item.config.controller}", "update") as progress:
-            tune(item.config, motions, item.folder, **options, progress=lambda row: advance(progress, row))
-
-    return train
+def _train(motions: list[Reference], held_out: list[Reference] | None, run: Run) -> None:
+    """Do a run, with progress where it can be seen; what it found is in its folder."""
+    options: dict[str, Any] = {"overwrite": run.overwrite, "resume": run.resume, "held_out": held_out}
+    if not run.here or not hosts.is_first():
+        tune(run.config, motions, run.folder, **options)
+        return
+    compiling(registry.find(run.config.controller).compile_seconds)
+    with bar(run.config.train.updates, f"tune {run.config.controller}", "update") as progress:
+        tune(run.config, motions, run.folder, **options, progress=lambda row: advance(progress, row))
 
 
 def check_names(config: TuneConfig, chain: Chain) -> None:

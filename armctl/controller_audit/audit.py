@@ -23,8 +23,8 @@ from armctl.urdf import load_chain
 WEAKNESSES = {
     module.__name__.rpartition(".")[2]: module for module in (over_fitting, over_sensitivity, instability, opacity)
 }
-STAGES = 3 + len(WEAKNESSES)
-"""How often an audit says what begins."""
+STAGES = 1 + len(WEAKNESSES)
+"""How often an audit says what has ended."""
 DEFAULT = "default gains"
 UNTRAINED = "It has default gains: what is called training here are motions and plants that it never met."
 
@@ -42,8 +42,8 @@ def audit_controller(
     """Measure a controller's weaknesses in the twin, write a run folder, and return its summary.
 
     controller: made for the arm config.robot; config: motions and plants, defaults when None; out: the run folder;
-    given: where its parameters are from, in words; progress: told what is being measured; where: what measures, this
-    process when None; each weakness is a job.
+    given: where its parameters are from, in words; progress: told what has ended, STAGES times; where: what measures,
+    this process when None; each weakness is a job.
     The folder holds config.json, summary.json (numbers, and a sentence for each), series.npz, the pictures as PNG and
     SVG, and audit.html, which needs nothing outside itself.
     Raises UsageError for a folder that exists, and where controller and config do not fit.
@@ -63,7 +63,6 @@ def audit_controller(
         raise UsageError(f"The controller is for {controller.arm.name}, not {name}; give its own robot.")
     store.create_run(out, config, overwrite=overwrite)
     tell, measured = progress or (lambda text: None), {}
-    tell("running held-out motions, then measuring")
     for weakness, one in run_jobs(partial(_measurer, controller, config), list(WEAKNESSES), where):
         tell(f"measured {TITLES[weakness].lower()}")
         measured[weakness] = one
@@ -74,9 +73,9 @@ def audit_controller(
     summary["seconds"] = {"first run, with compilation": first, **seconds}
     series = {name: x for finding in found.values() for name, x in finding.series.items()}
     series["dt"] = np.asarray(config.control_dt)
-    tell("drawing")
     store.save_arrays(out / "series.npz", series)
     drawn = pictures.write(out, summary["findings"], series)
+    tell("drew pictures")
     store.write_json(out / "summary.json", summary)
     store.write_text(out / "audit.html", write_page(summary, drawn))
     store.finish_run(out)
