@@ -77,6 +77,7 @@ def run_bench(
         suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed) for name in suites}
     tasks = make_tasks(config, chain, suites, scenarios)
     check_goals(tasks, controllers, chain.home)
+    Where(config.jobs, config.ray).check()
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     given = {name: described(controller, (records or {}).get(name, {})) for name, controller in controllers.items()}
     checksums = {name: checksum(controller) for name, controller in controllers.items()}

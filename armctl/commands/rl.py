@@ -54,10 +54,11 @@ def run(argv: Sequence[str], prog: str) -> int:
     runs = {out / str(seed): replace(config, seed=seed) for seed in arguments.seeds} or {out: config}
     check_preset(config.scenario)
     check_installed()
+    where = Where(arguments.jobs, arguments.ray)
+    where.check()
     for folder in runs:
         check_out(folder, overwrite=arguments.overwrite, resume=arguments.resume)
     with results_only():
-        where = Where(arguments.jobs, arguments.ray)
         found = run_in_folders(_train, runs, where, overwrite=arguments.overwrite, resume=arguments.resume)
         found = [{**row, "folder": str(folder)} for row, folder in zip(found, runs, strict=True)]
     rows = sorted(found, key=lambda row: (-row["success"], row["position_error_mm"]))

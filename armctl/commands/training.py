@@ -123,6 +123,7 @@ def _where(arguments: TrainArguments) -> Where:
         raise UsageError(
             "--coordinator lets one run take several machines, --jobs and --ray take one run to each; leave out either."
         )
+    where.check()
     return where
 
 

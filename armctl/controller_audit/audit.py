@@ -61,6 +61,8 @@ def audit_controller(
     name, out = load_chain(config.robot).name, Path(out)
     if controller.arm.name != name:
         raise UsageError(f"The controller is for {controller.arm.name}, not {name}; give its own robot.")
+    where = where or Where()
+    where.check()
     store.create_run(out, config, overwrite=overwrite)
     tell, measured = progress or (lambda text: None), {}
     for weakness, one in run_jobs(partial(_measurer, controller, config), list(WEAKNESSES), where):

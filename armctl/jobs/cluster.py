@@ -100,6 +100,13 @@ def connect(address: str) -> tuple[Any, bool]:
     return ray, True
 
 
+def check_cluster(address: str) -> None:
+    """Raise UsageError where `connect` would."""
+    ray, joined = connect(address)
+    if joined:
+        ray.shutdown()
+
+
 def _check_reachable(address: str) -> None:
     """Refuse at once what Ray would look for over a minute and then end the process."""
     if address == "auto":

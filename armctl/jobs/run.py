@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from armctl.errors import UsageError, WorkerError
-from armctl.jobs.cluster import Cluster
+from armctl.jobs.cluster import Cluster, check_cluster
 from armctl.jobs.desk import pack, read
 from armctl.jobs.local import Machine
 from armctl.jobs.worker import Crew, Lost
@@ -28,6 +28,13 @@ class Where(NamedTuple):
         """Whether this process itself does so many items."""
         return self.ray is None and min(self.jobs or 1, items) <= 1
 
+    def check(self) -> None:
+        """Raise UsageError for a number that is none and for a cluster that cannot be reached; before work is done."""
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"jobs is {self.jobs}; give at least 1.")
+        if self.ray is not None:
+            check_cluster(self.ray)
+
 
 def run_jobs(
     start: Callable[[], Callable[[Item], Result]],
@@ -44,8 +51,8 @@ def run_jobs(
     loses its worker three times.
     """
     where = where or Where()
-    if where.jobs is not None and where.jobs < 1:
-        raise UsageError(f"jobs is {where.jobs}; give at least 1.")
+    if where.ray is None:  # a cluster is met below
+        where.check()
     if not items:
         return
     if where.here(len(items)):

@@ -12,9 +12,12 @@ from multiprocessing import active_children
 import pytest
 
 from armctl import store
+from armctl.bench import run
+from armctl.bench.plan import BenchConfig
 from armctl.errors import UsageError, WorkerError
 from armctl.jobs import Where, run_jobs
 from armctl.jobs.desk import Desk, pack, read
+from tests.bench.arms import Follow, reach
 from tests.jobs import work
 
 TWO = Where(2)
@@ -107,3 +110,13 @@ def test_a_cluster_that_is_not_there_is_one_sentence_at_once():
     assert time.monotonic() - began < 15
     with pytest.raises(UsageError, match="--ray is 'node1'; give auto or HOST:PORT"):
         list(run_jobs(work.inverse, NUMBERS, Where(ray="node1")))
+
+
+def test_a_bench_that_cannot_run_where_it_is_asked_to_leaves_nothing_behind(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match="--ray needs Ray"):
+        run.run_bench(
+            {"mine": Follow(5.0)}, {"s": [reach("near", 0.2)]}, ["nominal"], tmp_path / "run",
+            config=BenchConfig("planar3", ray="auto"), progress=False,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
