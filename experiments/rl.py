@@ -59,15 +59,8 @@ def config(args: Args, run: tuple[str, int]) -> RLConfig:
         raise UsageError(f"'{cell}' is no TASK-SCENARIO-ALGORITHM; choose from {', '.join(CELLS)}.")
     task, scenario, algorithm = parts
     judgements, episodes = JUDGED[task]
-    return RLConfig(
-        args.robot,
-        algorithm,
-        task,
-        scenario=scenario,
-        seed=seed,
-        judgements=judgements,
-        episodes=episodes,  # type: ignore[arg-type]
-    )
+    given: dict[str, Any] = {"robot": args.robot, "algo": algorithm, "task": task, "scenario": scenario, "seed": seed}
+    return RLConfig(**given, judgements=judgements, episodes=episodes)
 
 
 def folder(args: Args, run: tuple[str, int]) -> Path:

@@ -36,8 +36,11 @@ def test_a_users_keys_go_over_the_shipped_ones_and_settings_over_both(tmp_path):
         ("[reach.sac]\nbackend = 'mujoco'\n", "backend .* is 'mujoco'; choose bullet or twin"),
         ("[reach.sac]\nreward = 'rich'\n", "reward .* is 'rich'; choose dense or sparse"),
         ("[reach.sac]\nrelabelled = -1\n", "relabelled .* is -1"),
-        ("[reach.sac]\nrelabelled = 4\nreward = 'sparse'\nlearning_starts = 100\n", "is 100; .* give at least 400"),
-        ("[reach.sac]\nsteps = 100\n", "100 steps of 8 arms are too few for 20 judgements"),
+        (
+            "[reach.sac]\nrelabelled = 4\nreward = 'sparse'\nlearning_starts = 100\narms = 8\n",
+            "is 100; .* give at least 400",
+        ),
+        ("[reach.sac]\nsteps = 100\narms = 8\n", "100 steps of 8 arms are too few for 20 judgements"),
     ],
 )
 def test_files_that_say_what_cannot_be_are_refused(text, said, tmp_path):
