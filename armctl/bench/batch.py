@@ -90,8 +90,8 @@ def _advance(
     samples: int,
 ) -> float:
     """Step until every episode is over; return the controller's time per action, s."""
-    windows = _windows(config, tasks, samples + controller.preview)
-    carry, spent, calls = _told(config, controller, tasks, chain), 0.0, 0
+    windows = padded_windows(config, tasks, samples + controller.preview)
+    carry, spent, calls = told_carry(config, controller, tasks, chain), 0.0, 0
     scale = action_scale(chain, logs[0].plant.config)
     # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
     reach = scale if controller.control == "velocity" else np.full_like(scale, np.inf)
@@ -139,7 +139,7 @@ def _step(
     log.stepped(k, command, caution, estimates)
 
 
-def _told(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain) -> Any:
+def told_carry(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain) -> Any:
     """The controller's memory at the start, with the true plants in it where it is one that is told of them."""
     carry = controller.init_carry((config.batch,))
     if getattr(controller, "family", "") != "oracle" or not hasattr(controller, "told"):
@@ -149,7 +149,7 @@ def _told(config: BenchConfig, controller: Any, tasks: list[Task], chain: Chain)
     return controller.told(carry, single(stack_params(plants)))
 
 
-def _windows(config: BenchConfig, tasks: list[Task], samples: int) -> Window:
+def padded_windows(config: BenchConfig, tasks: list[Task], samples: int) -> Window:
     """Whole references as float32 arrays (batch, samples, ...), each held at rest after its end as in training."""
     references = [led(config, task) for task in tasks]
     bank = stack_references(references + references[:1] * (config.batch - len(tasks)), samples)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from traceback import format_exception
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,19 @@ LIMIT_TOLERANCE = 1e-6  # rad
 MESSAGE = 200  # characters of an exception that stand in the table
 
 
+class Recorded(NamedTuple):
+    """What is recorded of an episode of T - 1 control steps; the fields are those of Episode."""
+
+    pose: np.ndarray  # (T, 7)
+    q: np.ndarray  # (T, n)
+    qd: np.ndarray  # (T, n)
+    torque: np.ndarray  # (T - 1, n)
+    command: np.ndarray  # (T - 1, m)
+    saturated: np.ndarray  # (T - 1,)
+    caution: np.ndarray  # (T - 1,)
+    estimates: dict[str, np.ndarray]  # (T - 1, ...)
+
+
 class EpisodeLog:
     """What happens in one episode on a plant that stands at its start; `episode` is the record.
 
@@ -28,10 +42,7 @@ class EpisodeLog:
     def __init__(self, config: BenchConfig, chain: Chain, task: Task, plant: Plant) -> None:
         samples = episode_samples(config, task)
         self.plant, self.steps, self.end = plant, samples - 1, samples - 1
-        self._config, self._chain, self._failure, self._traceback = config, chain, "", ""
-        reference = led(config, task)
-        self._moving, self._goal = len(reference.q), task.goal
-        self._reference = reference.pose[np.minimum(np.arange(samples), self._moving - 1)]
+        self._config, self._chain, self._task, self._failure, self._traceback = config, chain, task, "", ""
         self._pose = np.zeros((samples, 7))
         self._q, self._qd = np.zeros((samples, chain.n)), np.zeros((samples, chain.n))
         self._torque = np.zeros((samples - 1, chain.n))
@@ -80,28 +91,50 @@ class EpisodeLog:
 
     def episode(self, seconds: float) -> Episode:
         """The record. seconds: the controller's time per action."""
-        stop, steps = self.end + 1, self.end
-        first = min(lead(self._config), steps)  # what is settled before the reference starts is no part of the record
-        chain = self._chain
-        outside = (self._q < chain.lower - LIMIT_TOLERANCE) | (self._q > chain.upper + LIMIT_TOLERANCE)
-        return Episode(
-            self._config.control_dt,
-            min(self._moving, stop) - first,
-            self._pose[first:stop],
-            self._reference[first:stop],
-            self._q[first:stop],
-            self._qd[first:stop],
-            self._torque[first:steps],
-            self._command[first:steps],
-            np.any(outside, axis=1)[first + 1 : stop],
-            self._saturated[first:steps],
-            self._caution[first:steps],
-            1e6 * seconds,
-            self._failure,
-            self._traceback,
-            self._goal,
-            {name: values[first:steps] for name, values in self._estimates.items()},
+        recorded = Recorded(
+            self._pose, self._q, self._qd, self._torque, self._command, self._saturated, self._caution, self._estimates
         )
+        return made_episode(
+            self._config, self._chain, self._task, recorded, self.end, seconds, self._failure, self._traceback
+        )
+
+
+def made_episode(
+    config: BenchConfig,
+    chain: Chain,
+    task: Task,
+    recorded: Recorded,
+    end: int,
+    seconds: float,
+    failure: str = "",
+    traceback: str = "",
+) -> Episode:
+    """What was recorded of a task up to its control step `end`, without what is settled before the reference starts.
+
+    seconds: the controller's time per action; failure, traceback: why it ended early.
+    """
+    stop, reference = end + 1, led(config, task)
+    moving = len(reference.q)
+    first = min(lead(config), end)
+    outside = (recorded.q < chain.lower - LIMIT_TOLERANCE) | (recorded.q > chain.upper + LIMIT_TOLERANCE)
+    return Episode(
+        config.control_dt,
+        min(moving, stop) - first,
+        recorded.pose[first:stop],
+        reference.pose[np.minimum(np.arange(first, stop), moving - 1)],
+        recorded.q[first:stop],
+        recorded.qd[first:stop],
+        recorded.torque[first:end],
+        recorded.command[first:end],
+        np.any(outside, axis=1)[first + 1 : stop],
+        recorded.saturated[first:end],
+        recorded.caution[first:end],
+        1e6 * seconds,
+        failure,
+        traceback,
+        task.goal,
+        {name: values[first:end] for name, values in recorded.estimates.items()},
+    )
 
 
 def lead(config: BenchConfig) -> int:

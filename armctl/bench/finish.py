@@ -88,7 +88,8 @@ def caveats(config: dict[str, Any], given: dict[str, dict[str, Any]], elsewhere:
     for name, others in elsewhere.items():
         trained = ", ".join(dict.fromkeys(given[name]["trained_on"].split(",")))
         alike.setdefault((trained, ", ".join(others)), []).append(name)
-    return [f"Errors count {start}."] + [
+    where = " Episodes ran in the twin, not in PyBullet." if config.get("backend") == "twin" else ""
+    return [f"Errors count {start}.{where}"] + [
         f"Trained on {trained}, and tested elsewhere on {others}: {', '.join(names)}."
         for (trained, others), names in alike.items()
     ]

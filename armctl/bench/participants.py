@@ -42,6 +42,10 @@ def check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> No
                 f"'{name}' ({type(controller).__name__}) has no {lacking[0]}; make it a subclass of armctl.Controller."
             )
         if is_outside(controller):
+            if config.backend == "twin":
+                raise UsageError(
+                    f"'{name}' is no controller in JAX, and the twin steps others in no batch; leave out backend twin."
+                )
             check_outside(name, controller)
             held_steps(config, name, controller)
             make_env(config, controller).close()  # what is wrong with its wishes is said before work starts

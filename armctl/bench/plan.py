@@ -4,7 +4,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class BenchConfig:
     settle: float = 0.0
     """Time the first pose is held before a reference starts and errors count, s: the controller settles under its load;
     with 0 the load begins to fall as the reference starts."""
+    backend: Literal["bullet", "twin"] = "bullet"
+    """Where episodes run: PyBullet, the truth, or its twin, much faster in large batches (controllers in JAX alone)."""
     batch: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int | None = None
@@ -93,6 +95,8 @@ def make_tasks(
     for name in ("draws", "batch", "jobs"):
         if (given := getattr(config, name)) is not None and given < 1:
             raise UsageError(f"{name} is {given}; give at least 1.")
+    if config.backend not in ("bullet", "twin"):
+        raise UsageError(f"backend is {config.backend!r}; choose bullet or twin.")
     if config.patience <= 0:
         raise UsageError(f"patience is {config.patience} s; give the time an action may take, above 0.")
     if not 0 <= config.hold <= HOLD:

@@ -21,6 +21,7 @@ from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_task
 from armctl.bench.records import save_tracks
 from armctl.bench.suite import load_suite, suite_name
 from armctl.bench.summary import Row
+from armctl.bench.twin_batch import make_roll
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.jobs import Where, run_jobs
@@ -139,6 +140,9 @@ def _runner(
         name, index = unit
         if is_outside(controllers[name]):
             return run_outside(config, chain, controllers[name], groups[index])
+        if config.backend == "twin":
+            policies[name] = policies.get(name) or make_roll(config, chain, controllers[name], samples)
+            return policies[name](groups[index])
         policies[name] = policies.get(name) or make_policy(controllers[name])
         return run_batch(config, chain, controllers[name], policies[name], groups[index], samples)
 
