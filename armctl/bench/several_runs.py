@@ -14,7 +14,7 @@ from armctl.bench.summary import HEADLINE, Row, pair, paired_order, summarise
 from armctl.errors import UsageError
 from armctl.plant.scenario import RANGES
 
-HARMLESS = ("jobs", "batch", "patience")
+HARMLESS = ("jobs", "ray", "batch", "patience")
 """Settings that change no episode."""
 Key = tuple[str, str, str, int]
 Table = dict[str, list[Row]]
