@@ -9,6 +9,7 @@ from armctl.envs.stable_baselines import StableBaselinesVecEnv
 from armctl.envs.track import TrackEnv
 from armctl.envs.vector import make_vec
 from armctl.errors import UsageError
+from armctl.rl.flat import Flat
 from armctl.rl.settings import Recipe, RLConfig
 
 NOT_HERE = {"self", "kwargs", "robot", "reward", "scenario", "render_mode", "observe", "camera", "goal", "reference"}
@@ -28,11 +29,7 @@ def make_arms(config: RLConfig, recipe: Recipe, arms: int, backend: str, seed: i
             reward=recipe.reward, seed=seed, **recipe.environment, **options,
         )
     )  # fmt: skip
-    if config.algo != "ppo":
-        return envs
-    from armctl.rl.flat import Flat
-
-    return Flat(envs)
+    return Flat(envs) if config.algo == "ppo" else envs
 
 
 def _check_arguments(recipe: Recipe, task: str) -> None:

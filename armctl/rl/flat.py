@@ -1,10 +1,16 @@
-"""Observations as one vector, for algorithms that take no dictionaries; imports stable-baselines3."""
+"""Observations as one vector, for algorithms that take no dictionaries."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from armctl.envs.stable_baselines import INSTALLED
+
+if TYPE_CHECKING or not INSTALLED:  # where it is not, that is said before arms are made
+    VecEnvWrapper: Any = object
+else:
+    from stable_baselines3.common.vec_env import VecEnvWrapper
 
 
 class Flat(VecEnvWrapper):
@@ -13,7 +19,7 @@ class Flat(VecEnvWrapper):
     As gymnasium's FlattenObservation does it to a single environment.
     """
 
-    def __init__(self, inside: VecEnv) -> None:
+    def __init__(self, inside: Any) -> None:
         """inside: arms that observe dictionaries of vectors."""
         space: Any = inside.observation_space
         super().__init__(inside, spaces.Box(-np.inf, np.inf, (spaces.flatdim(space),), np.float32))

@@ -108,7 +108,7 @@ def test_one_seed_is_the_seed_of_everything(monkeypatch):
     from armctl.commands import training
 
     seen = []
-    monkeypatch.setattr(training, "_tune", lambda arguments, config, *rest: seen.append(config))
+    monkeypatch.setattr(training, "run_in_folders", lambda work, runs, *rest, **options: seen.extend(runs.values()))
     monkeypatch.setattr(training, "training_references", lambda *args: ([], None))
     monkeypatch.setattr(training, "_last", lambda folder: {"position_rms_mm": 1.0})
     assert cli.main(["tune", "diff_ik", "--robot", "planar3", "--seed", "7", "--max-nonfinite", "9"]) == 0
