@@ -106,3 +106,15 @@ def test_arguments_that_are_none_are_refused_by_name(small, tmp_path):
     with pytest.raises(UsageError, match=r"has 'colour'; Reach takes"):
         train_policy(small(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@quiet
+@needs_sbx
+@pytest.mark.parametrize(("algo", "backend"), [("sac", "bullet"), ("ppo", "twin")])
+def test_one_seed_makes_one_policy(algo, backend, small, tmp_path):
+    first, second, other = (
+        train_policy(small(algo, backend=backend, seed=seed), tmp_path / name)["last"]
+        for name, seed in (("first", 0), ("second", 0), ("other", 1))
+    )
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+    assert first["reward"] != other["reward"]
