@@ -33,7 +33,7 @@ def rl_block(summary: dict[str, Any]) -> str:
     head = ["task", "algorithm", "on", "steps", "seeds", "success, %", "error, mm", "angle, °", "90 % after steps", "s"]
     facts = (
         "Median over the seeds [least, most] of the best judgement of each, in PyBullet on held-out episodes, 96 of "
-        "reaching (error at the end of 2 s) and 32 of tracking (root mean square over 2 s). The tracker's "
+        "reaching (error at the end) and 32 of tracking (root mean square over 2 s). The tracker's "
         "error is that of its validation in the twin, on other motions. Seconds are those of training, two runs side "
         "by side, a core each."
     )

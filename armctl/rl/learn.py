@@ -55,7 +55,7 @@ def train_policy(
     made, out = recipe(config), Path(out)
     kind = getattr(import_module("sbx"), CLASSES[config.algo])
     _check_model(kind, made)
-    arms = make_arms(config, made, made.arms, made.backend, config.seed)
+    arms = make_arms(config, made, made.arms, made.backend, config.seed, bank_size=made.bank_size)
     held_out = make_arms(config, made, JUDGES, "bullet", config.seed, processes=1)
     try:
         store.create_run(out, _record(config, made), overwrite=overwrite, resume=resume)

@@ -10,7 +10,7 @@ from armctl.errors import UsageError
 
 ALGORITHMS = ("ppo", "sac", "tqc", "crossq")
 TASKS = ("reach", "reach_position", "track")
-OWN = {"arms": int, "steps": int, "backend": str, "reward": str, "relabelled": int, "normalise": bool}
+OWN = {"arms": int, "steps": int, "backend": str, "reward": str, "bank_size": int, "relabelled": int, "normalise": bool}
 """Keys of an algorithm's table that are ours, with their types; the others are arguments of the algorithm."""
 
 
@@ -59,6 +59,8 @@ class Recipe:
     """Arguments of the environment."""
     model: dict[str, Any]
     """Arguments of the algorithm, as the file has them."""
+    bank_size: int = 256
+    """Different episodes that are learned on; goals of poses are learned by heart where they are few."""
     relabelled: int = 0
     normalise: bool = False
     name: str = field(default="")
@@ -92,7 +94,7 @@ def _check(made: Recipe, config: RLConfig) -> None:
         raise UsageError(f"backend of {made.name} is {made.backend!r}; choose bullet or twin.")
     if made.reward not in ("dense", "sparse"):
         raise UsageError(f"reward of {made.name} is {made.reward!r}; choose dense or sparse.")
-    for key in ("arms", "steps"):
+    for key in ("arms", "steps", "bank_size"):
         if getattr(made, key) < 1:
             raise UsageError(f"{key} is {getattr(made, key)}; give at least 1.")
     if made.relabelled < 0:
