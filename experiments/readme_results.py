@@ -25,7 +25,6 @@ from readme_twin import (
     source,
     table,
     twin_audit_block,
-    twin_bench_block,
     twin_speed_block,
 )
 
@@ -59,8 +58,6 @@ class Args:
     """Folder of rl_vs_control.py."""
     rl_bench: Path = Path("runs/rl_vs_control")
     """The same, for policies beside controllers."""
-    twin_bench: Path = Path("runs/twin_bench")
-    """Folder of twin_bench.py."""
     twin_audit: Path = Path("runs/twin_audit")
     """Folder of twin_audit.py."""
     effects: Path = Path("runs/twin_audit")
@@ -281,7 +278,6 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "vec_speed": vec_speed_block,
     "image_speed": image_speed_block,
     "her": her_block,
-    "twin_bench": twin_bench_block,
     "rl": rl_block,
     "rl_bench": rl_bench_block,
     "reach": reach_block,

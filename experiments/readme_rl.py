@@ -1,5 +1,6 @@
 """Result blocks about reinforcement learning: what seeds achieve, and policies beside controllers."""
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def rl_block(summary: dict[str, Any]) -> str:
         "Median over the seeds [least, most] of the best judgement of each, in PyBullet on held-out episodes, 96 of "
         "reaching (error at the end) and 32 of tracking (root mean square over 2 s). The tracker's "
         "error is that of its validation in the twin, on other motions. Seconds are those of training, two runs side "
-        "by side, a core each."
+        "by side, while other work shared the two cores."
     )
     command = "python experiments/rl.py && python experiments/rl_vs_control.py"
     return "\n\n".join([table(head, rows), facts, source(command, summary)])
@@ -44,7 +45,9 @@ def rl_block(summary: dict[str, Any]) -> str:
 def _cell(name: str, cell: dict[str, Any]) -> list[str]:
     task, scenario, algorithm = name.split("-")
     learned = [one for one in cell["learned_after"] if one is not None]
-    after = f"{_count(sorted(learned)[len(learned) // 2])} ({len(learned)} of {len(cell['success'])} seeds)"
+    after = "never"
+    if learned:
+        after = f"{_count(statistics.median(learned))} ({len(learned)} of {len(cell['success'])} seeds)"
     return [
         f"{TITLES[task]}, {scenario}",
         algorithm.upper(),
@@ -54,7 +57,7 @@ def _cell(name: str, cell: dict[str, Any]) -> list[str]:
         "" if task == "track" else _spread([100 * x for x in cell["success"]]),
         _spread(cell["position_error_mm"]),
         "" if task == "reach_position" else _spread(cell["orientation_error_deg"]),
-        "" if task == "track" else after if learned else "never",
+        "" if task == "track" else after,
         _spread(cell["seconds"]),
     ]
 
@@ -64,8 +67,7 @@ def _count(steps: float) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    ranked = sorted(values)
-    return "{} [{}, {}]".format(*(f"{x:.3g}" for x in (ranked[len(ranked) // 2], ranked[0], ranked[-1])))
+    return "{} [{}, {}]".format(*(f"{x:.3g}" for x in (statistics.median(values), min(values), max(values))))
 
 
 def rl_bench_block(summary: dict[str, Any]) -> str:

@@ -138,27 +138,3 @@ def scenarios_block(summary: dict[str, Any]) -> str:
         "1000 times what a nudge of 1e-13 rad at the start makes of the same rollout."
     )
     return "\n\n".join([table(head, rows), facts, source("python experiments/scenarios.py", summary)])
-
-
-def twin_bench_block(summary: dict[str, Any]) -> str:
-    """Episodes per second of a bench on twin and plant, and how far the errors of the same episodes are apart."""
-    given = summary["settings"]
-    rows = [
-        [
-            f"`{name}`",
-            f"{row['twin_per_second']:.0f}",
-            f"{row['bullet_per_second']:.2f}",
-            "{ratio:.0f} ({ratio_low:.0f} to {ratio_high:.0f})".format(**row),
-            f"{row['first_seconds']:.0f}",
-            f"{row['median_mm']:.3g}",
-            f"{100 * row['apart_median']:.2g}, {100 * row['apart_most']:.2g}",
-        ]
-        for name, row in summary["rows"].items()
-    ]
-    head = ["controller", "twin, episodes/s", "PyBullet, episodes/s", "×", "first batch, s", "RMSE, mm", "apart, %"]
-    facts = (
-        f"Held-out motions of the corpus under `{given['scenario']}`, {given['batch']} episodes side by side in the "
-        f"twin, {given['episodes']} of them in PyBullet, one process each. Apart: by how much the position errors of "
-        "the same episodes differ, in the median and at most."
-    )
-    return "\n\n".join([table(head, rows), facts, source("python experiments/twin_bench.py", summary)])

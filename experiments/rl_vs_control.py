@@ -64,6 +64,8 @@ class Args:
     """Run folder."""
     overwrite: bool = False
     """Replace an earlier run."""
+    resume: bool = False
+    """Continue an interrupted run with the same settings."""
 
 
 def rows_of(folder: Path) -> list[Row]:
@@ -112,7 +114,9 @@ def tracker_curves(args: Args) -> list[tuple[np.ndarray, np.ndarray, float]]:
     for folder in sorted((args.trackers / load_chain(args.robot).name).glob("tracker-[0-9]*")):
         train, rows = store.read_config(folder)["train"], rows_of(folder)
         steps = train["batch"] * train["horizon"] * np.array([row["update"] for row in rows])
-        found.append((steps, np.array([row["validation_position_rms_mm"] for row in rows]), rows[-1]["seconds"]))
+        found.append(
+            (steps, np.array([row["validation_position_rms_mm"] for row in rows]), sum(row["seconds"] for row in rows))
+        )
     return found
 
 
@@ -123,7 +127,7 @@ def bench(args: Args, name: str, suites: dict[str, Any], policies: dict[str, Pat
     controllers, records = load_controllers(entries, config)
     summary = run_bench(
         controllers, suites, ["nominal", "combined"], args.out / name, config=config, records=records,
-        overwrite=args.overwrite,
+        overwrite=args.overwrite, resume=args.resume,
     )  # fmt: skip
     print(bench_table(summary))
     return summary
@@ -169,10 +173,8 @@ def levels_of(args: Args, reach: dict[str, Any], track: dict[str, Any]) -> dict[
     levels = {name: reached[name] for name in shown}
     found = {"reach_position-nominal": levels, "reach-nominal": levels}
     for plant in ("nominal", "combined"):
-        cells = {
-            c["controller"]: c["position_rmse_mm"]["iqm"] for c in track["grid"]["cells"] if c["scenario"] == plant
-        }
-        found[f"track-{plant}"] = {name: cells[name] for name in shown}
+        cells = track["grid"]["cells"]
+        found[f"track-{plant}"] = {name: cells[name][plant]["position_rmse_mm"]["iqm"] for name in shown}
     return found
 
 

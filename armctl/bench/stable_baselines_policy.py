@@ -1,6 +1,7 @@
 """Policies that stable-baselines3 or sbx saved, as controllers from outside."""
 
 import json
+import pickle
 import zlib
 from importlib import import_module
 from pathlib import Path
@@ -141,14 +142,26 @@ def _model(path: Path) -> Any:
     return kind.load(path, device="cpu", custom_objects=no_buffer)
 
 
-def _normaliser(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    import pickle
+class _Normaliser:
+    """A saved VecNormalize, which after loading could not be sent to other processes itself."""
 
-    normalise = pickle.loads(path.read_bytes())
-    normalise.training = False
-    return normalise
+    def __init__(self, data: bytes) -> None:
+        self.__setstate__(data)
+
+    def __getstate__(self) -> bytes:
+        return self._data
+
+    def __setstate__(self, data: bytes) -> None:
+        self._data, self._inside = data, pickle.loads(data)
+        self._inside.training = False
+
+    def normalize_obs(self, observation: Any) -> Any:
+        """The observation by the statistics of training."""
+        return self._inside.normalize_obs(observation)
+
+
+def _normaliser(path: Path) -> _Normaliser | None:
+    return _Normaliser(path.read_bytes()) if path.is_file() else None
 
 
 def _task(space: Any, n: int) -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,9 @@
 """Policies of sbx: trained, stopped and gone on with, benched; where sbx is not installed, that is said."""
 
+import pickle
 from importlib.util import find_spec
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -71,6 +73,7 @@ def test_a_policy_is_trained_judged_and_benched(algo, backend, small, tmp_path):
     controllers, records = load_controllers([f"mine={out}"], bench)
     assert controllers["mine"].environment == {"control": "ee_twist", "position_only": True}
     assert controllers["mine"].control_dt == 0.04
+    assert pickle.loads(cloudpickle.dumps(controllers["mine"])).control_dt == 0.04  # as for other processes
     assert "80 environment steps" in records["mine"]["tuning_budget"]
 
 
