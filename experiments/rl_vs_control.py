@@ -155,7 +155,7 @@ def picture(cells: dict[str, dict[str, list[Row]]], trackers: list[Any], levels:
                 ax.axhline(level, color=MUTED, lw=0.8, ls=":")
                 ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
             ax.set(title=title, xscale="log", yscale="log", xlabel="environment steps", ylabel="position error, mm")
-            ax.legend(loc="lower left")
+            ax.legend(loc="center left")
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=160, facecolor="white")
         plt.close(figure)
