@@ -37,7 +37,8 @@ def test_a_users_keys_go_over_the_shipped_ones_and_settings_over_both(tmp_path):
         ("[reach.sac]\nreward = 'rich'\n", "reward .* is 'rich'; choose dense or sparse"),
         ("[reach.sac]\nrelabelled = -1\n", "relabelled .* is -1"),
         (
-            "[reach.environment]\nmax_episode_steps = 50\n[reach.sac]\nrelabelled = 4\nlearning_starts = 100\narms = 8\n",
+            "[reach.environment]\nmax_episode_steps = 50\n"
+            "[reach.sac]\nrelabelled = 4\nlearning_starts = 100\narms = 8\n",
             "is 100; .* give at least 400",
         ),
         ("[reach.sac]\nsteps = 100\narms = 8\n", "100 steps of 8 arms are too few for 20 judgements"),
