@@ -118,7 +118,7 @@ def flat(observation: dict[str, np.ndarray]) -> np.ndarray:
 
 def make(args: Args, arms: int, backend: str) -> gym.vector.VectorEnv:
     """The arms."""
-    steps = {"max_episode_steps": 50} if "Reach" in args.id else {}
+    steps = {"max_episode_steps": 100} if "Reach" in args.id else {}
     return armctl.make_vec(
         args.id, arms, backend=backend, control=args.control, control_dt=args.control_dt, seed=args.seed, **steps
     )

@@ -52,11 +52,27 @@ def make_policy(controller: Any) -> Policy:
 
     @jax.jit
     def estimates(state: Any, carry: Any) -> dict[str, Any]:
-        told = nnx.merge(graph, state).estimates(carry)
-        return dict(told) if isinstance(told, Mapping) else told._asdict()
+        return estimates_of(nnx.merge(graph, state), carry)
 
     tells = hasattr(controller, "estimates")
     return Policy(partial(policy, state), partial(estimates, state) if tells else lambda carry: {})
+
+
+def estimates_of(controller: Any, carry: Any) -> dict[str, Any]:
+    """What a controller takes the plants for, (B, ...) by name; nothing of one that estimates nothing."""
+    if not hasattr(controller, "estimates"):
+        return {}
+    told = controller.estimates(carry)
+    return dict(told) if isinstance(told, Mapping) else told._asdict()
+
+
+def command_limit(chain: Chain, servo: ServoConfig) -> np.ndarray:
+    """The largest command that the environment hands on, (m,), in units of the control mode.
+
+    Its action range ends at the velocity limit; a torque is limited by the servo itself.
+    """
+    scale = action_scale(chain, servo)
+    return scale if servo.control == "velocity" else np.full_like(scale, np.inf)
 
 
 def run_batch(
@@ -92,9 +108,7 @@ def _advance(
     """Step until every episode is over; return the controller's time per action, s."""
     windows = padded_windows(config, tasks, samples + controller.preview)
     carry, spent, calls = told_carry(config, controller, tasks, chain), 0.0, 0
-    scale = action_scale(chain, logs[0].plant.config)
-    # The environment's action range ends at the velocity limit; a torque is limited by the servo itself.
-    reach = scale if controller.control == "velocity" else np.full_like(scale, np.inf)
+    reach = command_limit(chain, logs[0].plant.config)
     state = np.zeros((2, config.batch, chain.n), np.float32)
     for k in range(max(log.steps for log in logs)):
         for row, log in enumerate(logs):
@@ -105,7 +119,7 @@ def _advance(
         try:
             carry, command, caution = policy.act(carry, state[0], state[1], windows, k)
             command, caution = np.asarray(command, np.float64), np.asarray(caution)
-            check_commands(command[0], scale.shape, controller.control)
+            check_commands(command[0], reach.shape, controller.control)
             took = time.perf_counter() - start
             told = {name: np.asarray(value) for name, value in policy.estimates(carry).items()}
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from traceback import format_exception
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +30,12 @@ class Recorded(NamedTuple):
     saturated: np.ndarray  # (T - 1,)
     caution: np.ndarray  # (T - 1,)
     estimates: dict[str, np.ndarray]  # (T - 1, ...)
+
+
+def raised(error: BaseException) -> tuple[str, str]:
+    """What a controller raised, in a line, and its traceback."""
+    said, name = str(error).strip().splitlines(), type(error).__name__
+    return f"{name}: {said[0][:MESSAGE]}" if said else name, "".join(format_exception(error))
 
 
 class EpisodeLog:
@@ -80,9 +86,7 @@ class EpisodeLog:
 
     def fail_by(self, k: int, error: BaseException) -> None:
         """End the episode before control step k by what the controller raised."""
-        said = str(error).strip().splitlines()
-        name = type(error).__name__
-        self.fail(k, f"{name}: {said[0][:MESSAGE]}" if said else name, "".join(format_exception(error)))
+        self.fail(k, *raised(error))
 
     def _observe(self, k: int) -> None:
         position, quaternion = self.plant.body.tip()
@@ -159,7 +163,7 @@ def episode_samples(config: BenchConfig, task: Task) -> int:
     return lead(config) + len(task.reference.q) + held(config, task)
 
 
-def check_commands(commands: np.ndarray, shape: tuple[int, ...], control: str) -> None:
+def check_commands(commands: Any, shape: tuple[int, ...], control: str) -> None:
     """Raises ValueError for commands of another shape than a control mode takes."""
     if commands.shape != shape:
         raise ValueError(f"the command has shape {commands.shape}, and control {control!r} takes {shape}")

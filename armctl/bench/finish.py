@@ -36,7 +36,7 @@ def write_summary(folder: Path, given: dict[str, dict[str, Any]], seconds: float
         "given": given,
         "own_metrics": own,
         "tested_elsewhere": elsewhere,
-        "caveats": caveats(record["config"], given, elsewhere),
+        "caveats": how_run(record["config"]) + on_other_plants(given, elsewhere),
         "config": record["config"],
         "versions": record["versions"],
         "machine": store.machine(),
@@ -80,16 +80,22 @@ def tested_elsewhere(given: dict[str, dict[str, Any]], scenarios: list[str]) -> 
     return {name: others for name, others in found.items() if given[name]["trained_on"] and others}
 
 
-def caveats(config: dict[str, Any], given: dict[str, dict[str, Any]], elsewhere: dict[str, list[str]]) -> list[str]:
-    """What must be said with every table of a bench: how episodes start, and who is tested on other plants."""
+def how_run(config: dict[str, Any]) -> list[str]:
+    """What must be said with every table of a bench on how its episodes ran: how they start, and where."""
     settle = config.get("settle", 0.0)
     start = f"after the first pose has been held for {settle:g} s" if settle else "at once, as the load begins to fall"
+    twin = "Episodes ran in the twin, not in PyBullet; times per action are those of both together."
+    return [f"Errors count {start}.", *([twin] if config.get("backend") == "twin" else [])]
+
+
+def on_other_plants(given: dict[str, dict[str, Any]], elsewhere: dict[str, list[str]]) -> list[str]:
+    """What must be said of those who are tested on other plants than they were trained on;
+    elsewhere: what `tested_elsewhere` finds."""
     alike: dict[tuple[str, str], list[str]] = {}
     for name, others in elsewhere.items():
         trained = ", ".join(dict.fromkeys(given[name]["trained_on"].split(",")))
         alike.setdefault((trained, ", ".join(others)), []).append(name)
-    where = " Episodes ran in the twin, not in PyBullet." if config.get("backend") == "twin" else ""
-    return [f"Errors count {start}.{where}"] + [
+    return [
         f"Trained on {trained}, and tested elsewhere on {others}: {', '.join(names)}."
         for (trained, others), names in alike.items()
     ]

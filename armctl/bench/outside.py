@@ -92,13 +92,15 @@ def environment(controller: Any) -> dict[str, Any]:
     return {"control": mode, "preview": preview} | dict(getattr(controller, "environment", None) or {})
 
 
-def held_steps(config: BenchConfig, name: str, controller: Any) -> int:
-    """For how many control steps of the bench a command of the controller is held.
+def held_steps(config: BenchConfig, controller: Any) -> int:
+    """For how many control steps of the bench a command of the controller is held."""
+    return round((getattr(controller, "control_dt", 0.0) or config.control_dt) / config.control_dt)
 
-    Raises UsageError where they are not whole, and where targets ahead would be others than it was made for.
-    """
-    own = getattr(controller, "control_dt", 0.0) or config.control_dt
-    steps = round(own / config.control_dt)
+
+def check_held(config: BenchConfig, name: str, controller: Any) -> None:
+    """Raises UsageError where a command of the controller called `name` is not held for whole control steps, and where
+    targets ahead would be others than it was made for."""
+    own, steps = getattr(controller, "control_dt", 0.0) or config.control_dt, held_steps(config, controller)
     if steps < 1 or abs(own / config.control_dt - steps) > 1e-6:
         raise UsageError(
             f"'{name}' holds a command for {own:g} s, no multiple of the bench's {config.control_dt:g} s; use "
@@ -109,7 +111,6 @@ def held_steps(config: BenchConfig, name: str, controller: Any) -> int:
             f"'{name}' tracks with targets {own:g} s apart, and the bench's are {config.control_dt:g} s; use "
             f"--control-dt {own:g}."
         )
-    return steps
 
 
 def information(controller: Any) -> str:
@@ -168,7 +169,7 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
         getattr(controller, "reset", lambda info: None)(info)
     except (Exception, SystemExit) as error:
         log.fail_by(0, error)
-    spent, k, every = 0.0, 0, held_steps(config, controller.control, controller)
+    spent, k, every = 0.0, 0, held_steps(config, controller)
     while log.active(k):
         start = time.perf_counter()
         try:
@@ -190,7 +191,8 @@ def _episode(config: BenchConfig, chain: Chain, controller: Any, task: Task, env
             log.stepped(k, recorded, estimates=estimates)
         spent += took if k else 0.0
         k += 1
-    return log.episode(spent / max(1, k - 1))
+    asked = -(-k // every)  # how often, in k control steps
+    return log.episode(spent / max(1, asked - 1))
 
 
 def _shown(env: ArmEnv, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,10 +7,11 @@ from armctl.arm import Arm
 from armctl.bench.outside import check_outside, is_outside
 from armctl.bench.plan import BenchConfig
 from armctl.bench.sources import is_source, load_source
-from armctl.bench.stable_baselines_policy import StableBaselinesPolicy, is_policy_run
+from armctl.bench.stable_baselines_policy import StableBaselinesPolicy
 from armctl.controllers.base import Controller
 from armctl.errors import UsageError
 from armctl.plant.servo import CONTROLS
+from armctl.rl.settings import is_policy_run
 
 
 def is_own(source: str) -> bool:
@@ -28,7 +29,7 @@ def load_own(source: str, arm: Arm, config: BenchConfig) -> tuple[str, Any]:
     if path.endswith(".zip") or is_policy_run(path):
         if control and control not in CONTROLS:
             raise UsageError(f"'{source}' names control '{control}'; choose one of {', '.join(CONTROLS)}.")
-        return Path(path).resolve().name.removesuffix(".zip"), StableBaselinesPolicy.load(path, arm.n, control)
+        return Path(path).resolve().name.removesuffix(".zip"), StableBaselinesPolicy.load(path, arm, control)
     name, found = source.rpartition(":")[2], load_source(source)
     if isinstance(found, type) and issubclass(found, Controller):
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from armctl.bench.identity import identity
-from armctl.bench.outside import check_outside, environment, held_steps, information, is_outside, make_env, task_of
+from armctl.bench.outside import check_held, check_outside, environment, information, is_outside, make_env, task_of
 from armctl.bench.plan import BenchConfig, Task
 from armctl.bench.stable_baselines_policy import StableBaselinesPolicy
 from armctl.errors import UsageError
@@ -47,7 +47,7 @@ def check_controllers(config: BenchConfig, controllers: Mapping[str, Any]) -> No
                     f"'{name}' is no controller in JAX, and the twin steps others in no batch; leave out backend twin."
                 )
             check_outside(name, controller)
-            held_steps(config, name, controller)
+            check_held(config, name, controller)
             make_env(config, controller).close()  # what is wrong with its wishes is said before work starts
 
 

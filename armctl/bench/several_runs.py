@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from armctl import store
-from armctl.bench.finish import caveats, check_subject, read_bench, tested_elsewhere
+from armctl.bench.finish import check_subject, how_run, on_other_plants, read_bench, tested_elsewhere
 from armctl.bench.grid import make_grid
 from armctl.bench.reaching import summarise_reaching
 from armctl.bench.records import read_table
@@ -63,7 +63,7 @@ def compare_runs(folders: Sequence[str | Path], subject: str = "") -> dict[str, 
         "given": given,
         "own_metrics": own,
         "tested_elsewhere": elsewhere,
-        "caveats": [*_starts(runs), *caveats(first["config"], given, elsewhere)[1:]],
+        "caveats": _how(runs) + on_other_plants(given, elsewhere),
         **{field: first[field] for field in ("config", "versions", "machine", "seeds")},
         "runs": {run.label: _facts(run, folder, shared) for run, folder in zip(runs, folders, strict=True)},
         "differences": _differences(runs),
@@ -123,11 +123,11 @@ def _kept(run: _Run, name: str, shared: set[Key]) -> list[Row]:
     return paired_order([row | called for row in run.table[name] if _key(row) in shared])
 
 
-def _starts(runs: list[_Run]) -> list[str]:
-    """How the episodes start: once, or of every run where they do not start alike."""
-    said = {run.label: caveats(run.summary["config"], {}, {})[0] for run in runs}
+def _how(runs: list[_Run]) -> list[str]:
+    """How the episodes ran: once, or of every run where they did not run alike."""
+    said = {run.label: " ".join(how_run(run.summary["config"])) for run in runs}
     if len(set(said.values())) == 1:
-        return [next(iter(said.values()))]
+        return how_run(runs[0].summary["config"])
     return [f"{label}: {sentence[0].lower()}{sentence[1:]}" for label, sentence in said.items()]
 
 

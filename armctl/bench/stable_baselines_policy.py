@@ -12,8 +12,11 @@ import numpy as np
 from gymnasium import spaces
 
 from armctl import store
+from armctl.arm import Arm
 from armctl.bench.identity import identity
 from armctl.errors import UsageError
+from armctl.rl.checkpoints import NORMALISER, POLICY, WITHOUT_REPLAY
+from armctl.rl.settings import is_policy_run
 
 LIBRARIES = ("stable_baselines3", "sb3_contrib", "sbx")
 
@@ -61,17 +64,21 @@ class StableBaselinesPolicy:
         self.control_dt = control_dt
 
     @classmethod
-    def load(cls, path: str | Path, n: int, control: str = "") -> "StableBaselinesPolicy":
-        """A saved policy (.zip) or a run folder of `train rl`, for an arm of n joints.
+    def load(cls, path: str | Path, arm: Arm, control: str = "") -> "StableBaselinesPolicy":
+        """A saved policy (.zip) or a run folder of `train rl`, for an arm.
 
         `vecnormalize.pkl` beside it is what it was normalised by, `config.json` of its run says the rest. Raises
-        UsageError where there is no policy, its library is missing, or its spaces are not those of either task.
+        UsageError where there is no policy, its library is missing, its spaces are not those of either task, and where
+        its run was of another arm.
         """
         path = _file(Path(path))
-        beside, made = path.parent / "vecnormalize.pkl", _environment(path)
+        run, beside = _run_of(path), path.parent / NORMALISER
+        if run.get("robot_name", arm.name) != arm.name:
+            raise UsageError(f"'{path}' was trained for {run['robot_name']}, not {arm.name}; choose the same robot.")
+        made = run["recipe"]["environment"] if run else {}
         model, normalise = _model(path), _normaliser(beside)
         digest = zlib.crc32(beside.read_bytes() if normalise else b"", zlib.crc32(path.read_bytes()))
-        return cls(model, n, control or made.get("control", ""), normalise, digest, made.get("control_dt", 0.0))
+        return cls(model, arm.n, control or made.get("control", ""), normalise, digest, made.get("control_dt", 0.0))
 
     def reset(self, info: dict[str, Any]) -> None:
         """Forget what a recurrent policy remembers."""
@@ -91,29 +98,22 @@ class StableBaselinesPolicy:
         return np.asarray(action)
 
 
-def is_policy_run(folder: str | Path) -> bool:
-    """Whether it is a run folder of `train rl`."""
-    path = Path(folder) / "config.json"
-    return path.is_file() and "recipe" in store.read_config(folder)
-
-
 def _file(path: Path) -> Path:
     """The policy itself, of a run folder the best of its judgements. Raises UsageError where it is not there yet."""
     if not path.is_dir():
         return path
-    if not (path / "policy.zip").is_file():
+    if not (path / POLICY).is_file():
         raise UsageError(
             f"The training in '{path}' is not finished; finish it with the same command and --resume, or name one of "
-            f"{path}/checkpoints/*/policy.zip."
+            f"{path}/checkpoints/*/{POLICY}."
         )
-    return path / "policy.zip"
+    return path / POLICY
 
 
-def _environment(path: Path) -> dict[str, Any]:
-    """Arguments of the environment that the policy of a run was trained in; none where it is of no run."""
-    runs = (folder for folder in (path.parent, *path.parent.parents[1:2]) if is_policy_run(folder))
-    folder = next(runs, None)
-    return {} if folder is None else store.read_config(folder)["recipe"]["environment"]
+def _run_of(path: Path) -> dict[str, Any]:
+    """What the run of a policy recorded, of the best as of a checkpoint; nothing where it is of no run."""
+    folder = next((one for one in list(path.resolve().parents)[:3:2] if is_policy_run(one)), None)
+    return {} if folder is None else store.read_config(folder)
 
 
 def _model(path: Path) -> Any:
@@ -137,9 +137,7 @@ def _model(path: Path) -> Any:
     except (ImportError, AttributeError):
         name = library.replace("_", "-") + ("-rl" if library == "sbx" else "")
         raise UsageError(f"'{path}' needs {library}.{algorithm}; install it with: pip install {name}") from None
-    # what it was trained from is not wanted here; a hindsight buffer could not even be made without its environment
-    no_buffer: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}, "buffer_size": 1}
-    return kind.load(path, device="cpu", custom_objects=no_buffer)
+    return kind.load(path, device="cpu", custom_objects=WITHOUT_REPLAY)
 
 
 class _Normaliser:

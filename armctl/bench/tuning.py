@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from armctl import store
-from armctl.bench.stable_baselines_policy import is_policy_run
 from armctl.errors import UsageError
+from armctl.rl.settings import is_policy_run
 
 
 def describe_tuning(folder: str | Path) -> dict[str, str]:

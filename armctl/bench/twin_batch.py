@@ -5,7 +5,7 @@ for speed; in which episodes a joint was at one stands in `joint_limit_violation
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,13 +15,12 @@ from flax import nnx
 
 from armctl import geometry
 from armctl.arm import Arm
-from armctl.bench.batch import padded_windows, told_carry
-from armctl.bench.episode_log import Recorded, episode_samples, made_episode
+from armctl.bench.batch import command_limit, estimates_of, padded_windows, told_carry
+from armctl.bench.episode_log import Recorded, check_commands, episode_samples, made_episode, raised
 from armctl.bench.metrics import Episode
 from armctl.bench.plan import BenchConfig, Task
 from armctl.chain import Chain
 from armctl.kinematics import forward_kinematics
-from armctl.plant.action import action_scale
 from armctl.plant.observe import Window
 from armctl.plant.scenario import PlantParams, later, plant_params, stack_params
 from armctl.plant.servo import TOP_SPEED, ServoConfig
@@ -45,85 +44,96 @@ class _Steps(NamedTuple):
 
 
 def make_roll(config: BenchConfig, chain: Chain, controller: Any, samples: int) -> Roll:
-    """What runs at most `config.batch` tasks in the twin and returns what happened, in their order; compiled once.
+    """What runs at most `config.batch` tasks in the twin and returns what happened, in their order.
 
-    samples: padded length of every reference, from `horizon`. As `run_batch` in all else; an action's time is that of
-    controller and twin together.
+    samples: padded length of every reference, from `horizon`. As `run_batch` in all else, but that an action's time is
+    that of controller and twin together. Compiled for every set of effects that the plants of a batch have.
     """
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
     setting = Setting(single(Arm.from_chain(chain)), servo, controller.preview)
-    program, rest = _program(setting, chain, controller)
+    program, rest = _program(setting, chain, controller, samples - 1)
+    compiled: dict[Any, Any] = {}  # apart, so that it is no part of an action's time
 
     def roll(tasks: list[Task]) -> list[Episode]:
         filled = tasks + tasks[:1] * (config.batch - len(tasks))
-        scenarios = [later(task.scenario, config.settle) for task in filled]
-        plants = single(stack_params([plant_params(chain, scenario) for scenario in scenarios]))
         start = [task.reference.start for task in filled]
         q, qd = (jnp.asarray(np.stack(column), jnp.float32) for column in zip(*start, strict=True))
-        windows = padded_windows(config, tasks, samples + controller.preview)
-        carry = told_carry(config, controller, tasks, chain)
-        began = time.perf_counter()
-        steps = jax.device_get(program(rest, plants, windows, q, 0 * qd if config.settle else qd, carry, samples - 1))
+        tip = jax.device_get(forward_kinematics(setting.arm, q))
+        scenarios = [later(task.scenario, config.settle) for task in filled]
+        plants = single(stack_params([plant_params(chain, scenario) for scenario in scenarios]))
+        try:
+            windows = padded_windows(config, tasks, samples + controller.preview)
+            carry = told_carry(config, controller, tasks, chain)
+            given = rest, plants, windows, q, 0 * qd if config.settle else qd, carry
+            shapes = jax.tree.structure(given), tuple(np.shape(leaf) for leaf in jax.tree.leaves(given))
+            compiled[shapes] = compiled.get(shapes) or program.lower(*given).compile()
+            began = time.perf_counter()
+            steps = jax.device_get(compiled[shapes](*given))
+        except Exception as error:
+            return [_failed(config, chain, task, _start(start[i], tip[i]), error) for i, task in enumerate(tasks)]
         seconds = (time.perf_counter() - began) / ((samples - 1) * config.batch)
-        at_start = jax.device_get(forward_kinematics(setting.arm, q))
-        return [
-            _episode(config, chain, task, _row(steps, start[i], at_start[i], i), seconds)
-            for i, task in enumerate(tasks)
-        ]
+        rows = [_row(steps, _start(start[i], tip[i]), i) for i in range(len(tasks))]
+        return [_episode(config, chain, task, row, seconds) for task, row in zip(tasks, rows, strict=True)]
 
     return roll
 
 
-def _program(setting: Setting, chain: Chain, controller: Any) -> tuple[Callable[..., _Steps], Any]:
-    """The rollout of a batch, compiled, and the controller's parameters, its first argument."""
+def _program(setting: Setting, chain: Chain, controller: Any, count: int) -> tuple[Any, Any]:
+    """The rollout of a batch over `count` control steps, jitted, and its first argument, the controller's state."""
     graph, rest = nnx.split(controller)
-    scale, cautious = action_scale(chain, setting.servo).astype(np.float32), hasattr(controller, "caution")
-    # As in PyBullet: the environment's action range ends at the velocity limit, a torque is limited by the servo.
-    reach = scale if setting.servo.control == "velocity" else np.full_like(scale, np.inf)
+    limit, cautious = command_limit(chain, setting.servo).astype(np.float32), hasattr(controller, "caution")
 
-    def rollout(rest: Any, plants: PlantParams, windows: Window, q: Any, qd: Any, carry: Any, steps: int) -> _Steps:
+    def rollout(rest: Any, plants: PlantParams, windows: Window, q: Any, qd: Any, carry: Any) -> _Steps:
         module = nnx.merge(graph, rest)
 
         def step(before: Any, k: Any) -> tuple[Any, _Steps]:
             state, carry = before
             window = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, k, setting.preview + 1, axis=1), windows)
             carry, command = module(carry, measured(plants, state), window)
-            command = jnp.clip(command, -reach, reach)
+            check_commands(command[0], limit.shape, setting.servo.control)
+            command = jnp.clip(command, -limit, limit)
             state, info = hold(setting, plants, state, command)
             tip = forward_kinematics(setting.arm, state.q)
             caution = module.caution(carry) if cautious else jnp.zeros(len(q))
+            told = estimates_of(module, carry)
             return (state, carry), _Steps(
-                state.q, state.qd, tip, info.torque, command, info.saturation > 0, caution, _estimates(module, carry)
+                state.q, state.qd, tip, info.torque, command, info.saturation > 0, caution, told
             )
 
         state = reset(setting.arm, setting.servo, q, qd, plants)
-        return jax.lax.scan(step, (state, carry), jnp.arange(steps))[1]
+        return jax.lax.scan(step, (state, carry), jnp.arange(count))[1]
 
-    return jax.jit(rollout, static_argnums=6), rest
-
-
-def _estimates(module: Any, carry: Any) -> dict[str, Any]:
-    if not hasattr(module, "estimates"):
-        return {}
-    told = module.estimates(carry)
-    return dict(told) if isinstance(told, Mapping) else told._asdict()
+    return jax.jit(rollout), rest
 
 
-def _row(steps: _Steps, start: tuple[np.ndarray, np.ndarray], tip: np.ndarray, i: int) -> Recorded:
+def _start(state: tuple[np.ndarray, np.ndarray], tip: np.ndarray) -> Recorded:
+    """The record of an arm as an episode starts. state: q and qd (n,); tip: (4, 4)."""
+    q, qd = (np.asarray(x, float)[None] for x in state)
+    pose, nothing = geometry.matrix_to_pose(tip.astype(float))[None], np.zeros((0, q.shape[1]))
+    return Recorded(pose, q, qd, nothing, nothing, np.zeros(0, bool), np.zeros(0), {})
+
+
+def _row(steps: _Steps, start: Recorded, i: int) -> Recorded:
     """What was recorded of one arm."""
     q, qd, tips, torque, command, saturated, caution = (np.asarray(x[:, i]) for x in steps[:-1])
     with np.errstate(invalid="ignore"):
-        pose = geometry.matrix_to_pose(np.concatenate([tip[None], tips]).astype(float))
+        pose = geometry.matrix_to_pose(tips.astype(float))
     return Recorded(
-        pose,
-        np.concatenate([start[0][None], q]).astype(float),
-        np.concatenate([start[1][None], qd]).astype(float),
+        np.concatenate([start.pose, pose]),
+        np.concatenate([start.q, q]),
+        np.concatenate([start.qd, qd]),
         torque.astype(float),
         command.astype(float),
         saturated,
         caution.astype(float),
         {name: np.asarray(values[:, i], np.float32) for name, values in steps.estimates.items()},
     )
+
+
+def _failed(config: BenchConfig, chain: Chain, task: Task, start: Recorded, error: BaseException) -> Episode:
+    """The record of a task whose controller raised something as it was compiled or run."""
+    reason, traceback = raised(error)
+    return made_episode(config, chain, task, start, 0, 0.0, f"{reason} at 0.00 s", traceback)
 
 
 def _episode(config: BenchConfig, chain: Chain, task: Task, recorded: Recorded, seconds: float) -> Episode:

@@ -156,9 +156,9 @@ def find_controller(entry: str, arm: Any, config: BenchConfig) -> tuple[str, "Co
     Raises UsageError for an unknown name, an unusable folder or file, and a class that makes no controller.
     """
     from armctl.bench.own_controller import is_own, load_own
-    from armctl.bench.stable_baselines_policy import is_policy_run
     from armctl.bench.tuning import unfinished
     from armctl.controllers import registry, saved, shipped
+    from armctl.rl.settings import is_policy_run
 
     label, source = labelled(entry)
     if source.endswith(".py"):

@@ -2,15 +2,34 @@
 
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from armctl.commands.console import say
+from armctl.commands.parsing import Address, Flag, Limit
 from armctl.errors import UsageError
 from armctl.jobs import Where, run_jobs
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SeedArguments:
+    """What commands have in common that train several seeds, each in a folder of its own."""
+
+    overwrite: Flag = False
+    """Replace an existing run; the old one is kept until the new one is complete."""
+    resume: Flag = False
+    """Continue an interrupted run with the same settings."""
+    json: Flag = False
+    """Print JSON instead of a table."""
+    jobs: Limit = None
+    """Processes among which the seeds are shared out; this process trains one after the other if absent."""
+    ray: Address = None
+    """Train on a Ray cluster, a job for each seed: HOST:PORT of its head, or auto for the one that runs on this
+    machine. Its nodes share the run folder."""
 
 
 class Run(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import tyro
 
 from armctl.commands.console import bar, compiling, results_only, show, table
-from armctl.commands.folders import Run, run_in_folders
-from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
+from armctl.commands.folders import Run, SeedArguments, run_in_folders
+from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.jobs import Where
 from armctl.plant.presets import check_preset
 from armctl.rl.learn import check_installed, train_policy
@@ -20,7 +20,7 @@ File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 @dataclass(frozen=True)
-class RLArguments(RLConfig):
+class RLArguments(SeedArguments, RLConfig):
     """Train a policy by reinforcement learning (sbx), on the twin or in PyBullet, and write a run folder."""
 
     steps: Limit = None
@@ -33,17 +33,6 @@ class RLArguments(RLConfig):
     """Run folder to write; runs/ROBOT-TASK-ALGO if absent."""
     seeds: tuple[int, ...] = ()
     """Seeds to train with, each in OUT/SEED; the table has the best first."""
-    overwrite: Flag = False
-    """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: Flag = False
-    """Continue an interrupted run with the same settings."""
-    json: Flag = False
-    """Print JSON instead of a table."""
-    jobs: Limit = None
-    """Processes among which the seeds are shared out; this process trains one after the other if absent."""
-    ray: Address = None
-    """Train on a Ray cluster, a job for each seed: HOST:PORT of its head, or auto for the one that runs on this
-    machine. Its nodes share the run folder."""
 
 
 def run(argv: Sequence[str], prog: str) -> int:

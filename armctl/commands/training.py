@@ -12,9 +12,9 @@ import tyro
 from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, compiling, results_only, show, table
-from armctl.commands.folders import Run, run_in_folders
+from armctl.commands.folders import Run, SeedArguments, run_in_folders
 from armctl.commands.motions import make_corpus
-from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part
+from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.jobs import Where
@@ -38,7 +38,7 @@ class Budget(TrainConfig):
 
 
 @dataclass(frozen=True)
-class TrainArguments(TuneConfig):
+class TrainArguments(SeedArguments, TuneConfig):
     """Train a tracker by the gradient through the differentiable twin and write a run folder."""
 
     seed: int = 0
@@ -52,17 +52,6 @@ class TrainArguments(TuneConfig):
     seeds: tuple[int, ...] = ()
     """Seeds of weights, plants and episodes to train with, on the same motions, each in OUT/SEED; the table has the one
     that does best on validation first."""
-    overwrite: Flag = False
-    """Replace an existing run; the old one is kept until the new one is complete."""
-    resume: Flag = False
-    """Continue an interrupted run with the same settings."""
-    json: Flag = False
-    """Print JSON instead of a table."""
-    jobs: Limit = None
-    """Processes among which the seeds are shared out; this process trains one after the other if absent."""
-    ray: Address = None
-    """Train on a Ray cluster, a job for each seed: HOST:PORT of its head, or auto for the one that runs on this
-    machine. Its nodes share the run folder."""
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Train over several machines: address of process 0, a free port; run the same command on every machine."""
     processes: Limit = None

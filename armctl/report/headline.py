@@ -22,9 +22,10 @@ def header(summary: Summary, title: str = "") -> str:
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     task = "Reaching goals" if summary.get("reaching") else "Trajectory tracking"
     task += f" on the {robot.replace('_', ' ').capitalize()}"
+    where = "the twin" if config.get("backend") == "twin" else "PyBullet"
     return (
         f"<h1>{escape(title or task)}</h1>"
-        f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in PyBullet. Every figure is an '
+        f'<p class="lead">{len(blocks)} controllers on the same seeded episodes in {where}. Every figure is an '
         f"interquartile mean over {count} episodes with its stratified-bootstrap 95&nbsp;% interval.</p>"
         f"<p>{escape(' '.join(summary.get('caveats', [])))}</p>"
         f'<div class="tags">{tags}</div>'

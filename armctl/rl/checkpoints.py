@@ -4,9 +4,12 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 FOLDER = "checkpoints"
-REPLAY = "replay.pkl"
+POLICY, NORMALISER, REPLAY = "policy.zip", "vecnormalize.pkl", "replay.pkl"
+WITHOUT_REPLAY: dict[str, Any] = {"replay_buffer_class": None, "replay_buffer_kwargs": {}, "buffer_size": 1}
+"""Given to a model that is loaded to act alone: a hindsight buffer could not even be made without its environment."""
 
 
 def keep(out: Path, steps: int, write: Callable[[Path], None]) -> Path:

@@ -1,5 +1,6 @@
 """Train one policy into a run folder: arms, algorithm, judgements in PyBullet, checkpoints, curve."""
 
+import copy
 import inspect
 import time
 from collections.abc import Callable
@@ -7,23 +8,26 @@ from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from operator import mul
 from pathlib import Path
 from typing import Any
 
+import flax.linen
+
 from armctl import store
-from armctl.errors import UsageError
+from armctl.errors import NonFiniteError, UsageError
 from armctl.rl import checkpoints
 from armctl.rl.arms import make_arms
+from armctl.rl.checkpoints import NORMALISER, POLICY, REPLAY
 from armctl.rl.curve import curve_picture
 from armctl.rl.judge import judge
-from armctl.rl.settings import Recipe, RLConfig, recipe
+from armctl.rl.settings import Recipe, RLConfig, falling, recipe
 from armctl.urdf import load_chain
 
 Row = dict[str, float]
 CLASSES = {"ppo": "PPO", "sac": "SAC", "tqc": "TQC", "crossq": "CrossQ"}
 JUDGES = 16
 """Arms that are judged side by side."""
-NORMALISER = "vecnormalize.pkl"
 
 
 def check_installed() -> None:
@@ -49,7 +53,8 @@ def train_policy(
     curve.png, what the algorithm logs (log/, CSV and TensorBoard), checkpoints/ and, at the end, policy.zip, the
     best of the judgements, with vecnormalize.pkl where observations are normalised. A run that is resumed goes on from
     its last judgement, with the experience it had then; its episodes begin anew.
-    Raises UsageError for a folder that exists, settings that cannot be, and where sbx is not installed.
+    Raises UsageError for a folder that exists, settings that cannot be, and where sbx is not installed, and
+    NonFiniteError where the policy breaks down.
     """
     check_installed()
     made, out = recipe(config), Path(out)
@@ -58,25 +63,30 @@ def train_policy(
     arms = make_arms(config, made, made.arms, made.backend, config.seed, bank_size=made.bank_size)
     held_out = make_arms(config, made, JUDGES, "bullet", config.seed, processes=1)
     try:
+        fresh = _begun(kind, config, made, arms)  # before anything is written, as it may be refused
         store.create_run(out, _record(config, made), overwrite=overwrite, resume=resume)
-        return _train(kind, config, made, arms, held_out, out, progress)
+        done = _forget_later(out)
+        model = _resumed(out, done, kind, arms) if done else fresh
+        return _train(model, config, made, held_out, out, done, progress)
     finally:
         arms.close()
         held_out.close()
 
 
 def _train(
-    kind: Any, config: RLConfig, made: Recipe, arms: Any, held_out: Any, out: Path, progress: Any
+    model: Any, config: RLConfig, made: Recipe, held_out: Any, out: Path, done: int, progress: Any
 ) -> dict[str, Any]:
-    """Train from the last state of the folder, or from the start, and write the summary."""
-    done, status = _forget_later(out), "interrupted"
-    model = _resumed(out, done, kind, arms) if done else _begun(kind, config, made, arms)
+    """Train a model that has so many steps behind it, and write the summary."""
+    status = "interrupted"
     _log(model, out, done)
     try:
         at_step = _judging(config, made, held_out, out, progress)
         model.learn(made.steps - done, callback=at_step, reset_num_timesteps=False)
         _publish(out, int(_best(config, _rows(out))["steps"]))
         status = "finished"
+    except UsageError as error:  # all that arms refuse once they move: actions that are not finite
+        status = f"The policy broke down after {model.num_timesteps} steps ({error}); lower its learning_rate."
+        raise NonFiniteError(status) from error
     finally:
         model.logger.close()
         rows = _rows(out)
@@ -88,9 +98,19 @@ def _train(
 
 def _check_model(kind: Any, made: Recipe) -> None:
     ours = {"self", "policy", "env", "seed", "tensorboard_log", "_init_setup_model", "device", "verbose"}
-    known = set(inspect.signature(kind.__init__).parameters) - ours
+    takes = inspect.signature(kind.__init__).parameters
+    known = set(takes) - ours
     if wrong := sorted(set(made.model) - known):
         raise UsageError(f"{made.name} has {wrong[0]!r}; {kind.__name__} takes {', '.join(sorted(known))}.")
+    for key, value in made.model.items():
+        usual = takes[key].default
+        if isinstance(usual, int | float) and not isinstance(value, int | float) and falling(value) is None:
+            raise UsageError(f"{key} of {made.name} is {value!r}; give a number, as {usual!r}.")
+    policy = made.model.get("policy_kwargs", {})
+    if not isinstance(policy, dict) or not hasattr(flax.linen, str(policy.get("activation_fn", "relu"))):
+        raise UsageError(
+            f"policy_kwargs of {made.name} is {policy!r}; give a table, with an activation_fn of flax.linen, as elu."
+        )
 
 
 def _begun(kind: Any, config: RLConfig, made: Recipe, arms: Any) -> Any:
@@ -99,10 +119,8 @@ def _begun(kind: Any, config: RLConfig, made: Recipe, arms: Any) -> Any:
     from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
     options = {key: _value(value) for key, value in made.model.items()}
-    if "activation_fn" in options.get("policy_kwargs", {}):
-        import flax.linen
-
-        options["policy_kwargs"]["activation_fn"] = getattr(flax.linen, options["policy_kwargs"]["activation_fn"])
+    if (name := options.get("policy_kwargs", {}).get("activation_fn")) is not None:
+        options["policy_kwargs"]["activation_fn"] = getattr(flax.linen, name)
     if config.algo != "ppo":
         options = {"buffer_size": min(made.steps, 1_000_000), **options}
     if made.relabelled:
@@ -113,20 +131,17 @@ def _begun(kind: Any, config: RLConfig, made: Recipe, arms: Any) -> Any:
     arms = VecMonitor(arms)
     if made.normalise:
         arms = VecNormalize(arms, gamma=made.model.get("gamma", 0.99))
-    return kind("MlpPolicy" if config.algo == "ppo" else "MultiInputPolicy", arms, seed=config.seed, **options)
+    try:
+        return kind("MlpPolicy" if config.algo == "ppo" else "MultiInputPolicy", arms, seed=config.seed, **options)
+    except (AssertionError, TypeError, ValueError) as error:
+        said = str(error).strip() or type(error).__name__
+        raise UsageError(f"{kind.__name__} cannot be made of {made.name} ({said}); mend its values.") from error
 
 
 def _value(value: Any) -> Any:
-    """A hyper-parameter as the algorithm takes it: "lin_0.001" falls linearly to 0."""
-    if isinstance(value, dict):
-        return {key: _value(one) for key, one in value.items()}
-    if isinstance(value, str) and value.startswith("lin_"):
-        return partial(_falling, float(value.removeprefix("lin_")))
-    return value
-
-
-def _falling(start: float, left: float) -> float:
-    return start * left
+    """A hyper-parameter as the algorithm takes it; a copy of what it may change."""
+    start = falling(value)
+    return copy.deepcopy(value) if start is None else partial(mul, start)  # times what is left of training
 
 
 def _resumed(out: Path, done: int, kind: Any, arms: Any) -> Any:
@@ -136,9 +151,9 @@ def _resumed(out: Path, done: int, kind: Any, arms: Any) -> Any:
     folder, arms = checkpoints.place(out, done), VecMonitor(arms)
     if (folder / NORMALISER).exists():
         arms = VecNormalize.load(str(folder / NORMALISER), arms)
-    model = kind.load(folder / "policy.zip", env=arms, device="cpu")
-    if (folder / checkpoints.REPLAY).exists():
-        model.load_replay_buffer(folder / checkpoints.REPLAY)
+    model = kind.load(folder / POLICY, env=arms, device="cpu")
+    if (folder / REPLAY).exists():
+        model.load_replay_buffer(folder / REPLAY)
     return model
 
 
@@ -158,7 +173,7 @@ def _judging(config: RLConfig, made: Recipe, held_out: Any, out: Path, progress:
     def at_step(variables: dict[str, Any], _: Any) -> bool:
         nonlocal spent, since
         model = variables["self"]
-        if model.num_timesteps < every * (len(rows) + 1):
+        if len(rows) >= config.judgements or model.num_timesteps < every * (len(rows) + 1):
             return True
         spent += time.perf_counter() - since
         normaliser = model.get_vec_normalize_env()
@@ -185,29 +200,30 @@ def _judging(config: RLConfig, made: Recipe, held_out: Any, out: Path, progress:
 
 def _save(model: Any, normaliser: Any, folder: Path) -> None:
     """What a run goes on from."""
-    model.save(folder / "policy.zip")
+    model.save(folder / POLICY)
     if normaliser is not None:
         normaliser.save(str(folder / NORMALISER))
     if getattr(model, "replay_buffer", None) is not None:
-        model.save_replay_buffer(folder / checkpoints.REPLAY)
+        model.save_replay_buffer(folder / REPLAY)
 
 
 def _publish(out: Path, best: int) -> None:
     """Put the best policy where it is looked for, its normaliser first: a policy without it would be another."""
-    for name in (NORMALISER, "policy.zip"):
+    for name in (NORMALISER, POLICY):
         if (checkpoints.place(out, best) / name).exists():
             store.write_bytes(out / name, (checkpoints.place(out, best) / name).read_bytes())
     for steps in checkpoints.kept(out):
-        (checkpoints.place(out, steps) / checkpoints.REPLAY).unlink(missing_ok=True)
+        (checkpoints.place(out, steps) / REPLAY).unlink(missing_ok=True)
 
 
 def _forget_later(out: Path) -> int:
     """After how many steps the run goes on, 0 from the start; rows of judgements whose state was not kept go."""
     done = (checkpoints.kept(out) or [0])[-1]
     rows = _rows(out)
-    if any(row["steps"] > done for row in rows):
-        (out / "metrics.csv").unlink()
-        store.append_rows(out / "metrics.csv", [row for row in rows if row["steps"] <= done])
+    if kept := [row for row in rows if row["steps"] <= done]:
+        store.write_rows(out / "metrics.csv", kept)
+    else:
+        (out / "metrics.csv").unlink(missing_ok=True)
     return done
 
 

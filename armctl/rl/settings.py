@@ -1,17 +1,20 @@
 """What a policy is trained with: the settings of a run, and the hyper-parameters that a file has for its task."""
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from armctl import store
 from armctl.errors import UsageError
 
 ALGORITHMS = ("ppo", "sac", "tqc", "crossq")
 TASKS = ("reach", "reach_position", "track")
 OWN = {"arms": int, "steps": int, "backend": str, "reward": str, "bank_size": int, "relabelled": int, "normalise": bool}
 """Keys of an algorithm's table that are ours, with their types; the others are arguments of the algorithm."""
+FALLS = "lin_"
+"""How a value begins that falls linearly to 0 in the course of training."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,24 @@ class Recipe:
     """Different episodes that are learned on; goals of poses are learned by heart where they are few."""
     relabelled: int = 0
     normalise: bool = False
-    name: str = field(default="")
+    name: str = ""
     """The table that it is from, for messages."""
+
+
+def is_policy_run(folder: str | Path) -> bool:
+    """Whether it is a run folder of `train rl`."""
+    try:
+        return "recipe" in store.read_config(folder)
+    except UsageError:  # none at all, or what another program calls config.json
+        return False
+
+
+def recorded(folder: str | Path) -> tuple[RLConfig, Recipe]:
+    """Settings and recipe of a run folder of `train rl`. Raises UsageError where it is none."""
+    if not is_policy_run(folder):
+        raise UsageError(f"'{folder}' is not a run folder of 'armctl train rl'; name one.")
+    given = store.read_config(folder)
+    return RLConfig(**{one.name: given[one.name] for one in fields(RLConfig)}), Recipe(**given["recipe"])
 
 
 def recipe(config: RLConfig) -> Recipe:
@@ -89,7 +108,17 @@ def _called(kind: type) -> str:
     return {int: "whole number", str: "word", bool: "of true and false"}[kind]
 
 
+def falling(value: Any) -> float | None:
+    """Where "lin_0.001" begins to fall from, None for what is no such word. Raises ValueError without a number."""
+    return float(value.removeprefix(FALLS)) if isinstance(value, str) and value.startswith(FALLS) else None
+
+
 def _check(made: Recipe, config: RLConfig) -> None:
+    for key, value in made.model.items():
+        try:
+            falling(value)
+        except ValueError:
+            raise UsageError(f"{key} of {made.name} is {value!r}; give a number, or {FALLS}NUMBER.") from None
     if made.backend not in ("bullet", "twin"):
         raise UsageError(f"backend of {made.name} is {made.backend!r}; choose bullet or twin.")
     if made.reward not in ("dense", "sparse"):

@@ -68,6 +68,7 @@ def test_policies_of_other_arms_are_refused(model, said, tmp_path):
         bench({"model": model}, tmp_path / "run")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what the library imports
 @pytest.mark.parametrize(
     ("home", "said"),
     [
@@ -87,6 +88,24 @@ def test_files_that_are_no_policies_are_refused(home, said, tmp_path):
         load_own(str(path), load_arm("planar3"), CONFIG)
     with pytest.raises(UsageError, match="names control 'force'"):
         load_own(f"{path}:force", load_arm("planar3"), CONFIG)
+
+
+def test_what_another_program_calls_config_json_is_no_run(tmp_path):
+    (tmp_path / "config.json").write_text('{"algo": "sac"}')
+    (tmp_path / "policy.zip").write_text("no zip")
+    with pytest.raises(UsageError, match="not a policy that stable-baselines3"):
+        load_own(str(tmp_path / "policy.zip"), load_arm("planar3"), CONFIG)
+
+
+def test_a_policy_of_another_arm_is_refused_by_its_run(tmp_path):
+    record = {"config": {"robot_name": "panda", "recipe": {"environment": {}}}}
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    checkpoint = tmp_path / "checkpoints" / "000000100"
+    checkpoint.mkdir(parents=True)
+    for place in (tmp_path, checkpoint):
+        (place / "policy.zip").write_text("no zip")
+        with pytest.raises(UsageError, match="was trained for panda, not planar3"):
+            load_own(str(place / "policy.zip"), load_arm("planar3"), CONFIG)
 
 
 def test_a_policy_that_stable_baselines_saved_is_benched(tmp_path):

@@ -1,5 +1,6 @@
 """A bench in the twin finds what the one in PyBullet finds."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,9 +9,10 @@ from armctl.bench.plan import BenchConfig, make_tasks
 from armctl.bench.records import read_table
 from armctl.bench.run import run_bench
 from armctl.chain import Chain
-from armctl.controllers import make
+from armctl.controllers import Controller, make
 from armctl.errors import UsageError
 from armctl.motion.sampling import random_reference
+from armctl.plant.scenario import Scenario
 from armctl.urdf import load_chain
 from tests.bench.own import bench
 
@@ -55,3 +57,24 @@ def test_controllers_from_outside_have_no_twin(tmp_path):
     with pytest.raises(UsageError, match="backend is 'mujoco'; choose bullet or twin"):
         make_tasks(BenchConfig(robot="planar3", backend="mujoco"), load_chain("planar3"), {"one": []}, ["nominal"])
     assert not (tmp_path / "run").exists()
+
+
+class Wrong(Controller):
+    """Gives a number too many."""
+
+    def __call__(self, carry, m, w):
+        return carry, jnp.zeros((*m.q.shape[:-1], m.q.shape[-1] + 1))
+
+
+def test_what_is_wrong_with_a_controller_is_said_of_its_episodes_as_in_pybullet(tmp_path):
+    arm, said = load_arm("planar3"), {}
+    for backend in ("bullet", "twin"):
+        config = BenchConfig(robot="planar3", backend=backend, hold=0.1)
+        controllers = {"wrong": Wrong(arm), "right": make("diff_ik", arm)}
+        summary = bench(controllers, tmp_path / backend, {"nominal": Scenario()}, config=config)
+        said[backend] = [one["failure"] for one in summary["controllers"]["wrong"]["failures"]]
+        assert not summary["controllers"]["right"]["failures"]
+        assert ("ran in the twin" in " ".join(summary["caveats"])) == (backend == "twin")
+        assert "ValueError: the command has shape" in (tmp_path / backend / "tracebacks.txt").read_text()
+    assert len(said["bullet"]) == 2
+    assert said["bullet"] == said["twin"]

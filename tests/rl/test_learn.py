@@ -10,7 +10,7 @@ import pytest
 from armctl import store
 from armctl.bench.plan import BenchConfig
 from armctl.commands.bench import load_controllers
-from armctl.errors import UsageError
+from armctl.errors import NonFiniteError, UsageError
 from armctl.rl.judge import Judgement
 from armctl.rl.learn import train_policy
 from armctl.rl.settings import RLConfig
@@ -121,3 +121,32 @@ def test_one_seed_makes_one_policy(algo, backend, small, tmp_path):
     )
     assert first | {"seconds": 0} == second | {"seconds": 0}
     assert first["position_error_mm"] != other["position_error_mm"]
+
+
+@quiet
+@needs_sbx
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("policy_kwargs = { activation_fn = 'warm' }", "give a table, with an activation_fn of flax.linen"),
+        ("policy_kwargs = 3", "policy_kwargs of .* is 3; give a table"),
+        ("gamma = 'big'", "gamma of .* is 'big'; give a number, as 0.99"),
+        ("n_steps = 0", "PPO cannot be made of .reach_position.ppo"),
+    ],
+)
+def test_values_that_are_none_are_refused_before_anything_is_written(line, said, small, tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(f"[reach_position.ppo]\narms = 4\nbatch_size = 16\n{line}\n")
+    with pytest.raises(UsageError, match=said):
+        train_policy(small("ppo"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@quiet
+@needs_sbx
+def test_a_policy_that_breaks_down_is_one_sentence_and_no_wrong_input(small, tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(f"{SMALL}\nlearning_rate = 1e30\n")
+    with pytest.raises(NonFiniteError, match=r"The policy broke down after .* lower its learning_rate"):
+        train_policy(small("ppo", steps=400), tmp_path / "run")
+    assert "broke down" in store.read_json(tmp_path / "run" / "summary.json")["status"]

@@ -35,6 +35,7 @@ def test_a_users_keys_go_over_the_shipped_ones_and_settings_over_both(tmp_path):
         ("[reach.sac]\narms = 'many'\n", r"arms of \[reach.sac\] is 'many'; give one whole number"),
         ("[reach.sac]\nbackend = 'mujoco'\n", "backend .* is 'mujoco'; choose bullet or twin"),
         ("[reach.sac]\nreward = 'rich'\n", "reward .* is 'rich'; choose dense or sparse"),
+        ("[reach.sac]\nlearning_rate = 'lin_fast'\n", "learning_rate .* is 'lin_fast'; give a number, or lin_NUMBER"),
         ("[reach.sac]\nrelabelled = -1\n", "relabelled .* is -1"),
         (
             "[reach.environment]\nmax_episode_steps = 50\n"
