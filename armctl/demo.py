@@ -68,7 +68,7 @@ class DemoConfig:
     """Motions in the corpus."""
     episodes: int = 20
     """References per suite in the bench (generated and held-out)."""
-    difficulty: float | None = None
+    speed: float | None = None
     """Share of the arm's limits that generated motions use; as in the corpus when None."""
     seed: int = 0
     """Seed of everything."""
@@ -82,8 +82,8 @@ class DemoConfig:
         for name in ("corpus", "episodes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
-        if self.difficulty is not None:
-            check_eta(self.difficulty)
+        if self.speed is not None:
+            check_eta(self.speed)
 
 
 class Clock:
@@ -261,7 +261,7 @@ def _generate(
     found, stats = clock.timed(
         "propose",
         lambda: propose(
-            model, chain, wanted, difficulty=config.difficulty, seed=config.seed,
+            model, chain, wanted, speed=config.speed, seed=config.seed,
             progress=lambda kept, attempts: clock.left("certified references", kept, wanted),
         ),
     )  # fmt: skip

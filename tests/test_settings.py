@@ -17,7 +17,7 @@ from armctl.learn.tune import TuneConfig
 from armctl.plant.servo import ServoConfig
 
 SETTINGS = (
-    BenchConfig(), ControllerAuditConfig(), DemoConfig(difficulty=0.5), FitConfig(), FlowConfig(), Objective(),
+    BenchConfig(), ControllerAuditConfig(), DemoConfig(speed=0.5), FitConfig(), FlowConfig(), Objective(),
     ServoConfig(), TrainConfig(), TuneConfig(),
 )  # fmt: skip
 NUMBERS = [(one, f.name) for one in SETTINGS for f in fields(one) if isinstance(getattr(one, f.name), float)]

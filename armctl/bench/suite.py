@@ -96,7 +96,7 @@ def _generated(
         return load_suite_dir(source, chain, dt)[:limit]
     references = _proposed(Path(source), chain, dt, limit) if isinstance(source, str | Path) else list(source)[:limit]
     if not references:
-        raise UsageError("The suite 'generated' is empty; sample more references or an easier difficulty.")
+        raise UsageError("The suite 'generated' is empty; sample more references or a lower speed.")
     warn_of_limits(references, chain)
     return references
 

@@ -8,6 +8,7 @@ TRAINING = {"--train.seed": "--seed", "--train.patience": "--max-nonfinite", "--
 OLD: dict[str, dict[str, str]] = {
     "demo": {
         "--corpus": "--motions",
+        "--difficulty": "--speed",
         "--flow.seed": "--seed",
         "--flow.steps": "--flow.updates",
         "--tuning.seed": "--seed",

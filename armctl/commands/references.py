@@ -26,7 +26,7 @@ class SampleArguments:
 
     count: int = 16
     """Certified references to write."""
-    difficulty: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    speed: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """Share of the arm's limits that the motion uses, in (0, 1]; drawn as in the corpus if absent."""
     family: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Motion family, such as line or figure_eight; drawn as in the corpus if absent."""
@@ -56,7 +56,7 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     from armctl.generator import write_references
 
     found, stats = propose_certified(
-        _generator(arguments, chain), chain, arguments.count, difficulty=arguments.difficulty, family=arguments.family,
+        _generator(arguments, chain), chain, arguments.count, speed=arguments.speed, family=arguments.family,
         dt=arguments.control_dt, seed=arguments.seed,
     )  # fmt: skip
     write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
@@ -71,8 +71,8 @@ def _check(arguments: SampleArguments) -> None:
 
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
-    if arguments.difficulty is not None:
-        check_eta(arguments.difficulty, "--difficulty")
+    if arguments.speed is not None:
+        check_eta(arguments.speed, "--speed")
     if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
         raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
 
@@ -142,7 +142,7 @@ def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], o
             "reference": one.name,
             "family": one.meta.get("family"),
             "duration_s": round(one.duration, 3),
-            "difficulty": _rounded(one.meta.get("eta")),
+            "speed": _rounded(one.meta.get("eta")),
             "binding": one.meta.get("binding"),
         }
         for one in found

@@ -58,6 +58,8 @@ def _blank(settings: dict[str, Any]) -> FlowModel:
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings["coder"].items()}
         coder = PathCoder(**fields)
     data, condition = int(settings["data"]), int(settings["condition"])
+    if coder is not None and condition != coder.condition:
+        raise ValueError(f"it knows {condition} conditions where this armctl has {coder.condition}: an earlier one's")
     params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
     contexts, history = jnp.zeros((0, condition)), jnp.zeros((0, len(HISTORY)))
     return FlowModel(params, jnp.zeros(data), jnp.eye(data), contexts, history, config, data, condition, coder)

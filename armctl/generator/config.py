@@ -31,7 +31,7 @@ class FlowConfig:
     ema: float = 0.995
     """Decay of the averaged parameters, which are the ones sampled."""
     condition_dropout: float = 0.15
-    """Probability that the family, and independently the difficulty, of a training trajectory is withheld."""
+    """Probability that the family of a training trajectory, and independently its speed and difficulty, is withheld."""
     reversal: bool = True
     """Whether every training trajectory is also seen backwards, start and goal exchanged."""
     max_nonfinite: int = 20

@@ -5,7 +5,7 @@ import numpy as np
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
-from armctl.generator.paths import PathCoder
+from armctl.generator.paths import PathCoder, check_percentile
 from armctl.motion.free import is_free
 from armctl.motion.sampling import check_eta
 
@@ -16,22 +16,25 @@ ROUNDS = 20
 
 
 def draw_contexts(
-    model: FlowModel, chain: Chain, rng: np.random.Generator, count: int, *, difficulty: float | None = None,
-    family: str | None = None,
+    model: FlowModel, chain: Chain, rng: np.random.Generator, count: int, *, speed: float | None = None,
+    difficulty: float | None = None, family: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Conditions (count, C) of new contexts, each a corpus context moved a little, and which ones they were (count,).
 
     Start and goal move together, which keeps closed motions closed and the reach of a motion as it is in the corpus.
-    difficulty: eta in (0, 1]; family: of the motion; for all of them, or as in the corpus context where None.
-    Raises UsageError for an unknown family, a difficulty outside (0, 1], and where no clear start and goal is found.
+    speed: eta in (0, 1]; difficulty: percentile in [0, 1]; family: of the motion; for all of them, or as in the corpus
+    context where None. Raises UsageError for an unknown family, a speed or difficulty out of its range, and where no
+    clear start and goal is found.
     """
     coder, contexts = model.paths, np.asarray(model.contexts, float)
-    columns, flag = coder.dropout_groups()
+    columns = coder.columns
     pool: np.ndarray = np.arange(len(contexts))
     if family is not None:
-        pool = np.flatnonzero(contexts[:, columns.start + coder.index(family)] > 0.5)
+        pool = np.flatnonzero(contexts[:, columns.family.start + coder.index(family)] > 0.5)
+    if speed is not None:
+        check_eta(speed)
     if difficulty is not None:
-        check_eta(difficulty)
+        check_percentile(difficulty)
     chosen, origin = np.empty((0, contexts.shape[1])), np.empty(0, int)
     for _ in range(ROUNDS):
         drawn = rng.choice(pool, 2 * count) if len(pool) else pool
@@ -43,8 +46,9 @@ def draw_contexts(
             break
     else:
         raise UsageError(f"Found {len(chosen)} of {count} clear start and goal pairs; train on another corpus.")
-    if difficulty is not None:
-        chosen[:, flag] = difficulty, 1.0
+    for value, place in ((speed, columns.speed), (difficulty, columns.difficulty)):
+        if value is not None:
+            chosen[:, place] = value, 1.0
     return chosen.astype(np.float32), origin
 
 

@@ -44,7 +44,7 @@ def write_references(
 
 
 def summary(references: Sequence[Reference], stats: ProposalStats | None) -> dict[str, Any]:
-    """What summary.json holds: counts per family, difficulty, durations, acceptance and versions."""
+    """What summary.json holds: counts per family, speed, durations, acceptance and versions."""
     families = [str(reference.meta.get("family", "unknown")) for reference in references]
     return {
         "kind": "references",

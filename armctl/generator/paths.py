@@ -2,10 +2,12 @@
 
 A path is a rest-to-rest B-spline whose first and last control points are tied to start and goal. The flow sees the
 inner ones only, as the residual from the minimum-jerk straight line in units of each joint's half range; its condition
-is [start, goal, family one-hot, difficulty, whether the difficulty is known].
+is [start, goal, family one-hot, speed, whether it is known, difficulty, whether it is known]. Speed is eta, the share
+of the limits that is used; difficulty is a percentile, of which `armctl.generator.difficulty` has more.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,14 @@ from armctl.typing import Array
 
 EDGE = 0.999  # of a joint's half range: what a decoded control point never exceeds, whatever the rounding
 KNEE = 0.97  # of EDGE: inside this a decoded control point is left exactly as it is
+
+
+class Columns(NamedTuple):
+    """Columns of the condition vector that are withheld together."""
+
+    family: slice
+    speed: slice
+    difficulty: slice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +77,16 @@ class PathCoder:
         """Length of the vector that describes a path."""
         return self.inner * self.n
 
-    def dropout_groups(self) -> tuple[slice, slice]:
-        """Condition columns withheld together: the family, and the difficulty."""
-        family = 2 * self.n
-        difficulty = family + len(self.families)
-        return slice(family, difficulty), slice(difficulty, difficulty + 2)
+    @property
+    def condition(self) -> int:
+        """Length of the condition vector."""
+        return self.columns.difficulty.stop
+
+    @property
+    def columns(self) -> Columns:
+        """What stands where in the condition vector after start and goal."""
+        speed = 2 * self.n + len(self.families)
+        return Columns(slice(2 * self.n, speed), slice(speed, speed + 2), slice(speed + 2, speed + 4))
 
     def normalise(self, q: Array) -> Array:
         """Joint positions (..., n) to [-1, 1] within the limits."""
@@ -104,35 +119,46 @@ class PathCoder:
         start: ArrayLike,
         goal: ArrayLike,
         family: str | np.ndarray | None = None,
-        eta: float | np.ndarray | None = None,
+        speed: float | np.ndarray | None = None,
+        difficulty: float | np.ndarray | None = None,
     ) -> np.ndarray:
         """Condition vectors (..., C).
 
-        start, goal: (..., n) rad. family: a name or integers (...) into `families`; eta: difficulty in (0, 1], a number
-        or (...); None leaves either open. Raises UsageError for an unknown family, a difficulty outside (0, 1] and a
-        single one so small that motions would never end.
+        start, goal: (..., n) rad. family: a name or integers (...) into `families`; speed: eta in (0, 1], a number or
+        (...); difficulty: percentile in [0, 1], a number or (...); None leaves any open. Raises UsageError for an
+        unknown family, a speed outside (0, 1] and a single one so small that motions would never end, and a difficulty
+        outside [0, 1].
         """
         ends = np.concatenate([self.normalise(np.asarray(start)), self.normalise(np.asarray(goal))], axis=-1)
         shape = ends.shape[:-1]
         one_hot = np.zeros((*shape, len(self.families)))
         if family is not None:
             one_hot[...] = np.eye(len(self.families))[self._indices(family)]
-        difficulty = np.zeros((*shape, 2))
-        if eta is not None:
-            outside = np.extract(~((np.asarray(eta) > 0) & (np.asarray(eta) <= 1)), eta)
-            if np.ndim(eta) == 0 or outside.size:  # demonstrations may be slower than what makes sense to ask for
-                check_eta(float(outside[0] if outside.size else eta))
-            difficulty[..., 0], difficulty[..., 1] = eta, 1.0
-        return np.concatenate([ends, one_hot, difficulty], axis=-1).astype(np.float32)
+        fast, hard = np.zeros((*shape, 2)), np.zeros((*shape, 2))
+        if speed is not None:
+            outside = np.extract(~((np.asarray(speed) > 0) & (np.asarray(speed) <= 1)), speed)
+            if np.ndim(speed) == 0 or outside.size:  # demonstrations may be slower than what makes sense to ask for
+                check_eta(float(outside[0] if outside.size else speed))
+            fast[..., 0], fast[..., 1] = speed, 1.0
+        if difficulty is not None:
+            check_percentile(difficulty)
+            hard[..., 0], hard[..., 1] = difficulty, 1.0
+        return np.concatenate([ends, one_hot, fast, hard], axis=-1).astype(np.float32)
 
-    def dataset(self, corpus: Corpus, split: str, *, reversal: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Path vectors (N, D) and conditions (N, C) of one split, each path also backwards if `reversal`."""
-        part = corpus.subset(split)
+    def dataset(
+        self, corpus: Corpus, split: str, difficulty: np.ndarray | None = None, *, reversal: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Path vectors (N, D) and conditions (N, C) of one split, each path also backwards if `reversal`.
+
+        difficulty: percentile in [0, 1] of every member of the corpus, unknown where None.
+        """
+        here = corpus.in_split(split)
+        part, hard = corpus.take(here), None if difficulty is None else np.asarray(difficulty)[here]
         points, family, eta = part.control_points, part.family, part.eta
         if reversal:
             points = np.concatenate([points, points[:, ::-1]])
-            family, eta = np.tile(family, 2), np.tile(eta, 2)
-        return self.encode(points), self.conditions(points[:, 0], points[:, -1], family, eta)
+            family, eta, hard = np.tile(family, 2), np.tile(eta, 2), None if hard is None else np.tile(hard, 2)
+        return self.encode(points), self.conditions(points[:, 0], points[:, -1], family, eta, hard)
 
     def _indices(self, family: str | np.ndarray) -> int | np.ndarray:
         return self.index(family) if isinstance(family, str) else np.asarray(family, int)
@@ -142,6 +168,16 @@ class PathCoder:
         if family not in self.families:
             raise UsageError(f"Unknown motion family {family!r}; choose one of {', '.join(self.families)}.")
         return self.families.index(family)
+
+
+def check_percentile(difficulty: float | np.ndarray) -> None:
+    """Raise UsageError unless every difficulty lies in [0, 1]."""
+    outside = np.extract(~((np.asarray(difficulty) >= 0) & (np.asarray(difficulty) <= 1)), difficulty)
+    if outside.size:
+        raise UsageError(
+            f"difficulty is {outside[0]:g}, outside [0, 1]; it is the percentile of the error that controllers are "
+            "expected to make, 1 the hardest. How fast motions are is their speed."
+        )
 
 
 def joint_range(chain: Chain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -48,20 +48,23 @@ class ProposalStats:
 
 
 def propose(
-    model: FlowModel, chain: Chain, count: int, *, difficulty: float | None = None, family: str | None = None,
-    dt: float = 0.01, seed: int = 0, guided: bool = True, progress: Callable[[int, int], None] | None = None,
+    model: FlowModel, chain: Chain, count: int, *, speed: float | None = None, difficulty: float | None = None,
+    family: str | None = None, dt: float = 0.01, seed: int = 0, guided: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Reference], ProposalStats]:  # fmt: skip
     """`count` references that the independent checker certifies, and what became of all proposals.
 
-    model: trained on a corpus of this arm. difficulty: eta in (0, 1], the share of the arm's limits that is used;
-    family: of the motion; each drawn as in the corpus if None. dt: s. seed: decides everything. guided: whether the
-    flow is bent away from collisions. progress: called with (accepted, attempts) after every attempt. The references'
-    meta holds family, eta, t_min, binding, context, seed and certificate.
-    Raises UsageError for a bad count, difficulty or family, a model of another arm, and too few certified proposals.
+    model: trained on a corpus of this arm. speed: eta in (0, 1], the share of the arm's limits that is used;
+    difficulty: percentile in [0, 1] of the error that controllers are expected to make, for a model that was told the
+    difficulty of its corpus; family: of the motion; each drawn as in the corpus if None. dt: s. seed: decides
+    everything. guided: whether the flow is bent away from collisions. progress: called with (accepted, attempts) after
+    every attempt. The references' meta holds family, eta, t_min, binding, context, seed and certificate.
+    Raises UsageError for a bad count, speed, difficulty or family, a model of another arm, and too few certified
+    proposals.
     """
     _check(model, chain, count)
     began = time.perf_counter()
-    options: dict[str, Any] = {"difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
+    options: dict[str, Any] = {"speed": speed, "difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
     guidance = ClearanceGuidance.of(chain, model.paths) if guided else None
     with Checker(chain) as checker:
         baseline = itertools.islice(candidates(model, chain, None, **options), BASELINE)
@@ -97,8 +100,8 @@ def _collect(
 
 
 def candidates(
-    model: FlowModel, chain: Chain, guidance: Guidance | None = None, *, difficulty: float | None = None,
-    family: str | None = None, dt: float = 0.01, seed: int = 0,
+    model: FlowModel, chain: Chain, guidance: Guidance | None = None, *, speed: float | None = None,
+    difficulty: float | None = None, family: str | None = None, dt: float = 0.01, seed: int = 0,
 ) -> Iterator[Reference | None]:  # fmt: skip
     """An endless stream of uncertified references; arguments as in `propose`.
 
@@ -106,9 +109,11 @@ def candidates(
     exceeds the torque limits.
     """
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
-    families, flag = model.paths.dropout_groups()
+    columns = model.paths.columns
     for round_ in itertools.count():
-        conditions, contexts = draw_contexts(model, chain, rng, BATCH, difficulty=difficulty, family=family)
+        conditions, contexts = draw_contexts(
+            model, chain, rng, BATCH, speed=speed, difficulty=difficulty, family=family
+        )
         condition = jnp.asarray(conditions)
         x = sample(model, jax.random.fold_in(key, round_), condition, guidance=guidance)
         points = np.asarray(_decode(model.paths, x, condition), float)
@@ -117,10 +122,10 @@ def candidates(
             if not np.isfinite(t_min[k]):
                 yield None
                 continue
-            name = model.paths.families[int(np.argmax(conditions[k, families]))]
+            name = model.paths.families[int(np.argmax(conditions[k, columns.family]))]
             meta = {"family": name, "context": int(contexts[k]), "seed": seed, "source": "generator"}
             yield path_reference(
-                chain, points[k], t_min[k], conditions[k, flag.start], dt,
+                chain, points[k], t_min[k], conditions[k, columns.speed.start], dt,
                 binding=CONSTRAINTS[int(binding[k])], name=f"generated_{name}_{round_ * BATCH + k:04d}", meta=meta,
             )  # fmt: skip
 
@@ -152,5 +157,5 @@ def _refuse_hopeless(count: int, accepted: int, attempts: int, verdicts: list[tu
     worst = ", ".join(f"{name} {times}x" for name, times in Counter(itertools.chain(*verdicts)).most_common(3))
     raise UsageError(
         f"Only {accepted} of {attempts} proposals were certified while {count} were wanted (broken: {worst}); "
-        "lower the difficulty, choose another family or train the generator longer."
+        "lower the speed, choose another family or train the generator longer."
     )

@@ -41,20 +41,24 @@ class TrainState(NamedTuple):
 
 
 def train_flow(
-    corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain, progress: Progress | None = None
-) -> FlowModel:
+    corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain, difficulty: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> FlowModel:  # fmt: skip
     """Fit the flow to the paths of a corpus; the model with the lowest validation loss seen.
 
     corpus: its "train" split is fitted, its "val" split only scored; where that is empty "train" serves for both.
     config: FlowConfig() if None; its seed decides every random number. chain: whose limits normalise the joints.
+    difficulty: percentile in [0, 1] of every member of the corpus, unknown where None.
     progress: called with a row of HISTORY per chunk.
     Raises UsageError for too few trajectories, and where training does not stay finite.
     """
     config = config or FlowConfig()
     coder = PathCoder.of(chain, corpus)
     held_out = "val" if len(corpus.subset("val")) else "train"
-    train, validation = (coder.dataset(corpus, split, reversal=config.reversal) for split in ("train", held_out))
-    model = fit_flow(*train, *validation, config, groups=coder.dropout_groups(), progress=progress)
+    train, validation = (
+        coder.dataset(corpus, split, difficulty, reversal=config.reversal) for split in ("train", held_out)
+    )
+    model = fit_flow(*train, *validation, config, groups=coder.columns, progress=progress)
     return dataclasses.replace(model, coder=coder)
 
 

@@ -33,7 +33,7 @@ class Corpus:
     """N rest-to-rest paths of one arm with their timing.
 
     robot: name of the arm. families: names that `family` indexes. control_points: (N, C, n) rad, within the limits.
-    t_min: (N,) s, shortest duration. eta: (N,) difficulty, the motion takes t_min / eta. binding: (N,) index into
+    t_min: (N,) s, shortest duration. eta: (N,) speed, the motion takes t_min / eta. binding: (N,) index into
     spline.CONSTRAINTS. family: (N,) index. context: (N,) number of the start and goal, which a reversed path shares
     with its parent. split: (N,) index into SPLITS, one per context.
     """
@@ -81,11 +81,15 @@ class Corpus:
         names = ("control_points", "t_min", "eta", "binding", "family", "context", "split")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
-    def subset(self, split: str) -> "Corpus":
-        """The members of one split. Raises UsageError for a split not in SPLITS."""
+    def in_split(self, split: str) -> np.ndarray:
+        """Which members (N,) belong to a split. Raises UsageError for a split not in SPLITS."""
         if split not in SPLITS:
             raise UsageError(f"Unknown split '{split}'; choose one of {', '.join(SPLITS)}.")
-        return self.take(self.split == SPLITS.index(split))
+        return self.split == SPLITS.index(split)
+
+    def subset(self, split: str) -> "Corpus":
+        """The members of one split. Raises UsageError for a split not in SPLITS."""
+        return self.take(self.in_split(split))
 
 
 def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray, tell: Progress | None = None) -> Any:

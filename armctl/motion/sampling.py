@@ -21,7 +21,7 @@ ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
 
 
-def check_eta(eta: float, name: str = "difficulty") -> None:
+def check_eta(eta: float, name: str = "speed") -> None:
     """Raise UsageError unless a share of the limits lies in (0, 1] and is not so small that motions never end."""
     if not 0 < eta <= 1:
         raise UsageError(f"{name} is {eta:g}, outside (0, 1]; it is the share of the arm's limits to use.")
@@ -142,7 +142,7 @@ def random_reference(
 ) -> Reference:
     """A random rest-to-rest reference within position, velocity, acceleration, jerk and torque limits.
 
-    dt: s. eta: difficulty in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta.
+    dt: s. eta: speed in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta.
     duration: s; when given, motions follow one another and the last goal is held, so that the reference has exactly
     round(duration / dt) + 1 samples.
     """

@@ -101,7 +101,7 @@ def make_shape(
     """Reference of a named shape, drawn around the arm's comfortable posture, tip orientation kept.
 
     name: one of SHAPES. dt: s. size: m, radius or half side (ISO: side of the cube), found automatically if absent.
-    eta: difficulty in (0, 1]. duration: s, in place of eta. meta: family, size, eta, t_min, binding, and for iso_poses
+    eta: speed in (0, 1]. duration: s, in place of eta. meta: family, size, eta, t_min, binding, and for iso_poses
     `dwells`, a list of [pose number 1..5, start s, end s].
     Raises UsageError for an unknown shape, one out of reach (with the point missed), or a duration that is too short.
     """

@@ -147,7 +147,7 @@ def minimal_duration(
     limits: anything with velocity, acceleration, jerk, effort (n,), such as a Chain or an Arm.
     derivatives: (dq, d2q, d3q) in s, (..., K, n). gravity_torque: g(q) (..., K, n) N·m. dynamic_torque: inverse
     dynamics of (q, dq/ds, d2q/ds2) without gravity (..., K, n). T_min is inf where gravity alone exceeds the effort.
-    Feasible for every T >= T_min. Run the motion in T_min / eta, eta in (0, 1], the difficulty dial.
+    Feasible for every T >= T_min. Run the motion in T_min / eta, eta in (0, 1], the speed dial.
     """
     xp = _namespace(derivatives[0])
 

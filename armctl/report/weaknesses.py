@@ -23,8 +23,8 @@ STATISTICS = {
     "vendi": "Vendi score (diversity)",
     "nn_ratio": "nearest-neighbour ratio (copying below 1)",
     "z_u": "Z_U copying test",
-    "difficulty_error": "requested − realised difficulty, mean",
-    "difficulty_rank": "requested ~ realised, rank correlation",
+    "speed_error": "requested − realised speed, mean",
+    "speed_rank": "requested ~ realised speed, rank correlation",
 }
 
 

@@ -1,10 +1,10 @@
-"""Learn the motions of an arm, then propose new ones of a wanted difficulty that an independent checker certifies.
+"""Learn the motions of an arm, then propose new ones of a wanted speed that an independent checker certifies.
 
 A flow learns paths that reach, sweep and circle without touching arm or floor. Its proposals are bent away from contact
 while they form; PyBullet has the last word. The folder of goals is a suite: `armctl bench --suite FOLDER` takes it.
 
     python experiments/examples/06_generate_goals.py
-    python experiments/examples/06_generate_goals.py --robot xarm6 --difficulty 0.5 --motions 4000 --flow.steps 1500
+    python experiments/examples/06_generate_goals.py --robot xarm6 --speed 0.5 --motions 4000 --flow.steps 1500
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Args:
     """The model and its training, `--flow.steps` and so on."""
     count: int = 8
     """Goal trajectories that are wanted."""
-    difficulty: float = 0.8
+    speed: float = 0.8
     """Share of the arm's limits that they use, at most 1."""
     out: Path = Path("runs/examples/06")
     """Folder of the goal trajectories; an older one is replaced."""
@@ -45,10 +45,10 @@ chain = armctl.load_chain(args.robot)
 print(f"{args.motions} motions of {chain.name}, {args.flow.steps} gradient steps")
 model = train_flow(build_corpus(chain, args.motions), args.flow, chain=chain, progress=show)
 save_model(model, args.out / "generator")
-goals, stats = propose(model, chain, args.count, difficulty=args.difficulty)
+goals, stats = propose(model, chain, args.count, speed=args.speed)
 for goal in goals:
     found = goal.meta["certificate"]
-    print(f"{goal.name}: {goal.duration:.2f} s, difficulty {found['eta']:.2f}, least margin: {found['binding']}")
+    print(f"{goal.name}: {goal.duration:.2f} s, speed {found['eta']:.2f}, least margin: {found['binding']}")
 folder = write_references(goals, args.out / "goals", stats, overwrite=True)
 print(f"{stats.accepted} of {stats.attempts} proposals are certified and in {folder}")
 before, after = 100 * stats.validity_before, 100 * stats.validity_after

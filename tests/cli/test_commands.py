@@ -20,7 +20,7 @@ def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys
     from armctl.commands import references
 
     monkeypatch.setattr(references, "SMALL", SMALL)
-    argv = ["sample", "--robot", "planar3", "--count", "2", "--difficulty", "0.5", "--out", "found"]
+    argv = ["sample", "--robot", "planar3", "--count", "2", "--speed", "0.5", "--out", "found"]
     assert cli.main([*argv, "--json"]) == 0
     out, err = capsys.readouterr()
     assert "training a small one" in err

@@ -90,11 +90,11 @@ def test_a_controller_is_trained_and_benched(example, tmp_path):
 
 def test_generated_goals_are_certified_and_as_difficult_as_asked_for(example, tmp_path):
     small = ("--motions", 100, "--flow.steps", 60, "--flow.blocks", 1, "--flow.width", 32, "--flow.sampler", "euler")
-    said = example(6, *PLANAR, *small, "--count", 3, "--difficulty", 0.7, "--out", tmp_path / "runs")
-    duration, difficulty = numbers(r": # s difficulty #", said).T
+    said = example(6, *PLANAR, *small, "--count", 3, "--speed", 0.7, "--out", tmp_path / "runs")
+    duration, speed = numbers(r": # s speed #", said).T
     assert len(duration) == len(list((tmp_path / "runs/goals").glob("*.npz"))) == 3
     assert (duration > 0.1).all()
-    assert difficulty == pytest.approx(0.7, abs=0.02)
+    assert speed == pytest.approx(0.7, abs=0.02)
     assert ((shares := numbers(r"feasible are # % of all as the flow makes them # %", said)) <= 100).all()
     assert shares[0, 1] > 20
 

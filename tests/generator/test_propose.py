@@ -39,13 +39,13 @@ def model(chain, corpus):
 
 @pytest.fixture(scope="module")
 def proposed(chain, model):
-    return propose(model, chain, 8, difficulty=0.7, seed=1)
+    return propose(model, chain, 8, speed=0.7, seed=1)
 
 
 def test_coding_a_path_loses_nothing(chain, corpus):
     coder = PathCoder.of(chain, corpus)
     conditions = coder.conditions(corpus.start, corpus.goal, corpus.family, corpus.eta)
-    assert conditions.shape == (len(corpus), 2 * chain.n + len(corpus.families) + 2)
+    assert conditions.shape == (len(corpus), coder.condition)
     again = coder.decode(coder.encode(corpus.control_points), conditions)
     assert np.allclose(again, corpus.control_points, atol=1e-4)
 
@@ -59,13 +59,13 @@ def test_coding_a_path_loses_nothing(chain, corpus):
         ([0.5, np.nan], "is nan, outside"),
     ],
 )
-def test_a_difficulty_is_checked_as_everywhere(eta, said, chain, corpus):
+def test_a_speed_is_checked_as_everywhere(eta, said, chain, corpus):
     ends = np.zeros((2, 2, chain.n))
     coder = PathCoder.of(chain, corpus)
     with pytest.raises(UsageError, match=said):
-        coder.conditions(*ends, eta=eta)
-    slow = coder.conditions(*ends, eta=np.array([0.001, 1.0]))  # as of a slow demonstration
-    np.testing.assert_array_equal(slow[:, -2:], np.float32([[0.001, 1], [1, 1]]))
+        coder.conditions(*ends, speed=eta)
+    slow = coder.conditions(*ends, speed=np.array([0.001, 1.0]))  # as of a slow demonstration
+    np.testing.assert_array_equal(slow[:, coder.columns.speed], np.float32([[0.001, 1], [1, 1]]))
 
 
 def test_decoded_paths_keep_the_limits_and_their_ends(chain, corpus):
@@ -102,12 +102,12 @@ def test_guidance_lowers_the_cost_of_bad_endpoints(chain, model):
 
 
 def test_new_contexts_are_new_clear_and_keep_closed_motions_closed(chain, model):
-    contexts, origin = draw_contexts(model, chain, np.random.default_rng(0), 50, family="periodic", difficulty=0.4)
+    contexts, origin = draw_contexts(model, chain, np.random.default_rng(0), 50, family="periodic", speed=0.4)
     n = chain.n
     assert np.allclose(contexts[:, :n], contexts[:, n : 2 * n], atol=1e-5)
     assert np.all(np.abs(contexts[:, : 2 * n]) < 1)
     assert not np.any(np.all(np.isclose(contexts[:, :n], np.asarray(model.contexts)[origin, :n]), axis=1))
-    assert np.allclose(contexts[:, -2:], [0.4, 1.0])
+    assert np.allclose(contexts[:, model.paths.columns.speed], [0.4, 1.0])
 
 
 def test_every_proposal_is_certified_and_says_how_it_came_about(chain, proposed):
@@ -123,9 +123,9 @@ def test_every_proposal_is_certified_and_says_how_it_came_about(chain, proposed)
 
 
 def test_proposals_repeat_with_their_seed(chain, model, proposed, tmp_path):
-    again, _ = propose(load_model(save_model(model, tmp_path)), chain, 8, difficulty=0.7, seed=1)
+    again, _ = propose(load_model(save_model(model, tmp_path)), chain, 8, speed=0.7, seed=1)
     assert all(np.array_equal(a.q, b.q) for a, b in zip(proposed[0], again, strict=True))
-    other, _ = propose(model, chain, 1, difficulty=0.7, seed=2)
+    other, _ = propose(model, chain, 1, speed=0.7, seed=2)
     assert other[0].q.shape != again[0].q.shape or not np.allclose(other[0].q, again[0].q)
 
 
@@ -149,7 +149,7 @@ def test_a_folder_of_proposals_is_a_suite_and_is_not_overwritten(chain, proposed
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"difficulty": 1.5}, "outside"),
+        ({"speed": 1.5}, "outside"),
         ({"family": "waltz"}, "choose one of point_to_point"),
         ({"count": 0}, "at least 1"),
     ],
@@ -174,7 +174,7 @@ def test_the_audit_block_is_complete(chain, corpus, model):
         assert set(row["feasibility"]) == {*RATIOS, *DISTANCES}
     assert block["rows"]["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
     assert block["rows"]["corpus_and_reject"]["validity"] == 1
-    assert block["rows"]["generated"]["difficulty_error"] < 0.05
+    assert block["rows"]["generated"]["speed_error"] < 0.05
     assert np.isfinite(block["train_validation_gap"])
     assert all(name in table(block) for name in ("generated", "z_u", "feasible: floor"))
 

@@ -26,7 +26,7 @@ SMALLEST_SET = 20
 Judge = Callable[[Reference], Certificate]
 COLUMNS = (
     "count", "validity", "c2st", "c2st_error", "energy", "energy_p", "mmd", "mmd_p", "density", "coverage",
-    "vendi", "nn_ratio", "z_u", "difficulty_error", "difficulty_rank",
+    "vendi", "nn_ratio", "z_u", "speed_error", "speed_rank",
 )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _distribution(
 
 
 def _feasibility(references: Sequence[Reference], checker: Judge) -> dict[str, Any]:
-    """Fraction that meets each constraint, and how the difficulty that was asked for was realised."""
+    """Fraction that meets each constraint, and how the speed that was asked for was realised."""
     certificates = [checker(reference) for reference in references]
     asked = np.array([reference.meta.get("eta", np.nan) for reference in references], float)
     realised = np.array([certificate.eta for certificate in certificates])
@@ -89,8 +89,8 @@ def _feasibility(references: Sequence[Reference], checker: Judge) -> dict[str, A
     return {
         "feasibility": constraint_rates(certificates),
         "validity": float(np.mean([certificate.valid for certificate in certificates])),
-        "difficulty_error": float(np.mean(np.abs(asked - realised)[known])) if known.any() else float("nan"),
-        "difficulty_rank": spearman(asked[known], realised[known]),
+        "speed_error": float(np.mean(np.abs(asked - realised)[known])) if known.any() else float("nan"),
+        "speed_rank": spearman(asked[known], realised[known]),
     }
 
 
