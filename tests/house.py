@@ -15,7 +15,7 @@ LAYERS = (  # rooms from the ground up; those of one layer do not know one anoth
     ("rigid", "jobs"),
     ("spheres",),
     ("urdf",),
-    ("arm",),
+    ("arm", "scene"),
     ("recursions",),
     ("kinematics", "dynamics"),
     ("plant",),

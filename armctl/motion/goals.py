@@ -14,6 +14,7 @@ from armctl.motion.collision import floor_distances, safe_margin
 from armctl.motion.free import is_free, shapes_apart
 from armctl.motion.ik import POSITION_TOLERANCE, path_ik
 from armctl.motion.sampling import random_configuration
+from armctl.scene.named import stance
 from armctl.typing import Array
 
 WORKSPACE, EVERYWHERE = "workspace", "everywhere"
@@ -120,11 +121,7 @@ def _workspace(chain: Chain) -> _Work | None:
     """Where an arm works; None where that is hardly anywhere."""
     q = np.random.default_rng(0).uniform(*joint_box(chain), (8 * BLOCK, chain.n))
     T, home = rigid.forward_kinematics(chain, q), rigid.forward_kinematics(chain, chain.home)
-    origin = chain.T_parent_joint[0, :3, 3]
-    reach = float(np.quantile(np.linalg.norm(T[:, :3, 3] - origin, axis=-1), 0.999))
-    way = (home[:3, 3] - origin) * [1, 1, 0]
-    far = float(np.linalg.norm(way))
-    front = way / far if far > 0.1 * reach else np.array([1.0, 0.0, 0.0])
+    origin, front, reach = stance(chain)
     work = _Work(origin, front, home[:3, 2], reach)
     good = q[work.holds(T)]
     return work if len(_free(chain, good, len(good))) >= RARE * len(q) else None
