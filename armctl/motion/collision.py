@@ -1,4 +1,7 @@
-"""Distance of an arm from itself and from the floor, by spheres that cover its shapes: Chain in NumPy, Arm in JAX."""
+"""Distance of an arm from itself, the floor and a scene, by spheres that cover its shapes.
+
+Chain in NumPy, Arm in JAX. A scene is a Scene or, where one compiled function shall serve several, its SceneArrays.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,6 +12,8 @@ from jaxtyping import Float, Int
 
 from armctl import rigid
 from armctl.chain import Chain
+from armctl.scene.body import Scene
+from armctl.scene.distance import SceneArrays, signed_distance
 from armctl.spheres import sphere_pairs, spheres
 from armctl.typing import Array, Joint
 
@@ -34,8 +39,15 @@ def _chain_spheres(chain: Chain) -> Spheres:
 
 
 @lru_cache(maxsize=32)
-def _chain_heights(chain: Chain) -> Array:
-    return sphere_centers(chain, chain.home)[..., 2]
+def _chain_resting(chain: Chain) -> Array:
+    return sphere_centers(chain, chain.home)
+
+
+def _resting(arm: ArmLike, like: Array) -> Array:
+    """Centres (S, 3) m of the covering spheres at home."""
+    if isinstance(arm, Chain):
+        return _chain_resting(arm)
+    return sphere_centers(arm, like.__array_namespace__().asarray(arm.home, dtype=like.dtype))
 
 
 def _model(arm: ArmLike) -> tuple[Spheres, Any]:
@@ -78,11 +90,7 @@ def pair_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch P"]:
 def _floor_distances(arm: ArmLike, model: Spheres, centers: Array) -> Array:
     xp = centers.__array_namespace__()
     radius = xp.asarray(model.radius, dtype=centers.dtype)
-    if isinstance(arm, Chain):
-        resting = _chain_heights(arm)
-    else:
-        resting = sphere_centers(arm, xp.asarray(arm.home, dtype=centers.dtype))[..., 2]
-    bound = (model.link >= 0) & (resting - radius > FLOOR)
+    bound = (model.link >= 0) & (_resting(arm, centers)[..., 2] - radius > FLOOR)
     return xp.where(bound, centers[..., 2] - radius - FLOOR, xp.inf)
 
 
@@ -92,20 +100,46 @@ def floor_distances(arm: ArmLike, q: Joint) -> Float[Array, "*batch S"]:
     return _floor_distances(arm, model, sphere_centers(arm, q))
 
 
-def clearance(arm: ArmLike, q: Joint) -> Float[Array, "*batch"]:
-    """Smallest gap to itself or the floor. q (..., n) rad -> (...) m; negative in collision, inf if none can touch."""
+def _scene_distances(arm: ArmLike, model: Spheres, centers: Array, scene: Scene | SceneArrays) -> Array:
+    xp = centers.__array_namespace__()
+    radius = xp.asarray(model.radius, dtype=centers.dtype)[:, None]
+    bound = (model.link >= 0)[:, None] & (signed_distance(scene, _resting(arm, centers)) - radius > 0)
+    return xp.where(bound, signed_distance(scene, centers) - radius, xp.inf)
+
+
+def scene_distances(arm: ArmLike, q: Joint, scene: Scene | SceneArrays) -> Float[Array, "*batch S K"]:
+    """Signed gap of every sphere to every body of a scene. q (..., n) rad -> (..., S, K) m, negative in collision.
+
+    inf for spheres of the base and for those that touch a body at home, where the arm itself does not.
+    """
+    return _scene_distances(arm, _model(arm)[0], sphere_centers(arm, q), scene)
+
+
+def clearance(arm: ArmLike, q: Joint, scene: Scene | SceneArrays | None = None) -> Float[Array, "*batch"]:
+    """Smallest gap to itself, the floor or a scene. q (..., n) rad -> (...) m; negative in collision, inf if none can
+    touch."""
     model, _ = _model(arm)
     centers = sphere_centers(arm, q)
     xp = centers.__array_namespace__()
     far = xp.full((*centers.shape[:-2], 1), xp.inf, dtype=centers.dtype)
     gaps = [far, _pair_distances(model, centers), _floor_distances(arm, model, centers)]
+    if scene is not None and len(model.link):
+        gaps.append(xp.min(_scene_distances(arm, model, centers, scene), axis=-1))
     return xp.min(xp.concat(gaps, axis=-1), axis=-1)
 
 
-@lru_cache(maxsize=32)
-def safe_margin(chain: Chain) -> float:
+@lru_cache(maxsize=64)
+def safe_margin(chain: Chain, scene: Scene | None = None) -> float:
     """Clearance to ask of sampled motions, m: MARGIN, or half of what the arm has at home where it is built tighter."""
-    return float(min(MARGIN, clearance(chain, chain.home) / 2))
+    return float(min(MARGIN, clearance(chain, chain.home, scene) / 2))
+
+
+def blind_bodies(chain: Chain, scene: Scene) -> list[tuple[int, int]]:
+    """Links and bodies (indices) of which spheres do not say everything, for some touch at home: see `blind_pairs`."""
+    model = _chain_spheres(chain)
+    touching = signed_distance(scene, _chain_resting(chain)) - model.radius[:, None] <= 0
+    pairs = {(int(model.link[sphere]), int(body)) for sphere, body in np.argwhere(touching) if model.link[sphere] >= 0}
+    return sorted(pairs)
 
 
 def clearance_bounds(
@@ -127,3 +161,13 @@ def clearance_bounds(
     gaps = [np.linalg.norm(ball[i] - ball[j], axis=-1) - radius[i] - radius[j] for i, j in pairs]
     empty = np.empty((len(q), 0))
     return np.stack(gaps, axis=1) if gaps else empty, np.stack([low[i] for i in links], axis=1) if links else empty
+
+
+def scene_bounds(
+    chain: Chain, q: Float[np.ndarray, "K n"], scene: Scene, pairs: Sequence[tuple[int, int]]
+) -> Float[np.ndarray, "K P"]:
+    """Lower bounds (K, P) m, along q (K, n), of the distance of link i and body k of a scene, pairs [(i, k)]."""
+    model = _chain_spheres(chain)
+    gaps = signed_distance(scene, sphere_centers(chain, q)) - model.radius[:, None]
+    nearest = [gaps[:, model.link == link, body].min(axis=1, initial=np.inf) for link, body in pairs]
+    return np.stack(nearest, axis=1) if nearest else np.empty((len(q), 0))

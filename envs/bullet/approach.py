@@ -21,10 +21,15 @@ def levers(chain: Chain, base: int, link: int) -> np.ndarray:
     A joint turns one link about its axis as seen from the other, so that the distance changes by no more than the
     angle times the farthest reach from the axis, of either link: the smaller reach counts.
     """
-    up, down = range(base + 1, link + 1), range(link, base, -1)
+    up = range(base + 1, link + 1)
     from_base = _reaches(chain, base, up, [chain.T_parent_joint[j] for j in up])
-    from_link = _reaches(chain, link, down, [np.eye(4), *(_inverse(chain.T_parent_joint[j + 1]) for j in down[1:])])
-    return np.minimum(from_base, from_link)
+    return np.minimum(from_base, own_levers(chain, link, base))
+
+
+def own_levers(chain: Chain, link: int, base: int = -1) -> np.ndarray:
+    """Upper bounds (n,) on how much a link's distance to what stands still, as `base` sees it, changes per joint, m."""
+    down = range(link, base, -1)
+    return _reaches(chain, link, down, [np.eye(4), *(_inverse(chain.T_parent_joint[j + 1]) for j in down[1:])])
 
 
 def _reaches(chain: Chain, link: int, joints: range, frames: list[np.ndarray]) -> np.ndarray:

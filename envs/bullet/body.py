@@ -175,6 +175,11 @@ class ArmBody:
         points = p.getClosestPoints(self.id, self.id, reach, link_a, link_b, *shapes, self.client)
         return min([point[8] for point in points], default=reach)
 
+    def distance_to(self, body: int, link: int, reach: float) -> float:
+        """Distance of a link (-1 = base) to another body of this world, m (negative: depth); `reach` if farther."""
+        points = p.getClosestPoints(self.id, body, reach, link, -1, -1, -1, None, None, None, None, self.client)
+        return min([point[8] for point in points], default=reach)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """For copies: a body in a world of its own, in the same state, with its motors off."""
         if self.client < 0:

@@ -1,11 +1,18 @@
 """The bodies of a scene in a PyBullet world: fixed, seen and met, exact in shape."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
+from armctl.envs.bullet.self_collision import REACH
+from armctl.errors import UsageError
 from armctl.scene.body import Body, Scene
 
-PLANE = (8.0, 8.0, 1e-3)  # m; what is drawn of a half-space
+OVERLAP = 5e-3
+"""How deep a body of a scene may reach into the base of an arm, m: arms stand on tables, and shapes are rounded up."""
+PLANE = (8.0, 8.0, 1e-3)
+"""What is drawn of a half-space, m."""
 
 
 def scene_bodies(client: int, scene: Scene, *, visual: bool = False) -> list[int]:
@@ -14,6 +21,24 @@ def scene_bodies(client: int, scene: Scene, *, visual: bool = False) -> list[int
     visual: give them their looks too, which costs time and is of use to cameras only.
     """
     return [_body(client, body, visual) for body in scene.bodies]
+
+
+def apart_from_scene(arm: ArmBody, scene: Scene, ids: Sequence[int]) -> dict[tuple[int, int], float]:
+    """Distance at home, m, of every link that moves and every body of a scene (indices), none of which touch.
+
+    ids: of the bodies in the arm's world. The arm is at home after it.
+    Raises UsageError where a body stands in the arm at home.
+    """
+    arm.place(arm.chain.home)
+    shaped = sorted({shape.link for shape in arm.chain.shapes if shape.role == "collision"})
+    gaps = {(link, k): arm.distance_to(ids[k], link, REACH) for link in shaped for k in range(len(ids))}
+    for (link, k), gap in gaps.items():
+        if gap <= (-OVERLAP if link < 0 else 0.0):
+            raise UsageError(
+                f"Body {scene.bodies[k].name!r} of scene {scene.name!r} reaches {-1e3 * gap:.1f} mm into "
+                f"{'the base' if link < 0 else f'link {link}'} of {arm.chain.name} at its home configuration; move it."
+            )
+    return {pair: gap for pair, gap in gaps.items() if pair[0] >= 0}
 
 
 def _body(client: int, body: Body, visual: bool) -> int:
@@ -41,5 +66,5 @@ def _shape(body: Body) -> tuple[int, dict[str, Any], dict[str, Any]]:
             return p.GEOM_PLANE, {"planeNormal": [0, 0, 1]}, {"shapeType": p.GEOM_BOX, **look}
         case _:
             kind, (radius, length) = p.GEOM_CYLINDER if body.shape == "cylinder" else p.GEOM_CAPSULE, size
-            look = {"shapeType": kind, "radius": radius, "length": length}
-            return kind, {"radius": radius, "height": length}, look
+            rod: dict[str, Any] = {"shapeType": kind, "radius": radius, "length": length}
+            return kind, {"radius": radius, "height": length}, rod

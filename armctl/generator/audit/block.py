@@ -96,7 +96,7 @@ def _feasibility(references: Sequence[Reference], checker: Judge) -> dict[str, A
 
 def constraint_rates(certificates: Sequence[Certificate]) -> dict[str, float]:
     """Fraction of certificates that meet each constraint within the checker's tolerance."""
-    names = (*RATIOS, *DISTANCES)
+    names = [name for name in (*RATIOS, *DISTANCES) if name in certificates[0].margins]
     return {name: float(np.mean([name not in certificate.broken for certificate in certificates])) for name in names}
 
 
