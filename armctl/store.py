@@ -83,7 +83,8 @@ def create_run(
     path.mkdir(parents=True, exist_ok=True)
     fields = dataclasses.asdict(config)
     seeds = {name: value for name, value in fields.items() if name == "seed" or name.endswith("_seed")}
-    write_json(path / "config.json", {"config": fields, "seeds": seeds, "versions": versions()})
+    kept = read_json(path / "config.json") if (path / "config.json").exists() else {}
+    write_json(path / "config.json", {**kept, "config": fields, "seeds": seeds, "versions": versions()})
     return path
 
 

@@ -13,14 +13,15 @@ from armctl import store
 from armctl.chain import Chain
 from armctl.commands.console import bar, compiling, results_only, show, table
 from armctl.commands.folders import Run, SeedArguments, run_in_folders
-from armctl.commands.motions import make_corpus
+from armctl.commands.motions import FLOW_SECONDS, make_corpus
 from armctl.commands.parsing import Folder, Limit, check_out, parse, part
 from armctl.controllers import registry
 from armctl.errors import UsageError
 from armctl.jobs import Where
 from armctl.learn import hosts
+from armctl.learn.fresh import Draw
 from armctl.learn.learner import TrainConfig
-from armctl.learn.tune import TuneConfig, tune
+from armctl.learn.tune import HELD_OUT, TuneConfig, tune
 from armctl.motion.corpus import SPLIT_SHARES, references
 from armctl.motion.files import load_suite_dir
 from armctl.motion.reference import Reference
@@ -46,7 +47,8 @@ class TrainArguments(SeedArguments, TuneConfig):
     train: Annotated[Budget, tyro.conf.arg(name="")] = field(default_factory=Budget)
     controller: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "tracker"
     data: Folder = None
-    """Folder of .npz or .csv references to train on, in place of a motion corpus made for the arm."""
+    """Run folder of a generator, which proposes afresh as training goes on, or a folder of .npz or .csv references to
+    train on, in place of a motion corpus made for the arm."""
     out: Folder = None
     """Run folder to write; runs/ROBOT-CONTROLLER if absent."""
     seeds: tuple[int, ...] = ()
@@ -116,7 +118,7 @@ def _where(arguments: TrainArguments) -> Where:
     return where
 
 
-def _train(motions: list[Reference], held_out: list[Reference] | None, run: Run) -> None:
+def _train(motions: list[Reference] | Draw, held_out: list[Reference] | None, run: Run) -> None:
     """Do a run, with progress where it can be seen; what it found is in its folder."""
     options: dict[str, Any] = {"overwrite": run.overwrite, "resume": run.resume, "held_out": held_out}
     if not run.here or not hosts.is_first():
@@ -136,16 +138,30 @@ def check_names(config: TuneConfig, chain: Chain) -> None:
 
 def training_references(
     config: TuneConfig, chain: Chain, data: Path | None
-) -> tuple[list[Reference], list[Reference] | None]:
-    """References to train on and to validate on: splits of a corpus made for the arm, or the user's own, for both."""
-    if data is not None:
-        return load_suite_dir(data, chain, config.control_dt)[: config.references], None
+) -> tuple[list[Reference] | Draw, list[Reference] | None]:
+    """References to train on and to validate on: a generator's proposals and motions of another corpus, splits of a
+    corpus made for the arm, or the user's own, for both."""
     if config.references < 1:
         raise UsageError(f"references is {config.references}; training needs at least 1.")
+    if data is not None and (data / "params.npz").is_file():
+        return _proposed(config, chain, data)
+    if data is not None:
+        return load_suite_dir(data, chain, config.control_dt)[: config.references], None
     count = max(10, math.ceil(config.references / SPLIT_SHARES[0]) + 1)
     corpus = make_corpus(chain, count, config.seed)
     train = references(corpus, chain, "train", config.control_dt, config.references)
     return train, references(corpus, chain, "val", config.control_dt) or None
+
+
+def _proposed(config: TuneConfig, chain: Chain, folder: Path) -> tuple[Draw, list[Reference]]:
+    """What draws a generator's proposals, and motions of validation from a corpus that it does not know."""
+    from armctl.generator import Fresh, load_model
+
+    draw = Fresh(load_model(folder), chain, config.fresh, config.control_dt, config.seed)
+    compiling(FLOW_SECONDS, "the flow")
+    corpus = make_corpus(chain, max(10, math.ceil(config.train.validation / SPLIT_SHARES[0])), HELD_OUT)
+    held_out = references(corpus, chain, "train", config.control_dt)
+    return draw, held_out
 
 
 def advance(progress: Any, row: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from armctl.generator.checkpoint import load_model, save_model
 from armctl.generator.config import FlowConfig
 from armctl.generator.flow import FlowModel, sample
+from armctl.generator.fresh import Fresh
 from armctl.generator.output import write_references
 from armctl.generator.proposals import ProposalStats, propose
 from armctl.generator.training import fit_flow, train_flow
@@ -10,6 +11,7 @@ from armctl.generator.training import fit_flow, train_flow
 __all__ = [
     "FlowConfig",
     "FlowModel",
+    "Fresh",
     "ProposalStats",
     "fit_flow",
     "load_model",

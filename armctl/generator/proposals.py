@@ -147,6 +147,11 @@ def _judged(checker: Checker, reference: Reference | None) -> tuple[Reference | 
 def _check(model: FlowModel, chain: Chain, count: int) -> None:
     if count < 1:
         raise UsageError(f"Cannot propose {count} references; ask for at least 1.")
+    check_fits(model, chain)
+
+
+def check_fits(model: FlowModel, chain: Chain) -> None:
+    """Raise UsageError for a model of another arm."""
     if not model.paths.fits(chain):
         raise UsageError(f"This generator was trained on another arm than {chain.name}; train one for it first.")
 

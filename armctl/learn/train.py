@@ -18,6 +18,7 @@ from armctl.learn import devices as dv
 from armctl.learn import rollout
 from armctl.learn.calibration import calibrate
 from armctl.learn.diagnosis import explain, remedy
+from armctl.learn.fresh import Exchange
 from armctl.learn.learner import Learner, TrainConfig, begin, next_window, optimiser, place, placement
 from armctl.learn.losses import episode_weights, pose_score
 from armctl.learn.validation import Validation, better
@@ -99,6 +100,19 @@ def make_update(
     return jax.jit(chunk, in_shardings=(where, where.update), out_shardings=(where, where.update))
 
 
+def make_retire(
+    config: TrainConfig, devices: Sequence[jax.Device] | None = None
+) -> Callable[[Learner, Array], Learner]:
+    """Compiled function of a learner and replaced (N,): its episodes on references that were replaced are over."""
+    where = placement(config, devices)
+
+    def retire(learner: Learner, replaced: Array) -> Learner:
+        episodes = learner.episodes
+        return learner._replace(episodes=episodes._replace(alive=episodes.alive & ~replaced[episodes.reference]))
+
+    return jax.jit(retire, in_shardings=(where, where.update), out_shardings=where)
+
+
 def train(
     controller: Controller,
     setting: Setting,
@@ -108,6 +122,7 @@ def train(
     on_chunk: Callable[[Learner, dict[str, float]], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
     held_out: Task | None = None,
+    exchange: Callable[[Learner], Exchange | None] | None = None,
 ) -> Learner:
     """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
 
@@ -116,7 +131,8 @@ def train(
     starts from is among the candidates.
 
     learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
-    every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None.
+    every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None;
+    exchange: called before every chunk for another task of the same sizes to go on with, or None to keep the one.
     Raises NonFiniteError after `patience` non-finite updates in a row, and UnstableError where no parameters were found
     whose loop contracts on every plant; the controller then holds the best parameters until then.
     """
@@ -127,8 +143,14 @@ def train(
     whole = min(config.chunk, config.updates)
     step = make_update(controller, setting, config, devices, whole)
     everywhere = dv.place(task, placement(config, devices).update)
+    retire = make_retire(config, devices)
     while int(learner.update) < config.updates:
-        started, before = time.perf_counter(), learner
+        started, told = time.perf_counter(), dict[str, float]()
+        if exchange is not None and (new := exchange(learner)) is not None:
+            task, told = new.task, new.row
+            everywhere = dv.place(task, placement(config, devices).update)
+            learner = retire(learner, dv.place(new.replaced, placement(config, devices).update))
+        before = learner
         left = config.updates - int(learner.update)
         if left < whole:  # a run whose updates were raised
             step = make_update(controller, setting, config, devices, left)
@@ -136,7 +158,7 @@ def train(
         row = {name: float(np.mean(value)) for name, value in metrics.items()}
         row["non_finite"] = int(metrics["non_finite"][-1])
         learner, seen = judge(learner, row)
-        row = {"update": int(learner.update), **row, **seen, "seconds": time.perf_counter() - started}
+        row = {"update": int(learner.update), **row, **seen, **told, "seconds": time.perf_counter() - started}
         nnx.update(controller, dv.local(learner.best))
         if on_chunk is not None:
             on_chunk(learner, row)

@@ -20,6 +20,7 @@ from armctl.controllers.saved import save
 from armctl.errors import NonFiniteError, UnstableError, UsageError
 from armctl.learn import devices as dv
 from armctl.learn import hosts
+from armctl.learn.fresh import Draw, Pool
 from armctl.learn.learner import Learner, TrainConfig, begin, placement
 from armctl.learn.train import train
 from armctl.motion.reference import Reference
@@ -32,7 +33,7 @@ from armctl.twin.episodes import Setting, Task, single
 from armctl.urdf import load_chain
 
 HELD_OUT = 424242
-"""Seed of the plants of validation."""
+"""Seed of the plants of validation, and of its motions where a generator proposes those of training."""
 Progress = Callable[[dict[str, float]], None]
 
 
@@ -47,7 +48,9 @@ class TuneConfig:
     scenario: str = "combined,combined,latency,nominal"
     """Presets from which the true plants are drawn in turn, separated by commas; the controller is not told."""
     references: int = 300
-    """References in the training set."""
+    """References in the training set; of those drawn from a generator, under way at a time."""
+    fresh: int = 32
+    """References that are exchanged for fresh proposals after every chunk of updates, where a generator proposes."""
     plants: int = 256
     """True plants in the training set."""
     seconds: float = 4.0
@@ -65,7 +68,7 @@ class TuneConfig:
 
     def __post_init__(self) -> None:
         check_finite(self)
-        for name in ("references", "plants"):
+        for name in ("references", "fresh", "plants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; training needs at least 1.")
         if self.preview < 0:
@@ -86,6 +89,14 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> 
         )
     plants = draw_plants(chain, config.scenario, config.plants, np.random.default_rng(config.seed))
     return single(Task(stack_references(references, samples), plants))
+
+
+def make_pool(chain: Chain, draw: Draw, config: TuneConfig) -> Pool:
+    """The same with references that are drawn as training goes on, in whole blocks of config.fresh."""
+    plants = draw_plants(chain, config.scenario, config.plants, np.random.default_rng(config.seed))
+    samples, blocks = round(config.seconds / config.control_dt) + 1, -(-config.references // config.fresh)
+    chunk = min(config.train.chunk, config.train.updates)
+    return Pool(draw, plants, samples, blocks, chunk, config.train.updates)
 
 
 def make_held_out(chain: Chain, references: list[Reference], config: TuneConfig) -> Task | None:
@@ -118,7 +129,7 @@ def training_setting(arm: Arm, control: str, config: TuneConfig) -> Setting:
 
 def tune(
     config: TuneConfig,
-    references: list[Reference],
+    references: list[Reference] | Draw,
     out: str | Path,
     *,
     overwrite: bool = False,
@@ -129,10 +140,11 @@ def tune(
 ) -> Controller:
     """Tune a controller on references of config.robot, write the run folder `out`, and return the controller.
 
-    references: sampled every config.control_dt s; held_out: others, by which parameters are chosen, each fifth of the
-    references when None (which then is not trained on); progress: called with a row of metrics after every chunk of
-    updates; devices: among which the episodes are divided, all of jax.devices() when None. Of several processes
-    (hosts.connect) only the first reads and writes the folder.
+    references: sampled every config.control_dt s, or what draws blocks of config.fresh of them as training goes on
+    (`armctl.generator.Fresh`); held_out: others, by which parameters are chosen, each fifth of the references when
+    None (which then is not trained on); progress: called with a row of metrics after every chunk of updates; devices:
+    among which the episodes are divided, all of jax.devices() when None. Of several processes (hosts.connect) only
+    the first reads and writes the folder.
     The folder holds config.json, metrics.csv, learner.npz (after every chunk, for resume), params.npz and summary.json.
     Raises UsageError for a folder that exists, or bad settings, NonFiniteError when training breaks down, and
     UnstableError where no parameters were found whose loop contracts on every plant of validation; params.npz then
@@ -142,12 +154,20 @@ def tune(
     chain = load_chain(config.robot)
     arm = Arm.from_chain(chain)
     controller = make(config.controller, arm, config.control_dt, config.preview, config.seed)
-    references, held_out = _split(references, held_out, config)
-    task, held = make_task(chain, references, config), make_held_out(chain, held_out, config)
-    setting = training_setting(arm, controller.control, config)._replace(names=tuple(r.name for r in references))
+    setting = training_setting(arm, controller.control, config)
+    out, pool = Path(out), None
+    if callable(references):
+        held_out = _given(held_out, config)
+        pool = make_pool(chain, references, config)
+        task = pool(int(_last_row(out).get("update", 0)) if resume else 0).task
+        data = fingerprint([pool.block(0).samples.q])
+    else:
+        references, held_out = _split(references, held_out, config)
+        task, data = make_task(chain, references, config), fingerprint([reference.q for reference in references])
+        setting = setting._replace(names=tuple(r.name for r in references))
+    held = make_held_out(chain, held_out, config)
     described = {name: getattr(controller, name) for name in ("title", "family", "information")}
-    record = _Record(**_shallow(config), robot_name=chain.name, data=fingerprint(references), **described)
-    out = Path(out)
+    record = _Record(**_shallow(config), robot_name=chain.name, data=data, **described)
     hosts.agree(repr(record))
     if resume:
         hosts.on_first(lambda: _check_updates(out, config))
@@ -160,12 +180,15 @@ def tune(
     started, last = time.perf_counter(), hosts.on_first(lambda: _last_row(out)) or {}
     status = "interrupted"
     try:
-        train(controller, setting, task, config.train, learner, _recorder(out, last, progress), devices, held)
+        on_chunk, exchange = _recorder(out, last, progress), None if pool is None else pool.exchange
+        train(controller, setting, task, config.train, learner, on_chunk, devices, held, exchange)
         status = "finished"
     except (NonFiniteError, UnstableError) as error:
         status = str(error)
         raise
     finally:
+        if pool is not None:
+            pool.close()
         if hosts.is_first():
             save(out, controller)
             summary = {"status": status, "seconds": time.perf_counter() - started, "last": last}
@@ -198,6 +221,13 @@ def _split(
     if len(references) < 5:
         return references, references
     return [r for i, r in enumerate(references) if i % 5], references[::5]
+
+
+def _given(held_out: list[Reference] | None, config: TuneConfig) -> list[Reference]:
+    """The motions of validation beside fresh ones, which are none to hold back from. Raises UsageError without any."""
+    if not held_out and config.train.validation:
+        raise UsageError("Fresh references are trained on; give others to validate on (held_out), or validation=0.")
+    return held_out or []
 
 
 def _recorder(
@@ -233,11 +263,11 @@ def _last_row(out: Path) -> dict[str, float]:
     return {name: float(value) for name, value in rows[-1].items()}
 
 
-def fingerprint(references: list[Reference]) -> str:
-    """Checksum of the training references, so that a run is not resumed with others."""
+def fingerprint(motions: Sequence[np.ndarray]) -> str:
+    """Checksum of joint motions that are trained on, so that a run is not resumed with others."""
     digest = hashlib.sha256()
-    for reference in references:
-        digest.update(np.ascontiguousarray(reference.q).tobytes())
+    for q in motions:
+        digest.update(np.ascontiguousarray(q).tobytes())
     return digest.hexdigest()[:16]
 
 

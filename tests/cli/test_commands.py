@@ -13,7 +13,7 @@ from armctl.commands.bench import load_scenarios
 from armctl.motion.files import save_reference
 from armctl.plant.presets import PRESETS
 from armctl.plant.scenario import Scenario
-from tests.cli.cases import SMALL, SMALL_FLOW, content, motion, refused
+from tests.cli.cases import SMALL, SMALL_FLOW, TUNE, content, motion, refused
 
 
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
@@ -42,6 +42,10 @@ def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
     assert store.read_config(tmp_path / "flow")["robot"] == "planar3"
     assert cli.main([*argv, "--resume"]) == 0
     assert files["params.npz"] == content(tmp_path / "flow")["params.npz"]
+    assert cli.main([*TUNE, "--data", "flow", "--references", "2", "--fresh", "2", "--out", "gains"]) == 0
+    assert [float(row["acceptance_rate"]) > 0 for row in store.read_rows(tmp_path / "gains" / "metrics.csv")] == [
+        True
+    ] * 2
     capsys.readouterr()
     refused(capsys, [*argv, "--resume", "--seed", "1"], "seed=0, not 1")
 
