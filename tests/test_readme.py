@@ -95,7 +95,7 @@ def test_snippet_on_gradients_finds_plant_and_twin_alike(run):
 
 
 def test_snippets_on_what_is_your_own(run, monkeypatch):
-    def trained(controller, setting, task, config, learner, note, devices, held_out):
+    def trained(controller, setting, task, config, learner, note, devices, held_out, exchange):
         note(learner, {"update": config.updates})
 
     monkeypatch.setattr("armctl.learn.tune.train", trained)  # tests/learn has trained enough
