@@ -103,7 +103,7 @@ class Checker:
         scaled = [d * T**order for order, d in enumerate(derivatives, start=1)]
         still = np.zeros_like(reference.q)
         gravity = self._body.inverse_dynamics(reference.q, still, still)  # that of the samples will do for t_min
-        dynamic = (torque[:: OVERSAMPLING] - gravity) * T**2
+        dynamic = (torque[::OVERSAMPLING] - gravity) * T**2
         t_min = float(spline.minimal_duration(self.chain, scaled, gravity, dynamic)[0])
         compared = {name: margins[name] / (NEAR if name in DISTANCES else 1.0) for name in (*RATIOS, *self._gaps.names)}
         binding = min(compared, key=lambda name: compared[name])

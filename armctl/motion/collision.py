@@ -183,7 +183,7 @@ def scene_bounds(
 
 
 class _Groups(NamedTuple):
-    """Pairs of spheres (P, 2), one pair of links after the other, where each begins and which pairs of links they are."""
+    """Pairs of spheres (P, 2), links by links; where each pair of links begins, and which of those asked for it is."""
 
     pairs: np.ndarray
     starts: np.ndarray
