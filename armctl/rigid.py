@@ -52,9 +52,33 @@ def jacobian(chain: Chain, q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray
     return point_jacobian(chain, poses, tip[..., :3, 3])
 
 
+def jacobian_rate(
+    chain: Chain, q: Float[np.ndarray, "*batch n"], qd: Float[np.ndarray, "*batch n"]
+) -> tuple[Float[np.ndarray, "*batch 4 4"], Float[np.ndarray, "*batch 6 n"], Float[np.ndarray, "*batch 6 n"]]:
+    """Pose of the tip, the Jacobian there and its rate of change in a motion. q, qd: (..., n).
+
+    -> T_world_tip (..., 4, 4), J (..., 6, n) as from `jacobian`, dJ/dt (..., 6, n) per second.
+    """
+    poses = link_poses(chain, q)
+    tip = poses[..., -1, :, :] @ chain.T_last_tip
+    prismatic = np.array([kind == "prismatic" for kind in chain.joint_types])[:, None]
+    z, ends = poses[..., :3, 2], np.concatenate([poses[..., :3, 3], tip[..., None, :3, 3]], axis=-2)
+    own = z * qd[..., None]
+    turn, slide = np.where(prismatic, 0.0, own), np.where(prismatic, own, 0.0)
+    spin = np.cumsum(turn, axis=-2)  # angular velocity of each link
+    moved = _cross(spin, np.diff(ends, axis=-2))  # velocity of the next origin, or the tip, against its own
+    moved[..., :-1, :] += slide[..., 1:, :]
+    ahead = np.cumsum(moved[..., ::-1, :], axis=-2)[..., ::-1, :]  # velocity of the tip against each origin
+    dz = _cross(spin, z)
+    reach = tip[..., None, :3, 3] - poses[..., :3, 3]
+    linear = np.where(prismatic, dz, _cross(dz, reach) + _cross(z, ahead))
+    rate = np.concatenate([linear, np.where(prismatic, 0.0, dz)], axis=-1).swapaxes(-1, -2)
+    return tip, point_jacobian(chain, poses, tip[..., :3, 3]), rate
+
+
 def inverse_dynamics(
     chain: Chain,
-    q: Float[np.ndarray, "*batch n"],
+    q: Float[np.ndarray, "*#batch n"],
     qd: Float[np.ndarray, "*#batch n"],
     qdd: Float[np.ndarray, "*#batch n"],
     gravity: Gravity = GRAVITY,
@@ -66,39 +90,38 @@ def inverse_dynamics(
     q, qd, qdd = (np.asarray(x, dtype=float) for x in (q, qd, qdd))
     poses = link_poses(chain, q)
     z, p = poses[..., :3, 2], poses[..., :3, 3]
-    w = dw = np.zeros((*q.shape[:-1], 3))
+    w = dw = np.zeros((*np.broadcast_shapes(q.shape, qd.shape, qdd.shape)[:-1], 3))
     acc = w - np.asarray(gravity, dtype=float)
     origin = np.zeros(3)
     forces, moments = [], []
     for i, kind in enumerate(chain.joint_types):
         r = p[..., i, :] - origin
-        acc = acc + np.cross(dw, r) + np.cross(w, np.cross(w, r))
+        acc = acc + _cross(dw, r) + _cross(w, _cross(w, r))
         rate, rate2 = z[..., i, :] * qd[..., i, None], z[..., i, :] * qdd[..., i, None]
         if kind == "prismatic":
-            acc = acc + rate2 + 2 * np.cross(w, rate)
+            acc = acc + rate2 + 2 * _cross(w, rate)
         else:
-            dw = dw + rate2 + np.cross(w, rate)
+            dw = dw + rate2 + _cross(w, rate)
             w = w + rate
         R = poses[..., i, :3, :3]
         c = R @ chain.com[i]
-        inertia = R @ chain.inertia[i] @ R.swapaxes(-1, -2)
-        force = chain.mass[i] * (acc + np.cross(dw, c) + np.cross(w, np.cross(w, c)))
-        spin = (inertia @ w[..., None])[..., 0]
-        moment = (inertia @ dw[..., None])[..., 0] + np.cross(w, spin)
+        force = chain.mass[i] * (acc + _cross(dw, c) + _cross(w, _cross(w, c)))
+        spin, change = (_matvec(R, _matvec(R.swapaxes(-1, -2), x) @ chain.inertia[i]) for x in (w, dw))
+        moment = change + _cross(w, spin)
         forces.append(force)
-        moments.append(moment + np.cross(p[..., i, :] + c, force))
+        moments.append(moment + _cross(p[..., i, :] + c, force))
         origin = p[..., i, :]
     return _project(chain, z, p, forces, moments)
 
 
 def _project(chain: Chain, z: np.ndarray, p: np.ndarray, forces: list[Array], moments: list[Array]) -> np.ndarray:
     """Accumulate wrenches (moments about the world origin) from the tip down and project them on the joint axes."""
-    tau = np.empty(z.shape[:-1])
+    tau = np.empty((*forces[0].shape[:-1], chain.n))
     force = moment = 0.0
     for i in reversed(range(chain.n)):
         force, moment = force + forces[i], moment + moments[i]
         prismatic = chain.joint_types[i] == "prismatic"
-        wrench = force if prismatic else moment - np.cross(p[..., i, :], force)
+        wrench = force if prismatic else moment - _cross(p[..., i, :], force)
         tau[..., i] = np.sum(z[..., i, :] * wrench, axis=-1)
     return tau
 
@@ -125,6 +148,11 @@ def mass_and_gravity(
     M = (weighted @ plain.swapaxes(-1, -2)).sum(axis=-3)
     g = -(chain.mass[:, None] * (linear @ np.asarray(gravity, dtype=float))).sum(axis=-2)
     return M, g
+
+
+def _matvec(A: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A x column by column: for many small matrices faster than their products one by one."""
+    return A[..., 0] * x[..., :1] + A[..., 1] * x[..., 1:2] + A[..., 2] * x[..., 2:]
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

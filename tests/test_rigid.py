@@ -24,6 +24,17 @@ def test_jacobian_is_the_derivative_of_forward_kinematics(chain):
 
 
 @each_chain
+def test_the_rate_of_the_jacobian_is_its_derivative_along_the_motion(chain):
+    q, qd = random_motion(chain, 3)[:2]
+    h = 1e-6
+    tip, J, rate = rigid.jacobian_rate(chain, q, qd)
+    numeric = (rigid.jacobian(chain, q + h * qd) - rigid.jacobian(chain, q - h * qd)) / (2 * h)
+    assert worst(rate, numeric) < 1e-8
+    assert worst(J, rigid.jacobian(chain, q)) < 1e-14
+    assert worst(tip, rigid.forward_kinematics(chain, q)) < 1e-14
+
+
+@each_chain
 def test_inverse_dynamics_is_linear_in_acceleration_with_the_mass_matrix(chain):
     q, qd, qdd, _ = random_motion(chain, 3)
     M, g = rigid.mass_and_gravity(chain, q)

@@ -91,21 +91,20 @@ class Checker:
         """Disconnect; a second call does nothing."""
         self._body.close()
 
-    def _torques(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
-        return np.array([self._body.inverse_dynamics(*row) for row in zip(q, qd, qdd, strict=True)])
-
     def certify(self, reference: Reference) -> Certificate:
         """Margins of every constraint along a reference of this checker's arm."""
         q, *derivatives = _fine(reference)
-        gravity = self._torques(q, 0 * q, 0 * q)
-        torque = self._torques(q, *derivatives[:2])
+        torque = self._body.inverse_dynamics(q, *derivatives[:2])
         used = _used(self.chain, q, derivatives, torque)
         margins = {name: float(1 - value) for name, value in used.items()}
         margins |= self._gaps.along(self.dense(reference))
         margins["singularity"] = _singularity(self.chain, reference.q)
         T = reference.duration
         scaled = [d * T**order for order, d in enumerate(derivatives, start=1)]
-        t_min = float(spline.minimal_duration(self.chain, scaled, gravity, (torque - gravity) * T**2)[0])
+        still = np.zeros_like(reference.q)
+        gravity = self._body.inverse_dynamics(reference.q, still, still)  # that of the samples will do for t_min
+        dynamic = (torque[::OVERSAMPLING] - gravity) * T**2
+        t_min = float(spline.minimal_duration(self.chain, scaled, gravity, dynamic)[0])
         compared = {name: margins[name] / (NEAR if name in DISTANCES else 1.0) for name in (*RATIOS, *self._gaps.names)}
         binding = min(compared, key=lambda name: compared[name])
         result = Certificate(margins, binding, T, t_min, t_min / T, True)

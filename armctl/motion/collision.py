@@ -67,16 +67,27 @@ def sphere_centers(arm: ArmLike, q: Joint) -> Float[Array, "*batch S 3"]:
     T = kinematics.link_poses(arm, q)
     xp = T.__array_namespace__()
     center = xp.asarray(model.center, dtype=T.dtype)
-    riding = T[..., np.maximum(model.link, 0), :, :]
-    moved = (riding[..., :3, :3] @ center[..., None])[..., 0] + riding[..., :3, 3]
+    riding = T[..., np.maximum(model.link, 0), :3, :]
+    # written out, for NumPy multiplies small matrices one by one
+    moved = riding[..., 3] + sum(riding[..., k] * center[:, k, None] for k in range(3))
     return xp.where((model.link < 0)[:, None], center, moved)
+
+
+def _differences(x: Array, pairs: Int[np.ndarray, "P 2"]) -> Array:
+    """x[first] - x[second] (..., P) of pairs (first, second) of x (..., S)."""
+    first, second = pairs[:, 0], pairs[:, 1]
+    if isinstance(x, np.ndarray):
+        return x[..., first] - x[..., second]
+    # The derivative of a gather is a scatter, which takes ten times as long as this product does forward and back.
+    chosen = np.equal.outer(np.arange(x.shape[-1]), pairs).astype(x.dtype)
+    return x.__array_namespace__().matmul(x, chosen[..., 0] - chosen[..., 1], precision="highest")
 
 
 def _pair_distances(model: Spheres, centers: Array) -> Array:
     xp = centers.__array_namespace__()
     first, second = model.pairs[:, 0], model.pairs[:, 1]
     # one coordinate at a time: three contiguous loops are far faster than a reduction over an axis of length 3
-    x, y, z = (centers[..., k][..., first] - centers[..., k][..., second] for k in range(3))
+    x, y, z = (_differences(centers[..., k], model.pairs) for k in range(3))
     radius = xp.asarray(model.radius, dtype=centers.dtype)
     # the tiny constant keeps the gradient finite where two centres coincide
     return xp.sqrt(x * x + y * y + z * z + 1e-12) - (radius[first] + radius[second])
@@ -147,20 +158,18 @@ def clearance_bounds(
 ) -> tuple[Float[np.ndarray, "K P"], Float[np.ndarray, "K L"]]:
     """Lower bounds of link distances along q (K, n): pairs [(i, j)] -> (K, P) m, links over the floor -> (K, L) m.
 
-    Every link (-1: the base) is wrapped in one ball around its covering spheres; inf where a link has no shape.
+    By the covering spheres of the links (-1: the base); inf where a link has no shape.
     """
-    model = _chain_spheres(chain)
+    model, near = _chain_spheres(chain), _sphere_groups(chain, tuple(pairs))
     centers = sphere_centers(chain, q)
-    ball, radius, low = {}, {}, {}
-    for link in range(-1, chain.n):
-        own = np.flatnonzero(model.link == link)
-        middle = centers[:, own].mean(axis=1) if len(own) else np.zeros((len(q), 3))
-        spread = np.linalg.norm(centers[:1, own] - middle[:1, None], axis=-1) + model.radius[own]
-        ball[link], radius[link] = middle, spread.max(initial=-np.inf)
-        low[link] = (centers[:, own, 2] - model.radius[own]).min(axis=1, initial=np.inf) - FLOOR
-    gaps = [np.linalg.norm(ball[i] - ball[j], axis=-1) - radius[i] - radius[j] for i, j in pairs]
-    empty = np.empty((len(q), 0))
-    return np.stack(gaps, axis=1) if gaps else empty, np.stack([low[i] for i in links], axis=1) if links else empty
+    gaps, heights = np.full((len(q), len(pairs)), np.inf), np.full((len(q), len(links)), np.inf)
+    if len(near.pairs):
+        found = _pair_distances(model._replace(pairs=near.pairs), centers)
+        gaps[:, near.shaped] = np.minimum.reduceat(found, near.starts, axis=1)
+    for k, link in enumerate(links):
+        own = model.link == link
+        heights[:, k] = (centers[:, own, 2] - model.radius[own]).min(axis=1, initial=np.inf) - FLOOR
+    return gaps, heights
 
 
 def scene_bounds(
@@ -171,3 +180,21 @@ def scene_bounds(
     gaps = signed_distance(scene, sphere_centers(chain, q)) - model.radius[:, None]
     nearest = [gaps[:, model.link == link, body].min(axis=1, initial=np.inf) for link, body in pairs]
     return np.stack(nearest, axis=1) if nearest else np.empty((len(q), 0))
+
+
+class _Groups(NamedTuple):
+    """Pairs of spheres (P, 2), links by links; where each pair of links begins, and which of those asked for it is."""
+
+    pairs: np.ndarray
+    starts: np.ndarray
+    shaped: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def _sphere_groups(chain: Chain, links: tuple[tuple[int, int], ...]) -> _Groups:
+    """The spheres that may come nearest, of pairs of links that have some."""
+    own = {link: np.flatnonzero(_chain_spheres(chain).link == link) for link in range(-1, chain.n)}
+    groups = [np.stack(np.meshgrid(own[i], own[j]), axis=-1).reshape(-1, 2) for i, j in links]
+    sizes = np.array([len(group) for group in groups], int)
+    starts = np.cumsum(sizes) - sizes
+    return _Groups(np.concatenate([np.empty((0, 2), int), *groups]), starts[sizes > 0], np.flatnonzero(sizes))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from armctl.envs.bullet.approach import levers, own_levers
+from armctl.envs.bullet.approach import own_levers
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.client import p
 from armctl.envs.bullet.scene import apart_from_scene, scene_bodies
-from armctl.envs.bullet.self_collision import apart_at_home
+from armctl.envs.bullet.self_collision import NOISE, collision_pairs
 from armctl.motion.collision import clearance_bounds, scene_bounds
 from armctl.scene.body import Scene
 
@@ -40,7 +40,7 @@ class Gaps:
         world = {"physicsClientId": arm.client}
         plane = p.createCollisionShape(p.GEOM_PLANE, planeNormal=[0, 0, 1], **world)
         floor = p.createMultiBody(baseCollisionShapeIndex=plane, **world)
-        self._links = apart_at_home(arm)
+        self._links, link_levers = collision_pairs(chain)
         self._over_floor = [i for i in range(chain.n) if arm.distance_to(floor, i, 1.0) > 0]
         self._bodies: list[tuple[int, int]] = []
         ids: list[int] = []
@@ -50,8 +50,7 @@ class Gaps:
         self._pairs = [_Pair("self_collision", i, arm.id, j) for i, j in self._links]
         self._pairs += [_Pair("floor", i, floor, -1) for i in self._over_floor]
         self._pairs += [_Pair("scene", i, ids[k], -1) for i, k in self._bodies]
-        bounds = [levers(chain, i, j) for i, j in self._links]
-        bounds += [own_levers(chain, pair.link) for pair in self._pairs[len(bounds) :]]
+        bounds = [*link_levers, *(own_levers(chain, pair.link) for pair in self._pairs[len(self._links) :])]
         self._levers = np.array(bounds).reshape(-1, chain.n).T
         self.names = ("self_collision", "floor", *(() if scene is None else ("scene",)))
 
@@ -74,18 +73,32 @@ class Gaps:
     def _measured(self, q: np.ndarray, enough: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """The smallest distances by name, and lower bounds (K, P) of all, exact below `enough` (K, P) m, at q (K, n).
 
-        Spheres rule out what is far.
+        Spheres rule out what is far. What may be nearest is measured first, so that it rules out the others.
         """
         known = np.concatenate(self._bounds(q), axis=1)
-        best = dict.fromkeys(self.names, NEAR)
-        for k in np.flatnonzero((known < np.maximum(enough, NEAR)).any(axis=1)):
-            self._arm.place(q[k])
-            least = np.array([best[pair.name] for pair in self._pairs])
-            for i in np.flatnonzero(known[k] < np.maximum(least, enough[k])).tolist():
-                name = self._pairs[i].name
-                known[k, i] = self._distance(i, max(best[name], float(enough[k, i])))
-                best[name] = min(best[name], known[k, i])
+        best, left = dict.fromkeys(self.names, NEAR), known.copy()
+        for name in self.names:
+            own = np.array([i for i, pair in enumerate(self._pairs) if pair.name == name], int)
+            while len(own):
+                k, column = np.unravel_index(np.argmin(left[:, own]), (len(q), len(own)))
+                i = own[column]
+                if left[k, i] >= best[name]:
+                    break
+                best[name] = min(best[name], self._look(q, int(k), int(i), known, max(NEAR, float(enough[k, i]))))
+                left[:, i] = np.maximum(left[:, i], known[:, i])
+                left[k, i] = np.inf
+        for k, i in np.argwhere(known < enough):
+            if known[k, i] < enough[k, i] and left[k, i] < np.inf:
+                self._look(q, int(k), int(i), known, max(NEAR, float(enough[k, i])))
         return best, known
+
+    def _look(self, q: np.ndarray, k: int, i: int, known: np.ndarray, reach: float) -> float:
+        """Measure one pair at one sample, and raise what is known of it at the others; the distance, m."""
+        self._arm.place(q[k].tolist())
+        gap = self._distance(i, reach)
+        known[:, i] = np.maximum(known[:, i], gap - NOISE - np.abs(q - q[k]) @ self._levers[:, i])
+        known[k, i] = gap
+        return gap
 
     def _bounds(self, q: np.ndarray) -> list[np.ndarray]:
         bounds = list(clearance_bounds(self._arm.chain, q, self._links, self._over_floor))

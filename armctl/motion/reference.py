@@ -12,7 +12,6 @@ from armctl.chain import Chain, unwrapped
 from armctl.errors import UsageError, warn
 
 OVER = {"velocity": 1e-3, "acceleration": 1e-2, "jerk": 5e-2}  # that limits may be exceeded by without a word
-JACOBIAN_STEP = 1e-5  # s; the Jacobian's rate is a central difference along the motion, exact to about 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +119,8 @@ def tip_motion(
     chain: Chain, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pose (K, 7), twist J qd (K, 6) and acceleration J qdd + J' qd (K, 6) of the tip for q, qd, qdd (K, n)."""
-    step = JACOBIAN_STEP * qd
-    J, ahead, behind = rigid.jacobian(chain, np.stack([q, q + step, q - step]))
-    rate = (ahead - behind) / (2 * JACOBIAN_STEP)
-    pose = geometry.matrix_to_pose(rigid.forward_kinematics(chain, q))
+    tip, J, rate = rigid.jacobian_rate(chain, q, qd)
+    pose = geometry.matrix_to_pose(tip)
     flips = np.cumprod(np.where(np.sum(pose[1:, 3:] * pose[:-1, 3:], axis=-1) < 0, -1.0, 1.0))
     pose[1:, 3:] *= flips[:, None]
     return pose, geometry.matvec(J, qd), geometry.matvec(J, qdd) + geometry.matvec(rate, qd)

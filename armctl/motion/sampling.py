@@ -52,8 +52,7 @@ def random_configuration(
 
 def split_torque(chain: Chain, q: np.ndarray, dq: np.ndarray, d2q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gravity torque g(q) and the dynamic torque of (q, dq/ds, d2q/ds2), both (..., n) N·m, for minimal_duration."""
-    still = np.zeros_like(q)
-    gravity, total = rigid.inverse_dynamics(chain, np.stack([q, q]), np.stack([still, dq]), np.stack([still, d2q]))
+    gravity, total = rigid.inverse_dynamics(chain, q[None], *(np.stack([0 * x, x]) for x in (dq, d2q)))
     return gravity, total - gravity
 
 

@@ -152,11 +152,12 @@ class ArmBody:
         return np.array(p.calculateMassMatrix(self.id, list(q), physicsClientId=self.client))
 
     def inverse_dynamics(self, q: np.ndarray, qd: np.ndarray, qdd: np.ndarray) -> np.ndarray:
-        """Joint torque (n,) N m for a motion of this body: q (n,) rad, qd (n,) rad/s, qdd (n,) rad/s^2."""
+        """Joint torques (..., n) N m for motions of this body: q (..., n) rad, qd rad/s, qdd rad/s^2."""
         if not self._analysed:
             return rigid.inverse_dynamics(self.chain, q, qd, qdd, self._gravity)
-        state = [x.tolist() for x in (q, qd, qdd)]
-        return np.array(p.calculateInverseDynamics(self.id, *state, physicsClientId=self.client))
+        rows = (x.reshape(-1, x.shape[-1]).tolist() for x in (q, qd, qdd))
+        torques = [p.calculateInverseDynamics(self.id, *row, 0, self.client) for row in zip(*rows, strict=True)]
+        return np.array(torques).reshape(q.shape)
 
     def jacobian(self, q: np.ndarray) -> np.ndarray:
         """Geometric Jacobian (6, n) at the tip at q (n,) rad, rows linear then angular, world frame."""

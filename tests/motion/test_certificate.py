@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from armctl import rigid
+from armctl.chain import joint_box
 from armctl.motion.certificate import Checker, certify
+from armctl.motion.gaps import NEAR
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
 from armctl.motion.spline import control_points, straight_inner
@@ -90,3 +92,21 @@ def test_clients_are_closed_and_results_repeat(panda, good):
     assert first == second
     assert marked.meta["certificate"]["valid"]
     assert first == certify(good, panda)
+
+
+@pytest.mark.parametrize("name", ["panda", "planar3"])
+def test_what_is_not_measured_would_not_have_been_nearer(name):
+    """Bounds decide what is measured and in which order; the distances are those of measuring everything."""
+    chain, near = load_chain(name), []
+    with Checker(chain) as checker:
+        for ends in np.random.default_rng(3).uniform(*joint_box(chain), (6, 2, chain.n)):
+            q, found = np.linspace(*ends, 30), {}
+            for row in q:
+                checker._body.place(row)
+                for i, pair in enumerate(checker._gaps._pairs):
+                    found[pair.name] = min(found.get(pair.name, NEAR), checker._gaps._distance(i, NEAR))
+            nothing = np.zeros((30, len(checker._gaps._pairs)))
+            assert checker._gaps._measured(q, nothing)[0] == pytest.approx(found, abs=1e-6)
+            near += [gap < NEAR for gap in found.values()]
+    assert any(near)
+    assert not all(near)
