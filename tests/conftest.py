@@ -1,9 +1,13 @@
 """Fixtures shared by all tests; while tests run, the shapes in the library's signatures are checked at every call."""
 
+import gc
 import os
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads wait for one another; read by NumPy
+gc.set_threshold(50_000, 20, 50)  # tracing makes many objects that stay; Python's 700 looks through them all the time
+
+from jaxtyping import install_import_hook  # noqa: E402
 
 CHECKED = ("geometry", "rigid", "kinematics", "dynamics", "twin.step", "plant.observe", "controllers.tip_errors")
 CHECKED += ("motion.collision", "learn.losses")
