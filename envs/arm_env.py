@@ -33,6 +33,8 @@ from armctl.plant.task import (
     draw_scenario,
     observation_space,
 )
+from armctl.scene.body import Scene
+from armctl.scene.files import load_scene
 from armctl.urdf import load_chain
 
 RENDER_MODES = ("rgb_array", "human")
@@ -48,8 +50,9 @@ class ArmEnv(gym.Env):
     which the episode is truncated. An observation knows of a target that moves, not of a goal that can be relabelled.
     A copy (`copy.deepcopy`, pickle) has worlds of its own, in the same state.
 
-    Attributes for benches: chain, config, dt (s), action_scale (m,), scenario, step_index, plant; state() -> true
-    q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last delivered by the motors.
+    Attributes for benches: chain, scene (None: free space), config, dt (s), action_scale (m,), scenario, step_index,
+    plant; state() -> true q, qd (n,); measure() -> q, qd as measured; tip() -> (7,) pose; torque (n,) N m last
+    delivered by the motors.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 100}  # noqa: RUF012
@@ -73,8 +76,10 @@ class ArmEnv(gym.Env):
         tip: str | None = None,
         observe: str = "state",
         camera: View | str | Mapping[str, Any] | Sequence[float] = "front",
+        scene: Scene | str | Path | None = None,
     ) -> None:
         self.chain = load_chain(robot, tip)
+        self.scene = None if scene is None else load_scene(scene, self.chain)
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
         self.reward = rewards.check_reward(reward)
         self._scenario_source = check_scenario(scenario)
@@ -88,7 +93,7 @@ class ArmEnv(gym.Env):
         self._view, self._observes = as_view(camera), check_observe(observe)
         image = self._view.space().spaces
         self.observation_space = Dict({"state": state, "image": image, "both": state | image}[observe])
-        self.plant = Plant(self.chain, self.config, motor)
+        self.plant = Plant(self.chain, self.config, motor, self.scene)
         self._self_collision = SelfCollision(self.plant.model)
         self._camera: Camera | None = None
         self._lower, self._upper = self.chain.lower.tolist(), self.chain.upper.tolist()
@@ -180,8 +185,11 @@ class ArmEnv(gym.Env):
         q = plant.position
         beyond = 0.0 if dist(q, self._inside[0]) < self._inside[1] else self._beyond_limits(q)
         touching = self._self_collision.touches(q)
+        met = {} if self.scene is None else {"scene_contact": plant.contact}
         effort, near = plant.drive.load, self.tolerance
-        terms = rewards.step_terms(self.reward, position, angle, effort, action_rate, beyond, touching, near)
+        terms = rewards.step_terms(
+            self.reward, position, angle, effort, action_rate, beyond, touching or plant.contact, near
+        )
         settling = plant.steps < self._lead
         return {
             "is_success": rewards.is_success(position, angle, near),
@@ -190,6 +198,7 @@ class ArmEnv(gym.Env):
             "joint_limit_violation": beyond,
             "torque_saturation": plant.drive.saturation,
             "self_collision": touching,
+            **met,
             "runaway": max(plant.velocity) >= TOP_SPEED or min(plant.velocity) <= -TOP_SPEED,
             "settling": settling,
             "reward_terms": dict.fromkeys(terms, 0.0) if settling else terms,
@@ -247,7 +256,9 @@ class ArmEnv(gym.Env):
         if not self.targets:
             raise UsageError("Call reset() before render().")
         if self._camera is None:
-            self._camera = Camera(self.chain, human=self.render_mode == "human", oriented=not self.position_only)
+            self._camera = Camera(
+                self.chain, human=self.render_mode == "human", oriented=not self.position_only, scene=self.scene
+            )
         position, quat = self.targets[self.plant.steps if self.moves else 0]
         self._camera.place(self.plant.q, [*position, *quat])
         return self._camera

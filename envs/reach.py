@@ -58,7 +58,7 @@ class ReachEnv(ArmEnv):
     `is_success`, `position_error` (m), `orientation_error` (rad; 0 with `position_only`), `joint_limit_violation` (rad
     beyond the limits), `torque_saturation` (share of joints and physics steps at the effort limit), `self_collision`,
     `runaway` (a joint moves at 100 rad/s, where PyBullet caps it: no arm's motion any more), `settling` (False here,
-    see tracking), `reward_terms`.
+    see tracking), `reward_terms`; in a scene also `scene_contact` (a link pressed on a body in this control step).
 
     ## Arguments
     `robot` (shipped name or URDF path), `tip`, `control`, `reward`, `scenario` (Scenario or dictionary of its fields,
@@ -77,7 +77,9 @@ class ReachEnv(ArmEnv):
     `observe` is "state", "image" (`rgb` (height, width, 3) uint8 and `depth` (height, width, 1) float32, m, alone) or
     "both". `camera` says where the picture is taken: "front" (all the arm's reach is in view), "wrist", its pose (7,),
     a View or dictionary with `at`, `width`, `height` (64) and `fov` (1 rad). `render` looks from there too, without
-    changing anything. `reset(options={"scenario": ..., "goal": ...})` overrules one episode.
+    changing anything. `scene` is a Scene, its name ("table", "shelf", "pillars", "bin", "wall") or file: bodies that
+    are seen and that the arm stops at; touching one costs what touching oneself does. `reset(options={"scenario": ...,
+    "goal": ...})` overrules one episode.
 
     ## Version history
     * v1: `observation` does not know the goal, so that relabelled transitions agree with theirs (v0 had the error to

@@ -51,7 +51,7 @@ class TrackEnv(ArmEnv):
     from the seed, `duration` seconds long), `preview` (4). `reset(options={"reference": ..., "scenario": ...})`
     overrules one episode. `env.unwrapped.reference` is the reference of the running episode.
 
-    `observe` and `camera` as in reaching.
+    `observe`, `camera` and `scene` as in reaching; a reference that would start in a body is refused.
 
     ## Version history
     * v1: pictures. v0 is an alias of v1 for one release.

@@ -32,7 +32,7 @@ WEIGHTS = {
         "effort": -0.01,  # mean square of torque over effort
         "action_rate": -0.01,  # mean square of the change of action
         "limits": -1.0,  # rad beyond the joint limits
-        "collision": -0.1,  # 1 when the arm touches itself
+        "collision": -0.1,  # 1 when the arm touches itself or a scene
     },
     "sparse": {"failure": -1.0},  # 1 unless within both tolerances
 }

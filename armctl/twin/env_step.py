@@ -14,8 +14,8 @@ from armctl.plant import reward as rewards
 from armctl.plant.effects.acting import Acting
 from armctl.plant.observe import Measurement, observation_vector
 from armctl.plant.servo import TOP_SPEED
+from armctl.twin.contact import touching
 from armctl.twin.episodes import Episodes, Setting, Task, chosen, hold, plants_of, start
-from armctl.twin.self_contact import touching
 from armctl.twin.step import measured
 from armctl.typing import Array
 
@@ -93,7 +93,7 @@ def _rest(action: Array) -> dict[str, Array]:
     """What _move says of arms that do not move."""
     zero, none = jnp.zeros(action.shape[0], action.dtype), jnp.zeros(action.shape[0], bool)
     numbers = dict.fromkeys(("beyond", "saturation", "load", "action_rate"), zero)
-    return {"lost": none, "broken": none.astype(int), **numbers}
+    return {"lost": none, "broken": none.astype(int), "contact": none, **numbers}
 
 
 def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tuple[Episodes, dict[str, Array]]:
@@ -111,6 +111,7 @@ def _move(setup: Setup, goals: Goals, episodes: Episodes, action: Array) -> tupl
     q, qd = jnp.clip(q, arm.lower, arm.upper), jnp.where(outward, 0.0, qd)
     motion = {
         "lost": lost,
+        "contact": jnp.zeros_like(lost) if info.contact is None else info.contact,
         "broken": jnp.argmax(bad, axis=-1),
         "beyond": jnp.maximum(beyond, 0.0),
         "saturation": info.saturation,
@@ -150,9 +151,10 @@ def _observe(setup: Setup, task: Task, episodes: Episodes) -> tuple[dict[str, Ar
 def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion: dict[str, Array]) -> dict[str, Any]:
     """What the environments report of a step."""
     position, angle = errors
-    touches = touching(setup.setting.arm, episodes.state.q)
+    touches, contact = touching(setup.setting.arm, episodes.state.q), motion["contact"]
+    met = {} if setup.setting.scene is None else {"scene_contact": contact}
     load, rate, beyond = motion["load"], motion["action_rate"], motion["beyond"]
-    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touches, setup.tolerance)
+    terms = rewards.step_terms(setup.reward, position, angle, load, rate, beyond, touches | contact, setup.tolerance)
     settling = episodes.step < setup.lead
     return {
         "is_success": rewards.is_success(position, angle, setup.tolerance),
@@ -161,6 +163,7 @@ def _info(setup: Setup, episodes: Episodes, errors: tuple[Array, Array], motion:
         "joint_limit_violation": beyond,
         "torque_saturation": motion["saturation"],
         "self_collision": touches,
+        **met,
         "runaway": jnp.any(jnp.abs(episodes.state.qd) >= TOP_SPEED, axis=-1),
         "settling": settling,
         "reward_terms": {name: jnp.where(settling, 0.0, term) for name, term in terms.items()},

@@ -14,7 +14,9 @@ from armctl.arm import Arm
 from armctl.motion.windows import ReferenceBank
 from armctl.plant.scenario import PlantParams
 from armctl.plant.servo import ServoConfig
+from armctl.scene.body import Scene
 from armctl.twin import motors
+from armctl.twin.contact import touching_scene
 from armctl.twin.step import TwinInfo, TwinState, reset, step
 from armctl.typing import Array
 
@@ -34,6 +36,7 @@ class Setting(NamedTuple):
     preview: int
     motor: str = "servo"  # or "bullet"
     names: tuple[str, ...] = ()  # of the references of the task, for messages
+    scene: Scene | None = None  # which arms pass through, but not unseen: info.contact of `hold` is whether they do
 
 
 class Episodes(NamedTuple):
@@ -100,6 +103,11 @@ def hold(setting: Setting, plants: PlantParams, state: TwinState, command: Array
     """Hold a command (B, m) for one control step; joints run through their limits, as info.limit says.
 
     Stops would be solved for in every step in which any arm of the batch is at a limit, and compiled into every user.
+    Where the setting has a scene, info.contact says which arms meet it at the end.
     """
     drive = motors.step if setting.motor == "bullet" else partial(step, stops=False)
-    return drive(setting.arm, setting.servo, plants, state, command)
+    state, info = drive(setting.arm, setting.servo, plants, state, command)
+    if setting.scene is None:
+        return state, info
+    q = jax.lax.stop_gradient(state.q)
+    return state, info._replace(contact=touching_scene(setting.arm, setting.scene, q))

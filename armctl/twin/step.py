@@ -52,6 +52,7 @@ class TwinInfo(NamedTuple):
     saturation: Float[Array, "*batch"]  # share of joints and physics steps that were asked the effort limit or more
     load: Float[Array, "*batch"]  # mean square of the torque asked for (saturated) over the effort limit
     limit: Bool[Array, "*batch"]  # a joint left its range; with stops=False PyBullet is not followed from here on
+    contact: Bool[Array, "*batch"] | None = None  # a link meets a scene, where PyBullet is not followed
 
 
 def reset(

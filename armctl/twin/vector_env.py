@@ -31,6 +31,8 @@ from armctl.plant.task import (
     observation_space,
 )
 from armctl.plant.vector import BANK, Draws, Seeds, check_mask, marked
+from armctl.scene.body import Scene
+from armctl.scene.files import load_scene
 from armctl.twin import nonfinite
 from armctl.twin.env_step import MOTION, Goals, Setup, advance, fresh, with_spare
 from armctl.twin.episodes import Setting, Task, single
@@ -44,8 +46,9 @@ class TwinVectorEnv(gym.vector.VectorEnv):
 
     Spaces, observations, reward terms and info are those of ReachEnv and TrackEnv (armctl.envs), batched; the
     computation runs in float32. What differs from PyBullet: joint limits are plastic stops at the control rate,
-    `self_collision` is that of spheres covering the links (a little early), and an arm whose state is no longer finite
-    is truncated; `info["breakdown"]` then says what broke. Goals and true plants are those of PyBullet
+    `self_collision` is that of spheres covering the links (a little early), an arm passes through a scene where contact
+    would hold it (`scene_contact` says so, by the spheres too), and an arm whose state is no longer finite is
+    truncated; `info["breakdown"]` then says what broke. Goals and true plants are those of PyBullet
     (armctl.plant.vector), drawn at the reset that brings a new seed.
     """
 
@@ -66,6 +69,7 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         observe: str = "state",
         bank_size: int = BANK,
         seed: int | None = None,
+        scene: Scene | str | Path | None = None,
         **of_task: Any,
     ) -> None:
         """num_envs: arms; bank_size, seed: see armctl.plant.vector; of_task: those of armctl.twin.tasks.
@@ -80,13 +84,14 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self.chain, self.dt, self.num_envs = load_chain(robot, tip), control_dt, num_envs
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
         self.reward, self._scenario = rewards.check_reward(reward), check_scenario(scenario)
+        self.scene = None if scene is None else load_scene(scene, self.chain)
         self._task = make_task(task, self.chain, control_dt, num_envs, of_task)
         self.tolerance = self._task.near
         self.action_scale = action_scale(self.chain, self.config)
         self._describe()
         preview = max(self._task.targets - 1, 0)
         self._setup = Setup(
-            Setting(Arm.from_chain(self.chain).astype(np.float32), self.config, preview, motor),
+            Setting(Arm.from_chain(self.chain).astype(np.float32), self.config, preview, motor, scene=self.scene),
             self.action_scale.astype(np.float32), self.reward, self._task.lead, self._task.targets,
             self._task.position_only, self.tolerance,
         )  # fmt: skip

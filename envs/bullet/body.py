@@ -28,8 +28,10 @@ class ArmBody:
     gravity: (3,) m/s^2. collisions: load the collision shapes (they never push; see `distance`). stops: joint limits
     are hard stops. substeps: physics steps per call of `step`; more than 1 is for motors, torques need a call each.
     Damping, joint friction and the default motors of Bullet are off. Joints and links are numbered as in the chain.
-    `close` may be called any number of times.
+    `close` may be called any number of times. `met` is for arms in a scene, see ObstructedBody.
     """
+
+    met = False
 
     def __init__(
         self,

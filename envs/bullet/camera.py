@@ -12,8 +12,10 @@ from armctl.chain import Chain
 from armctl.envs.bullet.body import load_arm
 from armctl.envs.bullet.client import p, quiet
 from armctl.envs.bullet.pose import Numbers
+from armctl.envs.bullet.scene import scene_bodies
 from armctl.envs.bullet.view import FAR, View, camera_pose
 from armctl.errors import UsageError
+from armctl.scene.body import Scene
 
 TARGET_COLOUR = (0.95, 0.35, 0.1, 0.9)
 FLOOR_COLOUR = (0.66, 0.7, 0.75, 1.0)
@@ -24,13 +26,14 @@ CLOSE = 0.02
 
 
 class Camera:
-    """Draws an arm, a floor and a target marker, as large as suits the arm.
+    """Draws an arm, a floor, a scene and a target marker, as large as suits the arm.
 
     chain: the arm, its visual shapes. human: open a window (one per process) instead of rendering off screen.
-    oriented: the target has axes. Raises UsageError where a window is asked for and there is no display.
+    oriented: the target has axes. scene: bodies around the arm. Raises UsageError where a window is asked for and
+    there is no display.
     """
 
-    def __init__(self, chain: Chain, *, human: bool = False, oriented: bool = True) -> None:
+    def __init__(self, chain: Chain, *, human: bool = False, oriented: bool = True, scene: Scene | None = None) -> None:
         if human:
             require_display()
         with quiet():
@@ -40,10 +43,12 @@ class Camera:
         client = {"physicsClientId": self._client}
         if human:
             p.configureDebugVisualizer(p.COV_ENABLE_GUI, 0, **client)
-        self._chain, self._q = chain, chain.home
+        self._chain, self._scene, self._q = chain, scene, chain.home
         shapes = tuple(s for s in chain.shapes if s.role == "visual")
         self._arm = load_arm(replace(chain, shapes=shapes), self._client)
         self._add(p.GEOM_BOX, FLOOR_COLOUR, halfExtents=[1.5, 1.5, 0.005], position=(0, 0, -0.006))
+        if scene is not None:
+            scene_bodies(self._client, scene, visual=True)
         self._target = self._add(p.GEOM_SPHERE, TARGET_COLOUR, radius=MARKER)
         self._axes = [
             self._add(p.GEOM_BOX, (*(0.9 * np.eye(3)[i]), 1.0), halfExtents=MARKER * (0.15 + 1.5 * np.eye(3)[i]))
@@ -69,7 +74,7 @@ class Camera:
     def picture(self, view: View, *, shadow: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """What a view sees: rgb (height, width, 3) uint8 and depth (height, width, 1) float32, m along its axis."""
         client = {"physicsClientId": self._client}
-        T = camera_pose(self._chain, view, self._q)
+        T = camera_pose(self._chain, view, self._q, self._scene)
         eye, down, forward = T[:3, 3], T[:3, 1], T[:3, 2]
         matrix = p.computeViewMatrix(eye.tolist(), (eye + forward).tolist(), (-down).tolist(), **client)
         lens = p.computeProjectionMatrixFOV(np.rad2deg(view.fov), view.width / view.height, CLOSE, FAR, **client)

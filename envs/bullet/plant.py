@@ -1,6 +1,7 @@
 """The PyBullet plant: a true arm under a scenario, driven through the shared servo law or Bullet's own motors."""
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from armctl.chain import Chain
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.follower import Follower
 from armctl.envs.bullet.motors import BulletMotors
+from armctl.envs.bullet.obstructed import ObstructedBody
 from armctl.envs.bullet.pose import Numbers
 from armctl.envs.bullet.servo import ServoDrive
 from armctl.plant.effects import latency
@@ -16,6 +18,7 @@ from armctl.plant.effects.payload import over
 from armctl.plant.observe import Measurement
 from armctl.plant.scenario import NOMINAL, Scenario, after_switch, plant_params, true_chain
 from armctl.plant.servo import ServoConfig, check_motor, neutral_command
+from armctl.scene.body import Scene
 
 
 class Plant:
@@ -23,17 +26,18 @@ class Plant:
 
     chain: nominal arm. config: servo and time steps. motor: "servo" (joint torques by the shared law at the physics
     rate, on the true joint state) or "bullet" (constraint motors: fast, kinematic, blind to friction).
+    scene: bodies that the arm meets, none if absent; `contact` is whether it pressed on one in the last control step.
     After `reset` and every `step`: position, velocity: true joint state q, qd as n plain numbers; steps: control steps
     since the reset; noisy: whether the sensors are; drive: with torque, saturation and load of the last control step.
     """
 
-    def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo") -> None:
+    def __init__(self, chain: Chain, config: ServoConfig, motor: str = "servo", scene: Scene | None = None) -> None:
         check_motor(motor, config.control)
         self.chain, self.config = chain, config
+        steps: dict[str, Any] = {"physics_dt": config.physics_dt}
         if motor == "bullet":  # such a motor stops at the limits by itself
-            self.body = ArmBody(chain, physics_dt=config.physics_dt, substeps=config.substeps, stops=False)
-        else:
-            self.body = ArmBody(chain, physics_dt=config.physics_dt)
+            steps |= {"substeps": config.substeps, "stops": False}
+        self.body = ArmBody(chain, **steps) if scene is None else ObstructedBody(chain, scene, **steps)
         # The drive's model of the arm must not see the payload or the tilted gravity: a second world, never stepped. It
         # also holds the collision shapes, which would slow down every step of the first.
         self.model = ArmBody(chain, collisions=True)
@@ -45,11 +49,14 @@ class Plant:
         self.drive = BulletMotors(self.body, config) if bullet else ServoDrive(self.body, self.model, config)
 
     def reset(self, scenario: Scenario, q: Numbers, qd: Numbers) -> None:
-        """Start an episode of `scenario` at joint state q, qd (n,)."""
+        """Start an episode of `scenario` at joint state q, qd (n,). Raises UsageError where that is in a body."""
         if scenario != self.scenario or self._switched:
             self._adopt(scenario)
             self.body.load(true_chain(self.chain, scenario), self.params.gravity)
         self.body.reset(q, qd)
+        self.body.met = False
+        if isinstance(self.body, ObstructedBody):
+            self.body.check_clear()
         self.drive.reset(self._acting)
         self.steps = 0
         self.position, self.velocity, _, _ = zip(*self.body.joint_states(), strict=True)
@@ -76,6 +83,7 @@ class Plant:
         if self._switch is not None and not self._switched and over(self._switch.time, time, self.config.control_dt):
             self._exchange_payload()
         goal = self._follower.goal(command, self.position)
+        self.body.met = False
         self.position, self.velocity = self.drive.step(goal, self.position, self.velocity, time)
         self.steps += 1
 
@@ -111,6 +119,11 @@ class Plant:
     def saturation(self) -> float:
         """Share of joints and physics steps of the last control step at the effort limit."""
         return self.drive.saturation
+
+    @property
+    def contact(self) -> bool:
+        """Whether the arm pressed on a body of its scene in the last control step."""
+        return self.body.met
 
     def measure(self) -> Measurement:
         """Joint state as the sensors report it: q (n,) rad, qd (n,) rad/s; the same until the next step."""

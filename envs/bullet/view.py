@@ -12,7 +12,9 @@ from gymnasium.spaces import Box, Dict
 from armctl import rigid
 from armctl.chain import Chain, joint_box
 from armctl.errors import UsageError
-from armctl.geometry import pose_to_matrix
+from armctl.geometry import pose_to_matrix, rpy_matrix
+from armctl.scene.body import Scene
+from armctl.scene.distance import signed_distance
 
 PLACES = ("front", "wrist")
 FAR = 20.0
@@ -21,6 +23,10 @@ LARGEST = 4096
 """Pixels along a side."""
 AHEAD = (-0.73, 0.57, -0.375)
 """The way the front camera looks: back at the arm from in front of it, half aside and a little above."""
+ASIDE = np.deg2rad((0.0, -30.0, 30.0, -60.0, 60.0, -90.0, 90.0, -120.0, 120.0, 180.0))
+"""How far the front camera goes round an arm in a scene to see more of it."""
+WORTH = 0.02
+"""What must come in sight for each step of `ASIDE` that it goes, as a part of all there is to see."""
 FRAME = 0.92
 """Part of the picture's width and height that an arm and its targets may take."""
 WRIST = (0.0, -0.09, -0.08)
@@ -31,8 +37,9 @@ WRIST = (0.0, -0.09, -0.08)
 class View:
     """A camera.
 
-    at: "front", far enough for all the arm's reach; "wrist", riding on the tip and looking along its z axis; or its
-    pose, m + xyzw in the base frame, z forward, x to the right, y down. width, height: pixels. fov: vertical, rad.
+    at: "front", far enough for all the arm's reach, and in a scene from where most of that is seen; "wrist", riding on
+    the tip and looking along its z axis; or its pose, m + xyzw in the base frame, z forward, x to the right, y down.
+    width, height: pixels. fov: vertical, rad.
     """
 
     at: str | Sequence[float] = "front"
@@ -86,10 +93,10 @@ def _angle(fov: Any) -> float:
     return float(fov)
 
 
-def camera_pose(chain: Chain, view: View, q: np.ndarray) -> np.ndarray:
+def camera_pose(chain: Chain, view: View, q: np.ndarray, scene: Scene | None = None) -> np.ndarray:
     """Pose of a view's camera with the arm at q (n,) rad: (4, 4), z forward, x to the right, y down."""
     if view.at == "front":
-        return _front(chain, view.width / view.height, view.fov)
+        return _front(chain, view.width / view.height, view.fov, scene)
     if view.at == "wrist":
         T_tip_camera = np.eye(4)
         T_tip_camera[:3, 3] = WRIST
@@ -98,13 +105,13 @@ def camera_pose(chain: Chain, view: View, q: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _front(chain: Chain, aspect: float, fov: float) -> np.ndarray:
+def _front(chain: Chain, aspect: float, fov: float, scene: Scene | None) -> np.ndarray:
     """As near as may be with everything in the picture that the arm gets to, its tip and so its targets included.
 
     Along each side of the picture a camera at c with half its angle's tangent t sees a point while
     |x - c_x| <= t (z - c_z). That holds for all of them up to the largest c_z of the two sides' smaller one.
     """
-    forward = np.array(AHEAD) / np.linalg.norm(AHEAD)
+    forward = _ahead(chain, scene)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     R = np.stack([right, np.cross(forward, right), forward], axis=-1)
@@ -118,6 +125,25 @@ def _front(chain: Chain, aspect: float, fov: float) -> np.ndarray:
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = R, R @ [*middle, depth]
     return T
+
+
+def _ahead(chain: Chain, scene: Scene | None) -> np.ndarray:
+    """The way (3,) the front camera looks: that of ASIDE's on which a scene hides little of what the arm gets to."""
+    ahead = np.array(AHEAD) / np.linalg.norm(AHEAD)
+    bodies = () if scene is None else tuple(body for body in scene.bodies if body.shape != "plane")
+    if not bodies:
+        return ahead
+    points = _swept(chain)[::50]
+    reach = float(np.linalg.norm(points, axis=-1).max())
+    ways = [rpy_matrix(np.array([0.0, 0.0, turn])) @ ahead for turn in ASIDE]
+    hidden = [_hidden(Scene("seen", bodies), points, -way, reach) for way in ways]
+    return ways[int(np.argmin(np.array(hidden) + WORTH * np.arange(len(ways))))]
+
+
+def _hidden(scene: Scene, points: np.ndarray, way: np.ndarray, reach: float) -> float:
+    """Share of points (P, 3) m in front of which a body stands on the way (3,) to the camera."""
+    along = np.linspace(0.0, 2.0 * reach, 81)[:, None, None] * way
+    return float((signed_distance(scene, points + along) < 0).any(axis=(0, 2)).mean())
 
 
 def _swept(chain: Chain) -> np.ndarray:

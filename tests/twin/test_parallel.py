@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from armctl.arm import Arm
 from armctl.motion import collision
+from armctl.twin.contact import touching
 from armctl.twin.parallel import BLOCK, Cut, Shards, cut_for
-from armctl.twin.self_contact import touching
 from armctl.urdf import load_chain
 
 
