@@ -3,13 +3,18 @@
 import dataclasses
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from armctl import rigid
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.ranks import ranks, spearman
+from armctl.motion import spline
 from armctl.motion.reference import Reference
+from armctl.motion.sampling import split_torque
+from armctl.plant.presets import rated_payload
+from armctl.rigid import GRAVITY
 
 FEATURES = (
     "log duration",
@@ -23,41 +28,107 @@ FEATURES = (
     "log rms tip acceleration",
     "log tip path length",
     "worst manipulability",
+    "rms torque of a load / limit",
+    "span of the torque of a load / limit",
+    "log rms joint acceleration by a load",
+    "log rms tip acceleration by a load",
+    "log peak tip acceleration by a load",
 )
 PENALTIES = np.logspace(-2, 3, 11)
 FOLDS = 5
-STRIDE = 4  # every fourth sample describes a motion that a 100 Hz controller can follow
+SAMPLES = 51  # of a motion, which its description is made from
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shape:
+    """What of motions does not depend on how fast they are run; with a duration it makes their features.
+
+    speed, acceleration: dq/ds and d2q/ds2 (B, K, n) as shares of the joints' limits, s and s^2; gravity, inertial:
+    torque at rest and that of (dq/ds, d2q/ds2), shares of the limits, the latter s^2; tip: the tip's |dp/ds| (B, K) m
+    and |d2p/ds2| (B, K) m; still: (B, F') features that are the same at any speed.
+    """
+
+    speed: np.ndarray
+    acceleration: np.ndarray
+    gravity: np.ndarray
+    inertial: np.ndarray
+    tip: tuple[np.ndarray, np.ndarray]
+    still: np.ndarray
+
+    def features(self, duration: np.ndarray) -> np.ndarray:
+        """Interpretable description (B, F), in the order FEATURES, of the motions run in duration (B,) s."""
+        T = np.asarray(duration, float)
+        speed, acceleration, inertial = (
+            self.speed / _wide(T),
+            self.acceleration / _wide(T) ** 2,
+            self.inertial / _wide(T) ** 2,
+        )
+        columns = [
+            np.log(np.maximum(T, 1e-3)),
+            _peak(speed),
+            _rms(speed),
+            _peak(acceleration),
+            _rms(acceleration),
+            _peak(self.gravity + inertial),
+            _rms(inertial),
+            np.log(self.tip[0].max(axis=1) / T + 1e-3),
+            np.log(np.sqrt(np.mean(self.tip[1] ** 2, axis=1)) / T**2 + 1e-2),
+        ]
+        return np.concatenate([np.stack(columns, axis=1), self.still], axis=1)
+
+
+def shape_of_paths(chain: Chain, control_points: np.ndarray) -> Shape:
+    """The shape of spline paths, control_points (B, C, n) rad; pure NumPy."""
+    return _shape(chain, *spline.evaluate(control_points, SAMPLES, derivatives=2))
 
 
 def features(reference: Reference, chain: Chain) -> np.ndarray:
-    """Interpretable description (F,), in the order FEATURES, of a reference for this arm; pure NumPy."""
-    q, qd, qdd = (x[::STRIDE] for x in (reference.q, reference.qd, reference.qdd))
-    speed, acceleration = np.abs(qd) / chain.velocity, np.abs(qdd) / chain.acceleration
-    torque = rigid.inverse_dynamics(chain, q, qd, qdd)
-    inertial = torque - rigid.gravity(chain, q)
-    J = rigid.jacobian(chain, q[::STRIDE])
-    singular_values = np.linalg.svd(J[..., :3, :], compute_uv=False)
-    tip_speed = np.linalg.norm(reference.twist[:, :3], axis=-1)
-    tip_acceleration = np.linalg.norm(reference.accel[:, :3], axis=-1)
-    return np.array(
-        [
-            np.log(max(reference.duration, 1e-3)),
-            speed.max(),
-            _rms(speed),
-            acceleration.max(),
-            _rms(acceleration),
-            np.abs(torque / chain.effort).max(),
-            _rms(inertial / chain.effort),
-            np.log(tip_speed.max() + 1e-3),
-            np.log(_rms(tip_acceleration) + 1e-2),
-            np.log(tip_speed.sum() * reference.dt + 1e-3),
-            singular_values[..., -1].min(),
-        ]
-    )
+    """Description (F,), in the order FEATURES, of a reference for this arm."""
+    T = max(reference.duration, 1e-3)
+    rows = np.round(np.linspace(0, len(reference.q) - 1, SAMPLES)).astype(int)
+    q, dq, d2q = (x[None, rows] for x in (reference.q, reference.qd * T, reference.qdd * T**2))
+    return _shape(chain, q, dq, d2q).features(np.array([T]))[0]
 
 
-def _rms(x: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(x**2)))
+def _shape(chain: Chain, q: np.ndarray, dq: np.ndarray, d2q: np.ndarray) -> Shape:
+    """From joint positions and their derivatives in s = t / duration, (B, K, n) each."""
+    gravity, inertial = split_torque(chain, q, dq, d2q)
+    J = rigid.jacobian(chain, q)
+    way = (J[..., :3, :] @ dq[..., None])[..., 0]
+    turn = np.gradient(way, 1 / (q.shape[1] - 1), axis=1)
+    length = np.log(np.linalg.norm(way, axis=-1).mean(axis=1) + 1e-3)
+    narrow = np.linalg.svd(J[:, ::2, :3], compute_uv=False)[..., -1].min(axis=1)
+    load = J[..., 2, :] * rated_payload(chain) * -GRAVITY[2]
+    share = load / chain.effort
+    joint, tip = _given_way(chain, q[:, ::2], J[:, ::2, :3], load[:, ::2])
+    still = [length, narrow, _rms(share), (share.max(axis=1) - share.min(axis=1)).max(axis=1)]
+    still += [np.log(_rms(joint) + 1e-2), np.log(_rms(tip) + 1e-2), np.log(tip.max(axis=(1, 2)) + 1e-2)]
+    return Shape(
+        dq / chain.velocity, d2q / chain.acceleration, gravity / chain.effort, inertial / chain.effort,
+        (np.linalg.norm(way, axis=-1), np.linalg.norm(turn, axis=-1)), np.stack(still, axis=1),
+    )  # fmt: skip
+
+
+def _given_way(chain: Chain, q: np.ndarray, J: np.ndarray, torque: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How the arm would give way under a load's torque (B, K, n) if nothing held it.
+
+    q: (B, K, n) rad; J: (B, K, 3, n) of the tip's position -> joint acceleration (B, K, n) rad/s^2 and the size of the
+    tip's (B, K, 1) m/s^2.
+    """
+    joint = np.linalg.solve(rigid.mass_matrix(chain, q), torque[..., None])
+    return joint[..., 0], np.linalg.norm(J @ joint, axis=-2)
+
+
+def _wide(T: np.ndarray) -> np.ndarray:
+    return T[:, None, None]
+
+
+def _peak(x: np.ndarray) -> np.ndarray:
+    return np.abs(x).max(axis=(1, 2))
+
+
+def _rms(x: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.mean(x**2, axis=(1, 2)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,6 +190,46 @@ def _held_out_guess(design: np.ndarray, target: np.ndarray, fold: np.ndarray, pe
     for k in range(FOLDS):
         guess[fold == k] = design[fold == k] @ _ridge(design[fold != k], target[fold != k], penalty)
     return guess
+
+
+SPEEDS = np.geomspace(0.1, 1.0, 28)
+ALIKE = 0.02  # percentiles by which motions may differ and count as equally difficult
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dial:
+    """Difficulty as a percentile: what share of a corpus a critic expects to be tracked better.
+
+    critic: of the panel's errors. scale: (N,) its log errors of the motions of the corpus, sorted. scenario: preset
+    that the panel was measured under. panel: names of its controllers.
+    """
+
+    critic: Critic
+    scale: np.ndarray
+    scenario: str
+    panel: tuple[str, ...]
+
+    def percentile(self, described: np.ndarray) -> np.ndarray:
+        """Difficulty (N,) in [0, 1] of feature rows (N, F)."""
+        return np.interp(self.critic.predict(described), self.scale, np.linspace(0, 1, len(self.scale)))
+
+    def speeds(
+        self, shape: Shape, t_min: np.ndarray, difficulty: float, near: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Speeds (B,) at which paths are as difficult as asked or nearly so, and how difficult they are then (B,).
+
+        shape, t_min: (B,) s, of the paths. near: (B,) speeds, of which the nearest that will do is taken.
+        """
+        found = np.stack([self.percentile(shape.features(t_min / eta)) for eta in SPEEDS], axis=1)
+        cost = np.maximum(np.abs(found - difficulty), ALIKE) + 1e-3 * np.abs(SPEEDS - near[:, None])
+        best = np.argmin(cost, axis=1)
+        return SPEEDS[best], found[np.arange(len(found)), best]
+
+
+jax.tree_util.register_dataclass(
+    Critic, data_fields=("mean", "scale", "weights"), meta_fields=("penalty", "rank_correlation")
+)
+jax.tree_util.register_dataclass(Dial, data_fields=("critic", "scale"), meta_fields=("scenario", "panel"))
 
 
 def select(difficulty: np.ndarray, quantile: float, count: int) -> np.ndarray:

@@ -73,18 +73,20 @@ def _residual(chain: Chain, q: np.ndarray, target: np.ndarray, free_orientation:
 
 
 def all_solutions(
-    chain: Chain, target: np.ndarray, *, restarts: int = 16, iterations: int = 60, seed: int = 0
-) -> IKResult:
+    chain: Chain, target: np.ndarray, *, restarts: int = 16, iterations: int = 60, seed: int = 0,
+    free_orientation: bool = False,
+) -> IKResult:  # fmt: skip
     """One result per target and restart: from home, then from starts uniform within the limits (+-pi if continuous).
 
-    target: T_world_tip (..., 4, 4) -> IKResult of (..., restarts) and q (..., restarts, n).
+    target: T_world_tip (..., 4, 4); free_orientation: reach its position only.
+    -> IKResult of (..., restarts) and q (..., restarts, n).
     """
     lower, upper = joint_box(chain, 0.0)
     random = np.random.default_rng(seed).uniform(lower, upper, (restarts - 1, chain.n))
     starts = np.concatenate([chain.home[None], random])
     q = np.broadcast_to(starts, (*target.shape[:-2], *starts.shape))
     wide = target[..., None, :, :]
-    return _residual(chain, _iterate(chain, q, wide, iterations), wide)
+    return _residual(chain, _iterate(chain, q, wide, iterations, free_orientation), wide, free_orientation)
 
 
 def path_ik(
