@@ -12,9 +12,11 @@ from armctl.motion.files import load_suite_dir
 from armctl.motion.reaching import goal_suite, reach_suite
 from armctl.motion.reference import Reference, warn_of_limits
 from armctl.motion.shapes import iso_suite, shape_suite
+from armctl.scene import Scene
 
 GOALS = 24  # of reaching, where no limit is given
 PROPOSED = 16  # references asked of a generator where no limit is given
+SCENIC = ("corpus", "generated", "reach", "goal")  # whose motions go around obstacles
 NAMES = ("shapes", "iso9283", "corpus", "generated", "reach", "goal")
 
 
@@ -28,6 +30,7 @@ def load_suite(
     generated: str | Path | Sequence[Reference] | None = None,
     corpus_size: int = 400,
     seed: int = 0,
+    scene: Scene | None = None,
 ) -> list[Reference]:
     """The references of a suite for an arm.
 
@@ -35,18 +38,21 @@ def load_suite(
     way), `goal` (the same goals without a way), a folder of `.npz`/`.csv` references, or
     FILE.py:FUNCTION or MODULE:FUNCTION, called with the chain, that returns references.
     dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
-    references, the folder written by `armctl sample`, or that of a trained generator.
-    Raises UsageError for an unknown suite and for one with no usable reference; warns once of every reference that is
-    over the limits of the joints.
+    references, the folder written by `armctl sample`, or that of a trained generator. scene: what motions keep off that
+    are made for it, those of `corpus`, `generated`, `reach` and `goal`.
+    Raises UsageError for an unknown suite, for one with no usable reference and for one that no scene changes; warns
+    once of every reference that is over the limits of the joints.
     """
+    if scene is not None and name not in SCENIC:
+        raise UsageError(f"The suite '{name}' is the same in every scene; choose one of {', '.join(SCENIC)}.")
     if name == "generated":
-        return _generated(chain, generated, dt, limit)
+        return _generated(chain, generated, dt, limit, scene)
     if name in ("shapes", "iso9283"):
         found = (shape_suite if name == "shapes" else iso_suite)(chain, dt)[:limit]
     elif name in ("reach", "goal"):
-        found = (reach_suite if name == "reach" else goal_suite)(chain, dt, limit or GOALS, seed)
+        found = (reach_suite if name == "reach" else goal_suite)(chain, dt, limit or GOALS, seed, scene)
     elif name == "corpus":
-        found = _corpus(chain, corpus, corpus_size, seed, dt, limit)
+        found = _corpus(chain, corpus, corpus_size, seed, dt, limit, scene)
     elif Path(name).is_dir():
         return load_suite_dir(name, chain, dt)[:limit]  # warns as it reads
     elif is_source(name):
@@ -79,14 +85,20 @@ def _own(source: str, chain: Chain) -> list[Reference]:
     return found
 
 
-def _corpus(chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: int | None) -> list[Reference]:
+def _corpus(
+    chain: Chain, corpus: Any, size: int, seed: int, dt: float, limit: int | None, scene: Scene | None
+) -> list[Reference]:
     if corpus is None:
-        corpus = build_corpus(chain, size, seed)
+        corpus = build_corpus(chain, size, seed, scene=scene)
     return references(corpus, chain, "test", dt, limit)
 
 
 def _generated(
-    chain: Chain, source: str | Path | Sequence[Reference] | None, dt: float, limit: int | None
+    chain: Chain,
+    source: str | Path | Sequence[Reference] | None,
+    dt: float,
+    limit: int | None,
+    scene: Scene | None,
 ) -> list[Reference]:
     if source is None:
         raise UsageError(
@@ -94,14 +106,16 @@ def _generated(
         )
     if isinstance(source, str | Path) and not (Path(source) / "params.npz").is_file():
         return load_suite_dir(source, chain, dt)[:limit]
-    references = _proposed(Path(source), chain, dt, limit) if isinstance(source, str | Path) else list(source)[:limit]
+    references = (
+        _proposed(Path(source), chain, dt, limit, scene) if isinstance(source, str | Path) else list(source)[:limit]
+    )
     if not references:
         raise UsageError("The suite 'generated' is empty; sample more references or a lower speed.")
     warn_of_limits(references, chain)
     return references
 
 
-def _proposed(folder: Path, chain: Chain, dt: float, limit: int | None) -> list[Reference]:
+def _proposed(folder: Path, chain: Chain, dt: float, limit: int | None, scene: Scene | None) -> list[Reference]:
     from armctl.generator import load_model, propose
 
-    return propose(load_model(folder), chain, limit or PROPOSED, dt=dt)[0]
+    return propose(load_model(folder), chain, limit or PROPOSED, dt=dt, scene=scene)[0]

@@ -1,5 +1,6 @@
 """`armctl train generator`: the goal generator of one arm."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus, import_demonstrations
+from armctl.motion.free import check_scene
+from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
 
@@ -38,6 +41,8 @@ class GeneratorConfig(Flow):
     """Motions of the corpus that is made for the arm."""
     data: Folder = None
     """Folder of your own .npz or .csv demonstrations to learn from, in place of the corpus."""
+    scene: str | None = None
+    """Obstacles that the motions keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     config, chain = part(arguments, GeneratorConfig), load_chain(arguments.robot)
     out = arguments.out or Path("runs") / f"{chain.name}-generator"
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    check_scene(chain, None if config.scene is None else load_scene(config.scene, chain))
     if arguments.audit:
         check_measured(chain)
     motions = None
@@ -88,14 +94,15 @@ def train(config: GeneratorConfig, chain: Chain, motions: Corpus) -> tuple[FlowM
 
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     """The motions to learn from."""
+    scene = None if config.scene is None else load_scene(config.scene, chain)
     if config.data is not None:
-        found = import_demonstrations(config.data, chain, config.seed)
+        found = dataclasses.replace(import_demonstrations(config.data, chain, config.seed), scene=scene)
         if not len(found.subset("val")):
             say(f"{len(found)} demonstration(s), too few to hold one back: the validation loss is on the same ones")
         return found
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
-    return make_corpus(chain, config.motions, config.seed)
+    return make_corpus(chain, config.motions, config.seed, scene)
 
 
 def audit(config: GeneratorConfig, chain: Chain, out: Path, motions: Corpus) -> None:

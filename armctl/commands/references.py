@@ -14,7 +14,9 @@ from armctl.commands.motions import generated, propose_certified
 from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
+from armctl.motion.free import check_scene
 from armctl.motion.reference import Reference
+from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
@@ -102,6 +104,8 @@ class SuiteArguments:
     """Name of an arm in the assets, or path of a URDF."""
     out: Folder = None
     """Folder to write; runs/ROBOT-SUITE if absent."""
+    scene: str | None = None
+    """Obstacles that the motions keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file."""
     limit: Limit = None
     """Largest number of references."""
     generator: Folder = None
@@ -124,9 +128,11 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
     chain = load_chain(arguments.robot)
     out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.suite)}"
     check_out(out, overwrite=arguments.overwrite, mark="summary.json")
+    scene = None if arguments.scene is None else load_scene(arguments.scene, chain)
+    check_scene(chain, scene)
     found = load_suite(
-        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed,
-        generated=generated(arguments.suite, arguments.generator, chain, arguments.control_dt, arguments.limit),
+        arguments.suite, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed, scene=scene,
+        generated=generated(arguments.suite, arguments.generator, chain, arguments.control_dt, arguments.limit, scene),
     )  # fmt: skip
     from armctl.generator import write_references
 

@@ -15,6 +15,7 @@ from armctl.generator.config import FlowConfig
 from armctl.generator.flow import HISTORY, FlowModel
 from armctl.generator.network import initialise
 from armctl.generator.paths import PathCoder
+from armctl.scene import scene_from_fields
 
 ARRAYS, SETTINGS = "params.npz", "config.json"
 FIELDS = ("mean", "axes", "contexts", "history")
@@ -33,6 +34,7 @@ def save_model(model: FlowModel, folder: str | Path) -> Path:
         "data": model.data,
         "condition": model.condition,
         "coder": model.coder and dataclasses.asdict(model.coder),
+        "scene": model.scene and dataclasses.asdict(model.scene),
     }
     arrays = {name: getattr(model, name) for name in FIELDS}
     arrays |= {f"params/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(model.params))}
@@ -60,9 +62,10 @@ def _blank(settings: dict[str, Any]) -> FlowModel:
     data, condition = int(settings["data"]), int(settings["condition"])
     if coder is not None and condition != coder.condition:
         raise ValueError(f"it knows {condition} conditions where this armctl has {coder.condition}: an earlier one's")
+    scene = scene_from_fields(settings["scene"]) if settings.get("scene") else None
     params = initialise(data, condition, config.width, config.embedding, config.blocks, config.seed)
     contexts, history = jnp.zeros((0, condition)), jnp.zeros((0, len(HISTORY)))
-    return FlowModel(params, jnp.zeros(data), jnp.eye(data), contexts, history, config, data, condition, coder)
+    return FlowModel(params, jnp.zeros(data), jnp.eye(data), contexts, history, config, data, condition, coder, scene)
 
 
 def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:

@@ -8,6 +8,7 @@ from armctl.generator.flow import FlowModel
 from armctl.generator.paths import PathCoder, check_percentile
 from armctl.motion.free import is_free
 from armctl.motion.sampling import check_eta
+from armctl.scene.body import Scene
 
 # Of each joint's half range: how far a new context lies from the one it was drawn around. Much less and every proposal
 # is the neighbour of a training path (0.08 on the Panda: Z_U -9); much more and it is told from real (0.35: C2ST 0.59).
@@ -17,14 +18,14 @@ ROUNDS = 20
 
 def draw_contexts(
     model: FlowModel, chain: Chain, rng: np.random.Generator, count: int, *, speed: float | None = None,
-    difficulty: float | None = None, family: str | None = None,
+    difficulty: float | None = None, family: str | None = None, scene: Scene | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Conditions (count, C) of new contexts, each a corpus context moved a little, and which ones they were (count,).
 
     Start and goal move together, which keeps closed motions closed and the reach of a motion as it is in the corpus.
     speed: eta in (0, 1]; difficulty: percentile in [0, 1]; family: of the motion; for all of them, or as in the corpus
-    context where None. Raises UsageError for an unknown family, a speed or difficulty out of its range, and where no
-    clear start and goal is found.
+    context where None. scene: what start and goal keep off. Raises UsageError for an unknown family, a speed or
+    difficulty out of its range, and where no clear start and goal is found.
     """
     coder, contexts = model.paths, np.asarray(model.contexts, float)
     columns = coder.columns
@@ -39,7 +40,7 @@ def draw_contexts(
     for _ in range(ROUNDS):
         drawn = rng.choice(pool, 2 * count) if len(pool) else pool
         rows = _moved(contexts[drawn], coder, chain, rng)
-        clear = _clear(rows, coder, chain)
+        clear = _clear(rows, coder, chain, scene)
         chosen = np.concatenate([chosen, rows[clear]])[:count]
         origin = np.concatenate([origin, drawn[clear]])[:count]
         if len(chosen) == count:
@@ -63,6 +64,6 @@ def _moved(rows: np.ndarray, coder: PathCoder, chain: Chain, rng: np.random.Gene
     return np.concatenate([(ends + shift[:, None]).reshape(len(rows), -1), rows[:, 2 * coder.n :]], axis=1)
 
 
-def _clear(rows: np.ndarray, coder: PathCoder, chain: Chain) -> np.ndarray:
+def _clear(rows: np.ndarray, coder: PathCoder, chain: Chain, scene: Scene | None) -> np.ndarray:
     ends = coder.denormalise(rows[:, : 2 * coder.n].reshape(-1, 2, coder.n))
-    return is_free(chain, ends).all(axis=1)
+    return is_free(chain, ends, scene).all(axis=1)

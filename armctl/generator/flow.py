@@ -11,6 +11,7 @@ from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
 from armctl.generator.network import Params, graph
 from armctl.generator.paths import PathCoder
+from armctl.scene.body import Scene
 
 Guidance = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
 """Correct the predicted endpoint: (z1 (B, D) whitened, condition (B, C), to_data: z -> x) -> better z1 (B, D)."""
@@ -29,7 +30,7 @@ class FlowModel:
     x = mean + z @ axes. contexts: (N, C) training conditions, around which new contexts are drawn. history:
     (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise. config: what it was
     trained with. data, condition: dimensions of x and of the condition vector. coder: how both describe a robot path;
-    None for plain vectors.
+    None for plain vectors. scene: in which it was trained; None for free space.
     """
 
     params: Params
@@ -41,6 +42,7 @@ class FlowModel:
     data: int
     condition: int
     coder: PathCoder | None = None
+    scene: Scene | None = None
 
     def to_data(self, z: jax.Array) -> jax.Array:
         """Data (..., D) of whitened vectors z (..., D)."""
@@ -62,7 +64,7 @@ class FlowModel:
 jax.tree_util.register_dataclass(
     FlowModel,
     data_fields=("params", "mean", "axes", "contexts", "history"),
-    meta_fields=("config", "data", "condition", "coder"),
+    meta_fields=("config", "data", "condition", "coder", "scene"),
 )
 
 
@@ -93,7 +95,8 @@ def sample(
         condition = jnp.broadcast_to(condition, (count or 1, condition.shape[0]))
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(condition)))
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.data,)))(keys)
-    return transport(model, noise, condition, guidance)
+    # what the sampler does not need must not compile it anew
+    return transport(dataclasses.replace(model, scene=None), noise, condition, guidance)
 
 
 @jax.jit

@@ -15,9 +15,12 @@ import numpy as np
 from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.generator.paths import KNEE, PathCoder
-from armctl.motion.collision import floor_distances, pair_distances, safe_margin
+from armctl.motion.collision import floor_distances, pair_distances, safe_margin, scene_distances
 from armctl.motion.spline import basis
+from armctl.scene.body import Scene
+from armctl.scene.distance import SceneArrays, scene_arrays
 
+BODIES = 8  # the arrays of a scene are filled up to multiples of so many
 LARGEST_STEP = 2.0  # standard deviations; keeps one bad prediction from throwing a path across the workspace
 
 
@@ -26,24 +29,27 @@ class ClearanceGuidance:
     """Correct predicted endpoints until they keep their distance; a pytree, so that the sampler is compiled once.
 
     arm: whose kinematics measure the clearance. coder: how vectors describe its paths. margin: clearance asked for, m.
-    strength: fraction of the linearised violation that one step removes. samples: instants of the path that are
-    checked. steps: gradient steps per evaluation of the flow.
+    strength: fraction of the linearised violation that one step removes. scene: bodies to keep off, a number of them
+    that others have too, so that one sampler serves them all. samples: instants of the path that are checked. steps:
+    gradient steps per evaluation of the flow.
     """
 
     arm: Arm
     coder: PathCoder
     margin: float = 0.015
     strength: float = 0.5
+    scene: SceneArrays | None = None
     samples: int = 24
     steps: int = 2
 
     @classmethod
-    def of(cls, chain: Chain, coder: PathCoder) -> "ClearanceGuidance":
-        """Guidance for a Chain, with a margin just below what its corpus keeps free.
+    def of(cls, chain: Chain, coder: PathCoder, scene: Scene | None = None) -> "ClearanceGuidance":
+        """Guidance for a Chain in a scene, with a margin just below what its corpus keeps free.
 
         A larger one would fight the ends of the path, which are given, and deform it for nothing.
         """
-        return cls(Arm.from_chain(chain), coder, margin=0.75 * safe_margin(chain))
+        bodies = None if scene is None else scene_arrays(scene, BODIES * -(-len(scene.bodies) // BODIES))
+        return cls(Arm.from_chain(chain), coder, margin=0.75 * safe_margin(chain, scene), scene=bodies)
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C).
@@ -65,13 +71,15 @@ class ClearanceGuidance:
         """Squared hinge violations (B,) of clearance (m^2, summed over instants) and of the joint range."""
         points = self.coder.decode(x1, condition)
         q = jnp.asarray(basis(self.coder.count, self.samples), points.dtype) @ points
-        gaps = jnp.concatenate([pair_distances(self.arm, q), floor_distances(self.arm, q)], axis=-1)
-        touching = jnp.sum(jnp.maximum(self.margin - gaps, 0.0) ** 2, axis=(-2, -1))
+        gaps = [pair_distances(self.arm, q), floor_distances(self.arm, q)]
+        if self.scene is not None:
+            gaps.append(scene_distances(self.arm, q, self.scene).reshape(*q.shape[:-1], -1))
+        touching = jnp.sum(jnp.maximum(self.margin - jnp.concatenate(gaps, axis=-1), 0.0) ** 2, axis=(-2, -1))
         # Where the squash bends, its slope vanishes: push back the control points themselves.
         bend = jnp.maximum(jnp.abs(self.coder.raw_inner(x1, condition)) - KNEE, 0.0)
         return touching + jnp.sum(jnp.where(np.asarray(self.coder.bounded), bend, 0.0) ** 2, axis=(-2, -1))
 
 
 jax.tree_util.register_dataclass(
-    ClearanceGuidance, data_fields=("arm", "margin", "strength"), meta_fields=("coder", "samples", "steps")
+    ClearanceGuidance, data_fields=("arm", "margin", "strength", "scene"), meta_fields=("coder", "samples", "steps")
 )

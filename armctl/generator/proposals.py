@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from armctl.motion.certificate import Checker
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
 from armctl.motion.spline import CONSTRAINTS
+from armctl.scene import Scene, load_scene
 
 BATCH = 64  # one compiled size serves every request
 PATIENCE = 10  # attempts per wanted reference before giving up
@@ -49,24 +51,27 @@ class ProposalStats:
 
 def propose(
     model: FlowModel, chain: Chain, count: int, *, speed: float | None = None, difficulty: float | None = None,
-    family: str | None = None, dt: float = 0.01, seed: int = 0, guided: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    family: str | None = None, scene: Scene | str | Path | None = None, dt: float = 0.01, seed: int = 0,
+    guided: bool = True, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Reference], ProposalStats]:  # fmt: skip
     """`count` references that the independent checker certifies, and what became of all proposals.
 
     model: trained on a corpus of this arm. speed: eta in (0, 1], the share of the arm's limits that is used;
     difficulty: percentile in [0, 1] of the error that controllers are expected to make, for a model that was told the
-    difficulty of its corpus; family: of the motion; each drawn as in the corpus if None. dt: s. seed: decides
-    everything. guided: whether the flow is bent away from collisions. progress: called with (accepted, attempts) after
-    every attempt. The references' meta holds family, eta, t_min, binding, context, seed and certificate.
-    Raises UsageError for a bad count, speed, difficulty or family, a model of another arm, and too few certified
+    difficulty of its corpus; family: of the motion; each drawn as in the corpus if None. scene: what to keep off, a
+    Scene or what `load_scene` takes; that in which the model was trained if None. dt: s. seed: decides everything.
+    guided: whether the flow is bent away from collisions. progress: called with (accepted, attempts) after every
+    attempt. The references' meta holds family, eta, t_min, binding, context, seed, certificate and the scene's name.
+    Raises UsageError for a bad count, speed, difficulty, family or scene, a model of another arm, and too few certified
     proposals.
     """
     _check(model, chain, count)
     began = time.perf_counter()
+    around = model.scene if scene is None else load_scene(scene, chain)
     options: dict[str, Any] = {"speed": speed, "difficulty": difficulty, "family": family, "dt": dt, "seed": seed}
-    guidance = ClearanceGuidance.of(chain, model.paths) if guided else None
-    with Checker(chain) as checker:
+    options["scene"] = around
+    guidance = ClearanceGuidance.of(chain, model.paths, around) if guided else None
+    with Checker(chain, around) as checker:
         baseline = itertools.islice(candidates(model, chain, None, **options), BASELINE)
         before = [not _judged(checker, candidate)[1] for candidate in baseline]
         kept, verdicts, attempts = _collect(checker, candidates(model, chain, guidance, **options), count, progress)
@@ -101,7 +106,8 @@ def _collect(
 
 def candidates(
     model: FlowModel, chain: Chain, guidance: Guidance | None = None, *, speed: float | None = None,
-    difficulty: float | None = None, family: str | None = None, dt: float = 0.01, seed: int = 0,
+    difficulty: float | None = None, family: str | None = None, scene: Scene | None = None, dt: float = 0.01,
+    seed: int = 0,
 ) -> Iterator[Reference | None]:  # fmt: skip
     """An endless stream of uncertified references; arguments as in `propose`.
 
@@ -112,7 +118,7 @@ def candidates(
     columns = model.paths.columns
     for round_ in itertools.count():
         conditions, contexts = draw_contexts(
-            model, chain, rng, BATCH, speed=speed, difficulty=difficulty, family=family
+            model, chain, rng, BATCH, speed=speed, difficulty=difficulty, family=family, scene=scene
         )
         condition = jnp.asarray(conditions)
         x = sample(model, jax.random.fold_in(key, round_), condition, guidance=guidance)
@@ -124,6 +130,7 @@ def candidates(
                 continue
             name = model.paths.families[int(np.argmax(conditions[k, columns.family]))]
             meta = {"family": name, "context": int(contexts[k]), "seed": seed, "source": "generator"}
+            meta |= {} if scene is None else {"scene": scene.name}
             yield path_reference(
                 chain, points[k], t_min[k], conditions[k, columns.speed.start], dt,
                 binding=CONSTRAINTS[int(binding[k])], name=f"generated_{name}_{round_ * BATCH + k:04d}", meta=meta,

@@ -59,7 +59,7 @@ def train_flow(
         coder.dataset(corpus, split, difficulty, reversal=config.reversal) for split in ("train", held_out)
     )
     model = fit_flow(*train, *validation, config, groups=coder.columns, progress=progress)
-    return dataclasses.replace(model, coder=coder)
+    return dataclasses.replace(model, coder=coder, scene=corpus.scene)
 
 
 def fit_flow(

@@ -13,9 +13,10 @@ from armctl.errors import UsageError
 from armctl.motion import spline
 from armctl.motion.families import FAMILIES
 from armctl.motion.files import load_suite_dir
-from armctl.motion.free import is_free
+from armctl.motion.free import check_scene, is_free
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
+from armctl.scene.body import Scene
 
 SPLITS = ("train", "val", "test")
 SPLIT_SHARES = (0.8, 0.1, 0.1)
@@ -35,7 +36,7 @@ class Corpus:
     robot: name of the arm. families: names that `family` indexes. control_points: (N, C, n) rad, within the limits.
     t_min: (N,) s, shortest duration. eta: (N,) speed, the motion takes t_min / eta. binding: (N,) index into
     spline.CONSTRAINTS. family: (N,) index. context: (N,) number of the start and goal, which a reversed path shares
-    with its parent. split: (N,) index into SPLITS, one per context.
+    with its parent. split: (N,) index into SPLITS, one per context. scene: that they keep off, None in free space.
     """
 
     robot: str
@@ -47,6 +48,7 @@ class Corpus:
     family: np.ndarray
     context: np.ndarray
     split: np.ndarray
+    scene: Scene | None = None
 
     def __len__(self) -> int:
         return len(self.t_min)
@@ -107,17 +109,22 @@ def _blocks(function: Callable[[np.ndarray], Any], paths: np.ndarray, tell: Prog
     return np.concatenate(parts)
 
 
-def paths_free(chain: Chain, paths: np.ndarray) -> np.ndarray:
-    """Whether the arm keeps off itself and the floor along paths (N, C, n) rad -> (N,)."""
+def paths_free(chain: Chain, paths: np.ndarray, scene: Scene | None = None) -> np.ndarray:
+    """Whether the arm keeps off itself, the floor and a scene along paths (N, C, n) rad -> (N,)."""
 
     def block(part: np.ndarray) -> np.ndarray:
-        return is_free(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0]).all(axis=-1)
+        return is_free(chain, spline.evaluate(part, CLEARANCE_SAMPLES, derivatives=0)[0], scene).all(axis=-1)
 
     return _blocks(block, paths)
 
 
 def _draw(
-    chain: Chain, rng: np.random.Generator, family: str, wanted: int, tell: Progress | None = None
+    chain: Chain,
+    rng: np.random.Generator,
+    family: str,
+    wanted: int,
+    tell: Progress | None = None,
+    scene: Scene | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Up to `wanted` paths (N, C, n) of one family that are clear and can be timed, with t_min and binding.
 
@@ -132,7 +139,7 @@ def _draw(
             break
         tried = min(4000, int(1.3 * missing / rate) + 8)
         paths = FAMILIES[family](chain, rng, tried)
-        paths = paths[paths_free(chain, paths)] if len(paths) else paths
+        paths = paths[paths_free(chain, paths, scene)] if len(paths) else paths
         rate = max(len(paths) / tried, 0.02)
         if len(paths):
             further = tell and partial(_further, tell, before)
@@ -162,18 +169,21 @@ def build_corpus(
     seed: int = 0,
     families: Sequence[str] = tuple(FAMILIES),
     *,
+    scene: Scene | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
-    """A corpus of `count` paths, equal shares of the families, every one inside the limits and clear of arm and floor.
+    """A corpus of `count` paths, equal shares of the families, all inside the limits and clear of arm, floor and scene.
 
     chain: the arm. families: names out of FAMILIES; one the arm cannot perform leaves its share to the others.
-    progress: called with how many of `count` there are, again and again.
-    The same seed gives the same corpus. Raises UsageError for an unknown family, or if the arm can perform none.
+    scene: what stands around it. progress: called with how many of `count` there are, again and again.
+    The same seed gives the same corpus. Raises UsageError for an unknown family, if the arm can perform none, and for a
+    body of the scene in the arm.
     """
     unknown = set(families) - set(FAMILIES)
     if unknown or count < 1:
         given = f"{count} from {sorted(unknown or families)}"
         raise UsageError(f"Cannot build a corpus of {given}; families are {', '.join(FAMILIES)}.")
+    check_scene(chain, scene)
     rng = np.random.default_rng(seed)
     parents = count - int(REVERSED * count)
     drawn: list[tuple[Any, ...]] = []
@@ -181,13 +191,14 @@ def build_corpus(
     for k, family in enumerate(reversed(families)):  # the sure families come last and fill up what others leave
         share = -(-missing // (len(families) - k))
         tell = progress and partial(_share, progress, count, parents, parents - missing)
-        drawn.append((*_draw(chain, rng, family, share, tell), families.index(family)))
+        drawn.append((*_draw(chain, rng, family, share, tell, scene), families.index(family)))
         missing -= len(drawn[-1][1])
     paths, t_min, binding = (np.concatenate([d[k] for d in drawn]) for k in range(3))
     kind = np.concatenate([np.full(len(d[1]), d[3]) for d in drawn])
     if not len(paths):
-        raise UsageError(f"Found no motion of {chain.name} that is free of collisions and within its limits.")
-    return _with_reversals(chain, rng, count, families, (paths, t_min, binding, kind))
+        where = f" in scene {scene.name!r}" if scene is not None else ""
+        raise UsageError(f"Found no motion of {chain.name} that is free of collisions{where} and within its limits.")
+    return replace(_with_reversals(chain, rng, count, families, (paths, t_min, binding, kind)), scene=scene)
 
 
 def _share(progress: Progress, count: int, parents: int, before: int, further: int) -> None:
@@ -205,7 +216,7 @@ def _with_reversals(
     paths[total:] = paths[total:, ::-1]
     context = np.concatenate([np.arange(total), back])
     order = rng.permutation(len(paths))
-    fields = {"t_min": t_min, "binding": binding, "family": family, "context": context}
+    fields: dict[str, Any] = {"t_min": t_min, "binding": binding, "family": family, "context": context}
     fields |= {"eta": rng.uniform(*ETA_RANGE, len(paths)), "split": _split_by_context(rng, context)}
     return Corpus(chain.name, tuple(families), paths, **fields).take(order)
 

@@ -14,6 +14,7 @@ from armctl.motion.collision import floor_distances, safe_margin
 from armctl.motion.free import is_free, shapes_apart
 from armctl.motion.ik import POSITION_TOLERANCE, path_ik
 from armctl.motion.sampling import random_configuration
+from armctl.scene.body import Scene
 from armctl.scene.named import stance
 from armctl.typing import Array
 
@@ -84,10 +85,10 @@ def check_goal(chain: Chain, goal: ArrayLike, position_only: bool) -> np.ndarray
     return np.append(pose[:3], pose[3:] / size)
 
 
-def check_reached(chain: Chain, region: Region) -> None:
-    """Raises UsageError for what is no region, and for a box in which the arm finds no goal."""
-    if not isinstance(check_region(region), str):
-        draw_goals(chain, np.random.default_rng(0), 1, region)
+def check_reached(chain: Chain, region: Region, scene: Scene | None = None) -> None:
+    """Raises UsageError for what is no region, and for a box or a scene in which the arm finds no goal."""
+    if not isinstance(check_region(region), str) or scene is not None:
+        draw_goals(chain, np.random.default_rng(0), 1, region, scene)
 
 
 def _stretched(chain: Chain) -> float:
@@ -98,22 +99,28 @@ def _stretched(chain: Chain) -> float:
     return float(np.linalg.norm(offsets, axis=-1).sum() + travel)
 
 
-def draw_goals(chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE) -> np.ndarray:
+def draw_goals(
+    chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE, scene: Scene | None = None
+) -> np.ndarray:
     """Tip poses (count, 7) m + xyzw of `draw_postures`."""
-    return geometry.matrix_to_pose(rigid.forward_kinematics(chain, draw_postures(chain, rng, count, region)))
+    return geometry.matrix_to_pose(rigid.forward_kinematics(chain, draw_postures(chain, rng, count, region, scene)))
 
 
-def draw_postures(chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE) -> np.ndarray:
-    """Configurations (count, n) rad, free of collisions, whose tip is in a region.
+def draw_postures(
+    chain: Chain, rng: np.random.Generator, count: int, region: Region = WORKSPACE, scene: Scene | None = None
+) -> np.ndarray:
+    """Configurations (count, n) rad, free of collisions with the arm, the floor and a scene, whose tip is in a region.
 
     In the workspace and everywhere joints are uniform where the region allows them; in a box positions are.
-    Raises UsageError for a box in which the arm finds none.
+    Raises UsageError for a box or a scene in which the arm finds none.
     """
     region = check_region(region)
     if not isinstance(region, str):
-        return _in_box(chain, rng, count, *region)
+        return _in_box(chain, rng, count, *region, scene)
     work = _workspace(chain) if region == WORKSPACE else None
-    return random_configuration(chain, rng, count) if work is None else _in_workspace(chain, rng, count, work)
+    if work is None:
+        return random_configuration(chain, rng, count, scene=scene)
+    return _in_workspace(chain, rng, count, work, scene)
 
 
 @lru_cache(maxsize=32)
@@ -127,18 +134,26 @@ def _workspace(chain: Chain) -> _Work | None:
     return work if len(_free(chain, good, len(good))) >= RARE * len(q) else None
 
 
-def _in_workspace(chain: Chain, rng: np.random.Generator, count: int, work: _Work) -> np.ndarray:
-    box, found = joint_box(chain), np.empty((0, chain.n))
+def _in_workspace(chain: Chain, rng: np.random.Generator, count: int, work: _Work, scene: Scene | None) -> np.ndarray:
+    box, found, idle = joint_box(chain), np.empty((0, chain.n)), 0
     while (missing := count - len(found)) > 0:  # ends: at least RARE of all configurations are good
         there = np.empty((0, chain.n))
         while len(there) < 2 * missing:
             q = rng.uniform(*box, (min(BLOCK, FEW * missing), chain.n))
             there = np.concatenate([there, q[work.holds(rigid.forward_kinematics(chain, q))]])
-        found = np.concatenate([found, _free(chain, there, missing)])
-    return found
+        found = np.concatenate([found, _free(chain, there, missing, scene)])
+        idle = idle + 1 if len(found) == count - missing else 0
+        if idle == ROUNDS:
+            break
+    else:
+        return found
+    where = f" of scene {scene.name!r}" if scene is not None else ""
+    raise UsageError(f"{chain.name} finds hardly a goal in its workspace free of collisions{where}; make room.")
 
 
-def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _in_box(
+    chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray, high: np.ndarray, scene: Scene | None
+) -> np.ndarray:
     """Of random configurations those nearest to the box, each pulled to a random point in it."""
     box, found = joint_box(chain), np.empty((0, chain.n))
     for _ in range(ROUNDS):
@@ -153,7 +168,7 @@ def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray,
         # in the box, if not at the point: a planar arm does not get to most of them
         inside = ((tip > low - POSITION_TOLERANCE) & (tip < high + POSITION_TOLERANCE)).all(axis=-1)
         inside &= (((q >= box[0]) & (q <= box[1])) | ~np.isfinite(chain.lower)).all(axis=-1)
-        found = np.concatenate([found, _free(chain, q[inside], count - len(found))])
+        found = np.concatenate([found, _free(chain, q[inside], count - len(found), scene)])
         if len(found) == count:
             return found
     raise UsageError(
@@ -161,29 +176,29 @@ def _in_box(chain: Chain, rng: np.random.Generator, count: int, low: np.ndarray,
     )
 
 
-def _free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
-    """The first `count` of configurations q (N, n) that are clear of the arm and the floor.
+def _free(chain: Chain, q: np.ndarray, count: int, scene: Scene | None = None) -> np.ndarray:
+    """The first `count` of configurations q (N, n) that are clear of the arm, the floor and a scene.
 
     As `is_free` says or, where spheres meet, by the shapes themselves. Spheres are generous: those around the base and
     the first links of an xArm 6 meet wherever it leans to the front.
     """
     found, block = q[:0], max(4, 2 * count)  # each costs as much as a control step
     for start in range(0, len(q), block):
-        found = np.concatenate([found, _all_free(chain, q[start : start + block], count - len(found))])
+        found = np.concatenate([found, _all_free(chain, q[start : start + block], count - len(found), scene)])
         if len(found) >= count:
             break
     return found[:count]
 
 
-def _all_free(chain: Chain, q: np.ndarray, count: int) -> np.ndarray:
-    free = is_free(chain, q)
+def _all_free(chain: Chain, q: np.ndarray, count: int, scene: Scene | None) -> np.ndarray:
+    free = is_free(chain, q, scene)
     if free[:count].all():
         return q[free]
     doubtful = ~free & (floor_distances(chain, q).min(axis=-1, initial=np.inf) > safe_margin(chain))
     for k in np.flatnonzero(doubtful):
         if np.sum(free[:k]) >= count:
             break
-        free[k] = shapes_apart(chain, q[k : k + 1])[0]
+        free[k] = shapes_apart(chain, q[k : k + 1], scene)[0]
     return q[free]
 
 

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from armctl import geometry, rigid
 from armctl.chain import Chain, joint_box
+from armctl.motion.free import is_free
+from armctl.scene.body import Scene
 
 POSITION_TOLERANCE = 1e-3  # m
 ANGLE_TOLERANCE = np.deg2rad(0.1)
@@ -74,11 +76,12 @@ def _residual(chain: Chain, q: np.ndarray, target: np.ndarray, free_orientation:
 
 def all_solutions(
     chain: Chain, target: np.ndarray, *, restarts: int = 16, iterations: int = 60, seed: int = 0,
-    free_orientation: bool = False,
+    free_orientation: bool = False, scene: Scene | None = None,
 ) -> IKResult:  # fmt: skip
     """One result per target and restart: from home, then from starts uniform within the limits (+-pi if continuous).
 
-    target: T_world_tip (..., 4, 4); free_orientation: reach its position only.
+    target: T_world_tip (..., 4, 4); free_orientation: reach its position only; scene: what touches it is no success,
+    see `is_free`.
     -> IKResult of (..., restarts) and q (..., restarts, n).
     """
     lower, upper = joint_box(chain, 0.0)
@@ -86,7 +89,8 @@ def all_solutions(
     starts = np.concatenate([chain.home[None], random])
     q = np.broadcast_to(starts, (*target.shape[:-2], *starts.shape))
     wide = target[..., None, :, :]
-    return _residual(chain, _iterate(chain, q, wide, iterations, free_orientation), wide, free_orientation)
+    found = _residual(chain, _iterate(chain, q, wide, iterations, free_orientation), wide, free_orientation)
+    return found if scene is None else found._replace(success=found.success & is_free(chain, found.q, scene))
 
 
 def path_ik(

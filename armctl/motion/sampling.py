@@ -12,6 +12,7 @@ from armctl.motion import spline
 from armctl.motion.collision import clearance
 from armctl.motion.free import is_free
 from armctl.motion.reference import Reference
+from armctl.scene.body import Scene
 from armctl.typing import Array
 
 CANDIDATES = 8
@@ -32,20 +33,24 @@ def check_eta(eta: float, name: str = "speed") -> None:
 
 
 def random_configuration(
-    chain: Chain, rng: np.random.Generator, size: int | None = None, *, margin: float = 0.05
+    chain: Chain, rng: np.random.Generator, size: int | None = None, *, margin: float = 0.05, scene: Scene | None = None
 ) -> np.ndarray:
-    """Configurations uniform within the limits, each clear of the arm itself and of the floor.
+    """Configurations uniform within the limits, each clear of the arm itself, of the floor and of a scene.
 
     size: None for one (n,) rad, or a count for (size, n) rad. margin: part of each range kept from the limits.
+    Raises UsageError for a scene that leaves hardly any room.
     """
     lower, upper = joint_box(chain, margin)
     wanted, found = 1 if size is None else size, np.empty((0, chain.n))
     for _ in range(50):
         q = rng.uniform(lower, upper, (max(CANDIDATES, 2 * wanted), chain.n))
-        found = np.concatenate([found, q[is_free(chain, q)]])
+        found = np.concatenate([found, q[is_free(chain, q, scene)]])
         if len(found) >= wanted:
             break
-    else:  # an arm whose shapes always touch: better any configuration than none
+    else:
+        if scene is not None:
+            raise UsageError(f"Scene {scene.name!r} leaves {chain.name} hardly any room; move its bodies apart.")
+        # an arm whose shapes always touch: better any configuration than none
         found = np.concatenate([found, rng.uniform(lower, upper, (wanted, chain.n))])
     return found[0] if size is None else found[:wanted]
 
@@ -87,13 +92,15 @@ def path_reference(
     return Reference.from_joints(chain, dt, *motion, name=name, meta=facts)
 
 
-def random_path(chain: Chain, rng: np.random.Generator, start: ArrayLike | None = None) -> np.ndarray:
+def random_path(
+    chain: Chain, rng: np.random.Generator, start: ArrayLike | None = None, scene: Scene | None = None
+) -> np.ndarray:
     """Control points (C, n) of a random point-to-point or via-point path within the limits that stays clear if it can.
 
     start: (n,) rad, random if absent. Half the paths are straight lines in joint space, half bend through a via point.
     """
     lower, upper = joint_box(chain)
-    start = random_configuration(chain, rng) if start is None else np.asarray(start, float)
+    start = random_configuration(chain, rng, scene=scene) if start is None else np.asarray(start, float)
     goals = rng.uniform(lower, upper, (CANDIDATES, chain.n))
     count = spline.CONTROL_POINTS - 2 * spline.TIED
     bump = np.sin(np.pi * np.linspace(0, 1, count + 2)[1:-1]) ** 2
@@ -104,20 +111,25 @@ def random_path(chain: Chain, rng: np.random.Generator, start: ArrayLike | None 
     paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
     for _ in range(6):
         q = spline.evaluate(paths, CLEARANCE_SAMPLES, derivatives=0)[0]
-        free = is_free(chain, q).all(axis=-1)
+        free = is_free(chain, q, scene).all(axis=-1)
         if free.any():
             return paths[np.argmax(free)]
         paths = start + 0.6 * (paths - start)  # shorter motions from a clear start are clear sooner or later
-    return paths[np.argmax(clearance(chain, q).min(axis=-1))]
+    return paths[np.argmax(clearance(chain, q, scene).min(axis=-1))]
 
 
 def _timed_path(
-    chain: Chain, rng: np.random.Generator, start: np.ndarray | None, eta: float | None, limit: float
+    chain: Chain,
+    rng: np.random.Generator,
+    start: np.ndarray | None,
+    eta: float | None,
+    limit: float,
+    scene: Scene | None,
 ) -> tuple[np.ndarray, float, dict[str, Any]]:
     """A random path, contracted towards its start until it fits into `limit` s; its duration s; its meta data."""
     eta = float(rng.uniform(*ETA_RANGE) if eta is None else eta)
     for _ in range(20):
-        path = random_path(chain, rng, start)
+        path = random_path(chain, rng, start, scene)
         shortest, binding = path_timing(chain, path)
         while np.isfinite(shortest) and shortest / eta > limit:
             path = path[0] + 0.7 * (path - path[0])
@@ -138,12 +150,13 @@ def random_reference(
     eta: float | None = None,
     duration: float | None = None,
     name: str = "random",
+    scene: Scene | None = None,
 ) -> Reference:
     """A random rest-to-rest reference within position, velocity, acceleration, jerk and torque limits.
 
     dt: s. eta: speed in (0, 1], drawn from 0.3 to 0.9 if absent; the motion takes T_min / eta.
     duration: s; when given, motions follow one another and the last goal is held, so that the reference has exactly
-    round(duration / dt) + 1 samples.
+    round(duration / dt) + 1 samples. scene: what it keeps clear of if it can.
     """
     total = None if duration is None else round(duration / dt)
     if not dt > 0:
@@ -155,7 +168,7 @@ def random_reference(
     start, steps = None, 0
     while True:
         limit = np.inf if total is None else max(total, 1) * dt
-        path, T, leg = _timed_path(chain, rng, start, eta, limit)
+        path, T, leg = _timed_path(chain, rng, start, eta, limit, scene)
         motion = time_samples(path, T, dt)
         if total is not None and steps + len(motion[0]) - 1 > total:
             break

@@ -2,7 +2,7 @@
 
 from armctl.scene.body import SHAPES, Body, Scene
 from armctl.scene.distance import signed_distance
-from armctl.scene.files import load_scene, save_scene
+from armctl.scene.files import load_scene, save_scene, scene_from_fields
 from armctl.scene.named import NAMED
 
-__all__ = ["NAMED", "SHAPES", "Body", "Scene", "load_scene", "save_scene", "signed_distance"]
+__all__ = ["NAMED", "SHAPES", "Body", "Scene", "load_scene", "save_scene", "scene_from_fields", "signed_distance"]

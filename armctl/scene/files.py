@@ -52,7 +52,7 @@ def save_scene(scene: Scene, path: str | Path) -> Path:
 def scene_from_fields(fields: Any, what: str = "A scene") -> Scene:
     """A scene from plain data, as a file has it: name and bodies. Raises UsageError for anything else."""
     bodies = fields.get("bodies") if isinstance(fields, dict) else None
-    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+    if not isinstance(bodies, list | tuple) or not all(isinstance(body, dict) for body in bodies):
         raise UsageError(f"{what} has no list of bodies; give each a shape, a size and a position.")
     return Scene(str(fields.get("name", "scene")), tuple(_body(body, what, k) for k, body in enumerate(bodies)))
 

@@ -36,8 +36,9 @@ def audit_generator(
     progress: told what begins, STAGES times.
     -> as `armctl.generator.audit.audit`. Raises UsageError where the corpus is too small for the statistics.
     """
-    guided = candidates(model, chain, ClearanceGuidance.of(chain, model.paths), dt=dt, seed=seed)
-    free = candidates(model, chain, dt=dt, seed=seed)
+    guidance = ClearanceGuidance.of(chain, model.paths, model.scene)
+    guided = candidates(model, chain, guidance, scene=model.scene, dt=dt, seed=seed)
+    free = candidates(model, chain, scene=model.scene, dt=dt, seed=seed)
     progress("sampling the motions of the corpus")
     train = references(corpus, chain, "train", dt)
     drawn = np.random.default_rng(seed).permutation(len(train))[:count]
@@ -49,7 +50,7 @@ def audit_generator(
         "corpus_and_reject": [train[k] for k in drawn],
     }
     test = references(corpus, chain, "test", dt)
-    with Checker(chain) as checker:
+    with Checker(chain, model.scene) as checker:
         return audit(
             sets, train, test, chain, checker.certify, history=np.asarray(model.history), seed=seed, progress=progress
         )
