@@ -16,6 +16,7 @@ from armctl.generator.paths import PathCoder
 from armctl.motion.certificate import RATIOS
 from armctl.motion.corpus import build_corpus
 from armctl.motion.files import load_suite_dir
+from armctl.scene import Body, Scene, load_scene
 from armctl.urdf import load_chain
 
 FAMILIES = ("point_to_point", "via_points", "periodic")
@@ -189,3 +190,16 @@ def test_hopeless_requests_end_with_a_sentence(chain, model, monkeypatch):
     monkeypatch.setattr("armctl.generator.proposals._judged", lambda checker, candidate: (candidate, ("floor",)))
     with pytest.raises(UsageError, match=r"Only 0 of 128 proposals were certified while 2 were wanted \(broken: floor"):
         propose(model, chain, 2)
+
+
+def test_proposals_keep_off_a_scene_and_the_model_remembers_its_own(chain, model, tmp_path):
+    shelf = load_scene("shelf", chain)
+    at_home = save_model(dataclasses.replace(model, scene=shelf), tmp_path)
+    found, stats = propose(load_model(at_home), chain, 4, speed=0.7, seed=1)
+    named, _ = propose(model, chain, 4, speed=0.7, seed=1, scene="shelf")
+    assert all(one.meta["scene"] == "shelf" and one.meta["certificate"]["margins"]["scene"] > 0 for one in found)
+    assert all(np.array_equal(one.q, other.q) for one, other in zip(found, named, strict=True))
+    assert stats.validity_after > stats.validity_before
+    swallowing = Scene("cell", (Body("box", (1, 1, 1), name="block"),))
+    with pytest.raises(UsageError, match="'block' of scene 'cell' reaches"):
+        propose(model, chain, 1, scene=swallowing)

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from armctl.arm import Arm
+from armctl.bench.suite import load_suite
 from armctl.chain import joint_box
 from armctl.envs.bullet.body import ArmBody
 from armctl.envs.bullet.scene import scene_bodies
 from armctl.errors import UsageError
-from armctl.motion import gaps, spline
+from armctl.geometry import matrix_to_pose
+from armctl.motion import gaps, sampling, spline
 from armctl.motion.certificate import Checker, certify
 from armctl.motion.collision import blind_bodies, clearance, scene_distances, sphere_centers
+from armctl.motion.corpus import build_corpus, paths_free, references
 from armctl.motion.free import check_scene, is_free
-from armctl.motion.sampling import path_reference, path_timing, random_configuration
+from armctl.motion.goals import draw_postures
+from armctl.motion.ik import all_solutions
+from armctl.motion.reaching import plan, reach_suite
+from armctl.motion.sampling import path_reference, path_timing, random_configuration, random_reference
 from armctl.rigid import forward_kinematics
 from armctl.scene import Body, Scene, load_scene
 from armctl.scene.distance import scene_arrays
@@ -116,14 +122,14 @@ def test_what_is_certified_touches_nothing_on_a_grid_four_times_finer(name):
     scene, rng = load_scene("pillars", chain), np.random.default_rng(2)
     with Checker(chain, scene) as checker:
         exact = Exact(chain, scene)
-        for start, goal in random_configuration(chain, rng, 24).reshape(12, 2, chain.n):
+        for start, goal in random_configuration(chain, rng, 16).reshape(8, 2, chain.n):
             reference = motion(chain, start, start + 0.5 * (goal - start))
             if not checker.certify(reference).valid:
                 continue
             certified += 1
             dense = checker.dense(reference)
             assert (exact(dense[np.linspace(0, len(dense) - 1, 4 * len(gaps._marks(dense))).astype(int)]) > 0).all()
-    assert 2 <= certified < 12
+    assert 1 <= certified < 8
 
 
 def test_a_plane_at_the_height_of_the_floor_is_the_floor(panda):
@@ -142,3 +148,41 @@ def test_a_scene_that_swallows_the_arm_is_one_sentence(panda):
     with pytest.raises(UsageError, match="into link 6 of panda at its home configuration; move it"):
         check_scene(panda, Scene("cell", (Body("sphere", (0.05,), tip, name="ball"),)))
     check_scene(panda, Scene("cell", (Body("box", (1.0, 1.0, 0.1), (0, 0, -0.05), name="stand"),)))
+
+
+@pytest.fixture(scope="module")
+def pillars(panda):
+    return load_scene("pillars", panda)
+
+
+def test_a_corpus_made_in_a_scene_is_certified_in_it(panda, pillars):
+    corpus = build_corpus(panda, 40, 1, ("point_to_point", "via_points"), scene=pillars)
+    assert corpus.scene == corpus.subset("test").scene == pillars
+    assert paths_free(panda, corpus.control_points, pillars).all()
+    with Checker(panda, pillars) as checker:
+        assert all(checker.certify(one).valid for one in references(corpus, panda, "train", limit=12))
+    elsewhere = build_corpus(panda, 40, 1, ("point_to_point", "via_points"))
+    assert not paths_free(panda, elsewhere.control_points, pillars).all()
+
+
+def test_goals_solutions_and_motions_keep_off_a_scene(panda, pillars):
+    q = draw_postures(panda, np.random.default_rng(0), 12, scene=pillars)
+    assert (Exact(panda, pillars)(q) > 0).all()
+    found = all_solutions(panda, forward_kinematics(panda, q[0]), restarts=6, scene=pillars)
+    assert is_free(panda, found.q[found.success], pillars).all()
+    with Checker(panda, pillars) as checker:
+        assert all(checker.certify(one).valid for one in reach_suite(panda, count=2, scene=pillars))
+        assert checker.certify(random_reference(panda, np.random.default_rng(0), dt=0.01, scene=pillars)).valid
+
+
+def test_what_a_scene_forbids_is_one_sentence(panda, pillars, monkeypatch):
+    start, goal = panda.home.copy(), matrix_to_pose(forward_kinematics(panda, panda.home))
+    start[0] = 0.7
+    ball = Scene("cell", (Body("sphere", (0.1,), tuple(forward_kinematics(panda, start)[:3, 3]), name="ball"),))
+    with pytest.raises(UsageError, match="starts in collision, or nearly, with scene 'cell'"):
+        plan(panda, goal, 0.01, start=start, scene=ball)
+    monkeypatch.setattr(sampling, "is_free", lambda chain, q, scene: np.zeros(len(q), bool))
+    with pytest.raises(UsageError, match="Scene 'pillars' leaves panda hardly any room"):
+        random_configuration(panda, np.random.default_rng(0), scene=pillars)
+    with pytest.raises(UsageError, match="suite 'shapes' is the same in every scene"):
+        load_suite("shapes", panda, scene=pillars)
