@@ -16,9 +16,12 @@ from armctl.commands.motions import make_corpus
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
+from armctl.generator.difficulty import Dial
+from armctl.generator.panel import PANEL, described, learn_dial
 from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus, import_demonstrations
 from armctl.motion.free import check_scene
+from armctl.plant.presets import check_preset
 from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
@@ -41,6 +44,9 @@ class GeneratorConfig(Flow):
     """Motions of the corpus that is made for the arm."""
     data: Folder = None
     """Folder of your own .npz or .csv demonstrations to learn from, in place of the corpus."""
+    difficulty_scenario: Annotated[str | None, tyro.conf.arg(metavar="PRESET")] = None
+    """Plants on which a panel of controllers says what is difficult, such as payload; then proposals can be asked for
+    by difficulty. None: it is not learned (it takes about a minute)."""
     scene: str | None = None
     """Obstacles that the motions keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file."""
 
@@ -67,6 +73,8 @@ def run(argv: Sequence[str], prog: str) -> int:
     config, chain = part(arguments, GeneratorConfig), load_chain(arguments.robot)
     out = arguments.out or Path("runs") / f"{chain.name}-generator"
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
+    if config.difficulty_scenario is not None:
+        check_preset(config.difficulty_scenario)
     check_scene(chain, None if config.scene is None else load_scene(config.scene, chain))
     if arguments.audit:
         check_measured(chain)
@@ -87,9 +95,23 @@ def train(config: GeneratorConfig, chain: Chain, motions: Corpus) -> tuple[FlowM
     """The trained model and the seconds it took."""
     started = time.perf_counter()
     compiling(5)
+    dial = None if config.difficulty_scenario is None else learn(config.difficulty_scenario, config, chain, motions)
+    labels = None if dial is None else dial.percentile(described(motions, chain))
     with bar(config.steps, "train generator", "step") as progress:
-        model = train_flow(motions, part(config, FlowConfig), chain=chain, progress=lambda row: _advance(progress, row))
-    return model, time.perf_counter() - started
+        model = train_flow(
+            motions, part(config, FlowConfig), chain=chain, difficulty=labels,
+            progress=lambda row: _advance(progress, row),
+        )  # fmt: skip
+    return dataclasses.replace(model, dial=dial), time.perf_counter() - started
+
+
+def learn(scenario: str, config: GeneratorConfig, chain: Chain, motions: Corpus) -> Dial:
+    """The dial of difficulty under a scenario: a panel of controllers is made to follow some of the motions."""
+    with stages(len(PANEL), "learn what is difficult") as tell:
+        dial = learn_dial(motions, chain, scenario, seed=config.seed, progress=tell)
+    told = dial.critic.rank_correlation
+    say(f"what is difficult under {scenario} is told by a motion's features to rank correlation {told:.2f}")
+    return dial
 
 
 def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:

@@ -15,10 +15,14 @@ from armctl.commands.parsing import Flag, Folder, Limit, check_out, parse
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
 from armctl.motion.free import check_scene
+from armctl.motion.postures import postures
 from armctl.motion.reference import Reference
+from armctl.motion.sampling import check_eta
+from armctl.plant.presets import check_preset
 from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
+WISHES = ("start", "goal", "via", "duration", "speed", "difficulty", "family", "scene")
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
 
 
@@ -28,10 +32,27 @@ class SampleArguments:
 
     count: int = 16
     """Certified references to write."""
+    start: Annotated[str | None, tyro.conf.arg(metavar="POSTURE")] = None
+    """Where motions start: joints in rad as "0 -0.5 0 -2 0 1.6 0.8", the tip as "pose X Y Z [ROLL PITCH YAW]" or with a
+    quaternion xyzw, angles in degrees with "deg" at the end, or "home"; drawn as in the corpus if absent. Write
+    --start="-0.5 ..." where the first number is negative."""
+    goal: Annotated[str | None, tyro.conf.arg(metavar="POSTURE")] = None
+    """Where they end, likewise."""
+    via: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POSTURE")] = ()
+    """What they pass on the way, likewise, in this order; at most four."""
+    duration: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    """How long a motion takes, s, in place of a speed."""
     speed: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """Share of the arm's limits that the motion uses, in (0, 1]; drawn as in the corpus if absent."""
+    difficulty: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    """Percentile in [0, 1] of the error that controllers are expected to make; 1 is the hardest."""
     family: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Motion family, such as line or figure_eight; drawn as in the corpus if absent."""
+    scene: str | None = None
+    """Obstacles to keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file; those that the
+    generator was trained among if absent."""
+    scenario: str = "payload"
+    """Plants on which a small generator, made for this call, learns what is difficult if a difficulty is asked for."""
     robot: str = "panda"
     """Name of an arm in the assets, or path of a URDF."""
     generator: Folder = None
@@ -54,12 +75,13 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     chain = load_chain(arguments.robot)
     check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
     _check(arguments)
+    _check_postures(arguments, chain)
     check_measured(chain)
     from armctl.generator import write_references
 
     found, stats = propose_certified(
-        _generator(arguments, chain), chain, arguments.count, speed=arguments.speed, family=arguments.family,
-        dt=arguments.control_dt, seed=arguments.seed,
+        _generator(arguments, chain), chain, arguments.count, dt=arguments.control_dt, seed=arguments.seed,
+        **{name: getattr(arguments, name) for name in WISHES},
     )  # fmt: skip
     write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
     _show(arguments, found)
@@ -68,15 +90,32 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
 
 def _check(arguments: SampleArguments) -> None:
     """Raise UsageError for what the generator would refuse only after it has been trained."""
+    from armctl.generator.paths import check_percentile
+    from armctl.generator.request import check_duration, check_vias
     from armctl.motion.families import FAMILIES
-    from armctl.motion.sampling import check_eta
 
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}; ask for at least 1 reference.")
     if arguments.speed is not None:
         check_eta(arguments.speed, "--speed")
+    check_duration(arguments.speed, arguments.duration)
+    check_vias(arguments.via)
+    if arguments.difficulty is not None:
+        check_percentile(arguments.difficulty)
+        check_preset(arguments.scenario)
     if arguments.family is not None and arguments.generator is None and arguments.family not in FAMILIES:
         raise UsageError(f"Unknown family {arguments.family!r}; choose one of {', '.join(FAMILIES)}.")
+
+
+def _check_postures(arguments: SampleArguments, chain: Chain) -> None:
+    """Raise UsageError for a start, goal or via point that the arm cannot take in the scene."""
+    scene = None if arguments.scene is None else load_scene(arguments.scene, chain)
+    check_scene(chain, scene)
+    asked = {"start": arguments.start, "goal": arguments.goal}
+    asked |= {f"via {k + 1}": via for k, via in enumerate(arguments.via)}
+    for what, posture in asked.items():
+        if posture is not None:
+            postures(posture, chain, what, scene=scene)
 
 
 def _generator(arguments: SampleArguments, chain: Chain) -> Any:
@@ -90,7 +129,10 @@ def _generator(arguments: SampleArguments, chain: Chain) -> Any:
         f"no --generator given: training a small one for this call only ({SMALL['steps']} steps on {SMALL['motions']} "
         f"motions); 'armctl train generator --robot {arguments.robot}' makes a full one to keep"
     )
-    config = GeneratorConfig(robot=arguments.robot, seed=arguments.seed, **SMALL)
+    scenario = None if arguments.difficulty is None else arguments.scenario
+    config = GeneratorConfig(
+        robot=arguments.robot, seed=arguments.seed, scene=arguments.scene, difficulty_scenario=scenario, **SMALL
+    )
     return train(config, chain, corpus(config, chain))[0]
 
 

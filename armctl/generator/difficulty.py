@@ -200,18 +200,19 @@ ALIKE = 0.02  # percentiles by which motions may differ and count as equally dif
 class Dial:
     """Difficulty as a percentile: what share of a corpus a critic expects to be tracked better.
 
-    critic: of the panel's errors. scale: (N,) its log errors of the motions of the corpus, sorted. scenario: preset
+    critic: of the panel's errors. errors: (N,) the log errors it expects of the motions of the
+    corpus, sorted. scenario: preset
     that the panel was measured under. panel: names of its controllers.
     """
 
     critic: Critic
-    scale: np.ndarray
+    errors: np.ndarray
     scenario: str
     panel: tuple[str, ...]
 
     def percentile(self, described: np.ndarray) -> np.ndarray:
         """Difficulty (N,) in [0, 1] of feature rows (N, F)."""
-        return np.interp(self.critic.predict(described), self.scale, np.linspace(0, 1, len(self.scale)))
+        return np.interp(self.critic.predict(described), self.errors, np.linspace(0, 1, len(self.errors)))
 
     def speeds(
         self, shape: Shape, t_min: np.ndarray, difficulty: float, near: np.ndarray
@@ -229,7 +230,7 @@ class Dial:
 jax.tree_util.register_dataclass(
     Critic, data_fields=("mean", "scale", "weights"), meta_fields=("penalty", "rank_correlation")
 )
-jax.tree_util.register_dataclass(Dial, data_fields=("critic", "scale"), meta_fields=("scenario", "panel"))
+jax.tree_util.register_dataclass(Dial, data_fields=("critic", "errors"), meta_fields=("scenario", "panel"))
 
 
 def select(difficulty: np.ndarray, quantile: float, count: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from flax import nnx
 
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
+from armctl.generator.difficulty import Dial
 from armctl.generator.network import Params, graph
 from armctl.generator.paths import PathCoder
 from armctl.scene.body import Scene
@@ -30,7 +31,8 @@ class FlowModel:
     x = mean + z @ axes. contexts: (N, C) training conditions, around which new contexts are drawn. history:
     (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise. config: what it was
     trained with. data, condition: dimensions of x and of the condition vector. coder: how both describe a robot path;
-    None for plain vectors. scene: in which it was trained; None for free space.
+    None for plain vectors. scene: in which it was trained; None for free space. dial: of what is difficult, where that
+    has been learned.
     """
 
     params: Params
@@ -43,6 +45,7 @@ class FlowModel:
     condition: int
     coder: PathCoder | None = None
     scene: Scene | None = None
+    dial: Dial | None = None
 
     def to_data(self, z: jax.Array) -> jax.Array:
         """Data (..., D) of whitened vectors z (..., D)."""
@@ -63,7 +66,7 @@ class FlowModel:
 
 jax.tree_util.register_dataclass(
     FlowModel,
-    data_fields=("params", "mean", "axes", "contexts", "history"),
+    data_fields=("params", "mean", "axes", "contexts", "history", "dial"),
     meta_fields=("config", "data", "condition", "coder", "scene"),
 )
 
@@ -96,7 +99,7 @@ def sample(
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(condition)))
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.data,)))(keys)
     # what the sampler does not need must not compile it anew
-    return transport(dataclasses.replace(model, scene=None), noise, condition, guidance)
+    return transport(dataclasses.replace(model, scene=None, dial=None), noise, condition, guidance)
 
 
 @jax.jit

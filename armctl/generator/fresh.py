@@ -1,16 +1,15 @@
 """An endless series of certified proposals in blocks, each decided by a seed and its number alone."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from armctl.chain import Chain
-from armctl.errors import UsageError
 from armctl.generator.flow import FlowModel
 from armctl.generator.guidance import ClearanceGuidance
-from armctl.generator.proposals import BATCH, PATIENCE, candidates, check_fits
+from armctl.generator.proposals import candidates, check_fits, judged, refuse_hopeless
+from armctl.generator.request import make_request
 from armctl.motion.certificate import Checker
 from armctl.motion.reference import Reference
 
@@ -40,23 +39,20 @@ class Fresh:
 
 
 def certified(model: FlowModel, chain: Chain, count: int, **requests: Any) -> tuple[list[Reference], int]:
-    """So many certified references and how many proposals they took; requests as in `candidates`.
+    """So many certified references and how many proposals they took; requests as of `propose`.
 
     Unlike `propose` it does not also judge proposals without guidance. Raises UsageError for too few certified ones.
     """
-    stream = candidates(model, chain, ClearanceGuidance.of(chain, model.paths), **requests)
+    request = make_request(model, chain, **requests)
+    stream = candidates(model, chain, ClearanceGuidance.of(chain, model.paths, request.scene), request)
     kept: list[Reference] = []
-    with Checker(chain) as checker:
-        for attempts in itertools.count(1):
-            candidate = next(stream)
-            reference = None if candidate is None else checker.certified(candidate)
-            if reference is not None and reference.meta["certificate"]["valid"]:
-                kept.append(reference)
+    verdicts: list[tuple[str, ...]] = []
+    with Checker(chain, request.scene) as checker:
+        for candidate in stream:
+            reference, reasons = judged(checker, candidate)
+            verdicts.append(reasons)
+            kept += [reference] if reference is not None and not reasons else []
             if len(kept) == count:
-                return kept, attempts
-            if attempts >= max(PATIENCE * count, 2 * BATCH):
-                raise UsageError(
-                    f"Only {len(kept)} of {attempts} proposals were certified while {count} were wanted; train the "
-                    "generator longer."
-                )
+                return kept, len(verdicts)
+            refuse_hopeless(count, len(kept), len(verdicts), verdicts)
     raise AssertionError("the stream of proposals is endless")

@@ -74,8 +74,8 @@ def learn_dial(
         raise UsageError(f"There are {len(motions)} motions to train on, too few to learn what is difficult; give 10.")
     errors = panel_errors(motions, chain, scenario, controllers, plants=plants, seed=seed, progress=progress)
     critic = fit_critic(np.stack([features(motion, chain) for motion in motions]), errors, seed=seed)
-    scale = np.sort(critic.predict(described(corpus, chain)))
-    return Dial(critic, scale, scenario, tuple(controllers))
+    expected = np.sort(critic.predict(described(corpus, chain)))
+    return Dial(critic, expected, scenario, tuple(controllers))
 
 
 def described(corpus: Corpus, chain: Chain) -> np.ndarray:

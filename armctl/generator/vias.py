@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from armctl.generator.flow import Guidance
+from armctl.generator.flow import FlowModel, Guidance
 from armctl.generator.paths import PathCoder
 from armctl.motion.spline import TIED, basis
 
@@ -36,6 +36,16 @@ class ViaGuidance:
     rows: jax.Array
     vias: jax.Array
     before: Guidance | None = None
+
+    @classmethod
+    def of(cls, model: FlowModel, condition: np.ndarray, vias: np.ndarray, before: Guidance | None) -> "ViaGuidance":
+        """Guidance through via points (B, V, n) rad of paths under condition (B, C), after another one."""
+        coder = model.paths
+        start, goal = condition[:, : coder.n], condition[:, coder.n : 2 * coder.n]
+        s = places(start, goal, coder.normalise(vias))
+        rows = basis(coder.count, s.ravel()).reshape(*s.shape, coder.count)
+        single = (jnp.asarray(x, jnp.float32) for x in (rows, coder.normalise(vias)))
+        return cls(coder, model.axes, *single, before)
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C)."""
@@ -75,14 +85,23 @@ def _apart(s: np.ndarray) -> np.ndarray:
     return np.where(close[:, None], even, s)
 
 
-def rows(count: int, s: np.ndarray) -> np.ndarray:
-    """Rows (B, V, C) of the basis of `count` control points at s (B, V)."""
-    return basis(count, s.ravel()).reshape(*s.shape, count)
+def onto(points: np.ndarray, rows: np.ndarray, vias: np.ndarray) -> np.ndarray:
+    """Control points (B, C, n) whose paths are moved the last bit onto the via points (B, V, n); rows: (B, V, C)."""
+    inner = points[:, TIED:-TIED] + np.linalg.pinv(rows[..., TIED:-TIED]) @ (vias - rows @ points)
+    return np.concatenate([points[:, :TIED], inner, points[:, -TIED:]], axis=1)
 
 
-def through(points: np.ndarray, row: np.ndarray, vias: np.ndarray) -> np.ndarray:
-    """Control points (..., C, n) whose path is moved the last bit onto the via points (..., V, n); row: (..., V, C)."""
-    free = row[..., TIED:-TIED]
-    shift = np.linalg.pinv(free) @ (vias - row @ points)
-    inner = points[..., TIED:-TIED, :] + shift
-    return np.concatenate([points[..., :TIED, :], inner, points[..., -TIED:, :]], axis=-2)
+def chosen(coder: PathCoder, vias: tuple[np.ndarray, ...], condition: np.ndarray) -> np.ndarray:
+    """Of the postures (K, n) rad that answer each of V via points the ones nearest to straight lines, (B, V, n) rad.
+
+    condition: (B, C), of which start and goal are used.
+    """
+    start, goal = (
+        coder.denormalise(x[:, None]) for x in (condition[:, : coder.n], condition[:, coder.n : 2 * coder.n])
+    )
+    found = []
+    for k, asked in enumerate(vias):
+        line = start + (k + 1) / (len(vias) + 1) * (goal - start)
+        nearest = np.argmin(np.linalg.norm((asked - line) / np.asarray(coder.half), axis=-1), axis=1)
+        found.append(asked[nearest])
+    return np.stack(found, axis=1)

@@ -13,6 +13,7 @@ from armctl.generator.audit.block import COLUMNS, one_per_context
 from armctl.generator.contexts import draw_contexts
 from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.paths import PathCoder
+from armctl.generator.request import Request
 from armctl.motion.certificate import RATIOS
 from armctl.motion.corpus import build_corpus
 from armctl.motion.files import load_suite_dir
@@ -92,7 +93,7 @@ def test_a_reversed_path_is_coded_backwards(chain, corpus):
 def test_guidance_lowers_the_cost_of_bad_endpoints(chain, model):
     """Paths pushed into the arm or the floor must come out better, and good ones must not be touched."""
     guidance = dataclasses.replace(ClearanceGuidance.of(chain, model.coder), steps=8)
-    conditions, _ = draw_contexts(model, chain, np.random.default_rng(0), 64)
+    conditions, _ = draw_contexts(model, chain, np.random.default_rng(0), 64, Request())
     z = 2.5 * jax.random.normal(jax.random.key(0), (64, model.data))
     cost = jax.jit(lambda z: guidance.cost(model.to_data(z), conditions))
     better = jax.jit(lambda z: guidance(z, conditions, model.to_data))(z)
@@ -103,7 +104,7 @@ def test_guidance_lowers_the_cost_of_bad_endpoints(chain, model):
 
 
 def test_new_contexts_are_new_clear_and_keep_closed_motions_closed(chain, model):
-    contexts, origin = draw_contexts(model, chain, np.random.default_rng(0), 50, family="periodic", speed=0.4)
+    contexts, origin = draw_contexts(model, chain, np.random.default_rng(0), 50, Request(family="periodic", speed=0.4))
     n = chain.n
     assert np.allclose(contexts[:, :n], contexts[:, n : 2 * n], atol=1e-5)
     assert np.all(np.abs(contexts[:, : 2 * n]) < 1)
@@ -187,7 +188,7 @@ def test_repeated_contexts_count_once(proposed):
 
 def test_hopeless_requests_end_with_a_sentence(chain, model, monkeypatch):
     """A checker that refuses everything must not be asked for ever."""
-    monkeypatch.setattr("armctl.generator.proposals._judged", lambda checker, candidate: (candidate, ("floor",)))
+    monkeypatch.setattr("armctl.generator.proposals.judged", lambda checker, candidate: (candidate, ("floor",)))
     with pytest.raises(UsageError, match=r"Only 0 of 128 proposals were certified while 2 were wanted \(broken: floor"):
         propose(model, chain, 2)
 

@@ -10,7 +10,8 @@ from armctl.chain import Chain
 from armctl.generator.audit.block import audit
 from armctl.generator.flow import FlowModel
 from armctl.generator.guidance import ClearanceGuidance
-from armctl.generator.proposals import candidates
+from armctl.generator.proposals import Candidate, candidates
+from armctl.generator.request import Request
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
 from armctl.motion.reference import Reference
@@ -37,8 +38,9 @@ def audit_generator(
     -> as `armctl.generator.audit.audit`. Raises UsageError where the corpus is too small for the statistics.
     """
     guidance = ClearanceGuidance.of(chain, model.paths, model.scene)
-    guided = candidates(model, chain, guidance, scene=model.scene, dt=dt, seed=seed)
-    free = candidates(model, chain, scene=model.scene, dt=dt, seed=seed)
+    request = Request(scene=model.scene, dt=dt, seed=seed)
+    guided = candidates(model, chain, guidance, request)
+    free = candidates(model, chain, request=request)
     progress("sampling the motions of the corpus")
     train = references(corpus, chain, "train", dt)
     drawn = np.random.default_rng(seed).permutation(len(train))[:count]
@@ -56,5 +58,5 @@ def audit_generator(
         )
 
 
-def _take(stream: Iterator[Reference | None], count: int) -> list[Reference]:
-    return [reference for reference in itertools.islice(stream, count) if reference is not None]
+def _take(stream: Iterator[Candidate], count: int) -> list[Reference]:
+    return [one for one in itertools.islice(stream, count) if isinstance(one, Reference)]
