@@ -25,7 +25,8 @@ from armctl.generator import FlowConfig, train_flow
 from armctl.generator.audit.features import vectors
 from armctl.generator.audit.two_sample import energy_distance
 from armctl.generator.guidance import ClearanceGuidance
-from armctl.generator.proposals import candidates
+from armctl.generator.proposals import Candidate, candidates
+from armctl.generator.request import Request
 from armctl.motion import gaps
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import build_corpus, paths_free, references
@@ -76,23 +77,24 @@ def measure(chain: Chain, scene: Scene | None, seed: int, args: argparse.Namespa
         row |= {"corpus_valid": float(np.mean(passed))}
         row["corpus_s_each"] = (seconds / len(held) + (made - began) / len(corpus)) / row["corpus_valid"]
         for kind, bend in (("unguided", None), ("guided", guidance)):
-            stream = candidates(model, chain, bend, scene=scene, seed=seed)
+            stream = candidates(model, chain, bend, Request(scene=scene, seed=seed))
             next(stream)  # compiles
             found, passed, seconds = judged(checker, itertools.islice(stream, args.count))
             row |= {f"{kind}_valid": float(np.mean(passed)), f"{kind}_s_each": seconds / max(1, sum(passed))}
-            whole = [one for one in found if one is not None]
+            whole = [one for one in found if isinstance(one, Reference)]
             row[f"{kind}_energy"] = energy_distance(vectors(held, chain), vectors(whole, chain))[0]
-        kept = [one for one, good in zip(found, passed, strict=True) if good and one is not None]
+        kept = [one for one, good in zip(found, passed, strict=True) if good and isinstance(one, Reference)]
         row["finer_free"] = float(np.mean([finer(checker, one) for one in kept]))
     return row
 
 
-def judged(checker: Checker, stream: Iterator[Reference | None]) -> tuple[list[Reference | None], list[bool], float]:
+def judged(checker: Checker, stream: Iterator[Candidate]) -> tuple[list[Candidate], list[bool], float]:
     """References of a stream, whether each is certified, and the seconds that making and judging them took."""
-    started, found, passed = time.perf_counter(), [], []
+    found: list[Candidate] = []
+    started, passed = time.perf_counter(), []
     for one in stream:
         found.append(one)
-        passed.append(one is not None and checker.certify(one).valid)
+        passed.append(isinstance(one, Reference) and checker.certify(one).valid)
     return found, passed, time.perf_counter() - started
 
 

@@ -97,7 +97,8 @@ def _filled(model: FlowModel, arrays: dict[str, np.ndarray]) -> FlowModel:
         raise ValueError("its parameters have other sizes than config.json says, or are not finite")
     fields: dict[str, Any] = {name: jnp.asarray(arrays[name]) for name in FIELDS}
     if model.dial is not None:
-        critic = dataclasses.replace(model.dial.critic, **{name: arrays[f"dial/{name}"] for name in CRITIC})
+        read: dict[str, Any] = {name: arrays[f"dial/{name}"] for name in CRITIC}
+        critic = dataclasses.replace(model.dial.critic, **read)
         if critic.mean.shape != (len(FEATURES),):
             raise ValueError(f"its critic describes motions by {critic.mean.size} features, not {len(FEATURES)}")
         fields["dial"] = dataclasses.replace(model.dial, critic=critic, errors=arrays["dial/errors"])

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def make_request(
         _check_dial(model, difficulty)
     check_duration(speed, duration)
     check_vias(via)
-    given = {"scene": around, "seed": seed}
+    given: dict[str, Any] = {"scene": around, "seed": seed}
     first = None if start is None else postures(start, chain, "start", **given)
     near = chain.home if first is None else first[0]
     last = None if goal is None else postures(goal, chain, "goal", near=near, **given)

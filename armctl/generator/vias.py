@@ -44,8 +44,8 @@ class ViaGuidance:
         start, goal = condition[:, : coder.n], condition[:, coder.n : 2 * coder.n]
         s = places(start, goal, coder.normalise(vias))
         rows = basis(coder.count, s.ravel()).reshape(*s.shape, coder.count)
-        single = (jnp.asarray(x, jnp.float32) for x in (rows, coder.normalise(vias)))
-        return cls(coder, model.axes, *single, before)
+        passed = jnp.asarray(coder.normalise(vias), jnp.float32)
+        return cls(coder, model.axes, jnp.asarray(rows, jnp.float32), passed, before)
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C)."""
