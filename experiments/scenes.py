@@ -36,7 +36,15 @@ from armctl.motion.sampling import path_timing
 from armctl.scene import Scene, load_scene
 from armctl.urdf import load_chain
 
-HEADS = ("arm", "scene", "unguided", "guided", "draws of the corpus", "s each, guided", "s each, corpus")
+HEADS: tuple[str, ...] = (
+    "arm",
+    "scene",
+    "unguided",
+    "guided",
+    "draws of the corpus",
+    "s each, guided",
+    "s each, corpus",
+)
 HEADS += ("energy, unguided", "energy, guided", "finer grid")
 SHARES = ("unguided_valid", "guided_valid", "corpus_accepted")
 
