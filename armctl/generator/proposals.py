@@ -108,11 +108,15 @@ def candidates(
     One seed gives the same contexts and noise with and without guidance. None stands for a path on which gravity alone
     exceeds the torque limits.
     """
+    rng, key = np.random.default_rng(seed), jax.random.key(seed)
     columns = model.paths.columns
-    wanted = {"speed": speed, "difficulty": difficulty, "family": family}
-    rounds = _started_early(_sampled(model, chain, guidance, seed, wanted))
-    for round_, (conditions, contexts, sampled) in enumerate(rounds):
-        points = np.asarray(sampled, float)
+    for round_ in itertools.count():
+        conditions, contexts = draw_contexts(
+            model, chain, rng, BATCH, speed=speed, difficulty=difficulty, family=family
+        )
+        condition = jnp.asarray(conditions)
+        x = sample(model, jax.random.fold_in(key, round_), condition, guidance=guidance)
+        points = np.asarray(_decode(model.paths, x, condition), float)
         t_min, binding = path_timing(chain, points)
         for k in range(BATCH):
             if not np.isfinite(t_min[k]):
@@ -124,30 +128,6 @@ def candidates(
                 chain, points[k], t_min[k], conditions[k, columns.speed.start], dt,
                 binding=CONSTRAINTS[int(binding[k])], name=f"generated_{name}_{round_ * BATCH + k:04d}", meta=meta,
             )  # fmt: skip
-
-
-Round = tuple[np.ndarray, np.ndarray, jax.Array]
-
-
-def _sampled(
-    model: FlowModel, chain: Chain, guidance: Guidance | None, seed: int, wanted: dict[str, Any]
-) -> Iterator[Round]:
-    """Conditions (BATCH, C), which context each was drawn around, and control points, which JAX may be still at."""
-    rng, key = np.random.default_rng(seed), jax.random.key(seed)
-    for round_ in itertools.count():
-        conditions, contexts = draw_contexts(model, chain, rng, BATCH, **wanted)
-        condition = jnp.asarray(conditions)
-        x = sample(model, jax.random.fold_in(key, round_), condition, guidance=guidance)
-        yield conditions, contexts, _decode(model.paths, x, condition)
-
-
-def _started_early(rounds: Iterator[Round]) -> Iterator[Round]:
-    """The rounds; from the second on JAX is at the next one on its threads while one is judged."""
-    yield next(rounds)
-    this = next(rounds)
-    for following in rounds:
-        yield this
-        this = following
 
 
 @functools.partial(jax.jit, static_argnums=0)
