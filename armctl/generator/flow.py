@@ -93,7 +93,9 @@ def sample(
         condition = jnp.broadcast_to(condition, (count or 1, condition.shape[0]))
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(condition)))
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.data,)))(keys)
-    return transport(model, noise, condition, guidance)
+    # what the sampler does not need must not compile it anew
+    needed = dataclasses.replace(model, contexts=model.contexts[:0], history=model.history[:0])
+    return transport(needed, noise, condition, guidance)
 
 
 @jax.jit

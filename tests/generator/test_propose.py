@@ -8,7 +8,7 @@ import pytest
 
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, load_model, propose, save_model, train_flow, write_references
-from armctl.generator.audit import STAGES, audit_generator, table
+from armctl.generator.audit import ROWS, STAGES, audit_generator, table
 from armctl.generator.audit.block import COLUMNS, one_per_context
 from armctl.generator.contexts import draw_contexts
 from armctl.generator.guidance import ClearanceGuidance
@@ -164,19 +164,29 @@ def test_a_model_of_another_arm_is_refused(model):
         propose(model, load_chain("panda"), 1)
 
 
-def test_the_audit_block_is_complete(chain, corpus, model):
-    told = []
-    block = audit_generator(model, corpus, chain, count=64, progress=told.append)
+def test_the_audit_block_is_complete_and_can_be_resumed(chain, corpus, model):
+    told, kept = [], {}
+    block = audit_generator(model, corpus, chain, count=64, few=60, keep=kept.__setitem__, progress=told.append)
     assert len(set(told)) == len(told) == STAGES
-    assert list(block["rows"]) == ["generated", "unguided", "held_out_floor", "corpus_and_reject"]
+    assert list(block["rows"]) == list(kept) == list(ROWS)
     for row in block["rows"].values():
         assert {*COLUMNS, "feasibility"} == set(row)
         assert set(row["feasibility"]) == {*RATIOS, "self_collision", "floor"}
-    assert block["rows"]["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
-    assert block["rows"]["corpus_and_reject"]["validity"] == 1
-    assert block["rows"]["generated"]["speed_error"] < 0.05
-    assert np.isfinite(block["train_validation_gap"])
-    assert all(name in table(block) for name in ("generated", "z_u", "feasible: floor"))
+    rows = block["rows"]
+    assert rows["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
+    assert rows["corpus_and_reject"]["validity"] == 1
+    assert rows["generated"]["speed_error"] < 0.05
+    assert all(rows[name]["seconds_per_certified"] > 0 for name in ROWS if name != "held_out_floor")
+    few, every = (block["training"][name]["gap_last"] for name in ("few", "all"))
+    assert few > 2 * abs(every)  # it is told that the one trained on few motions over-fits
+    assert rows["repaired"]["validity"] >= rows["unguided"]["validity"]
+    assert all(
+        name in table(block) for name in ("generated", "z_u", "feasible: floor", "train/validation gap, 120 motions")
+    )
+    told.clear()
+    again = audit_generator(model, corpus, chain, count=64, few=60, known=kept, progress=told.append)
+    assert again["rows"] == rows
+    assert len(told) == 1
 
 
 def test_repeated_contexts_count_once(proposed):
