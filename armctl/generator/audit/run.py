@@ -63,7 +63,7 @@ def audit_generator(
     "training": {"all", "few": motions seen, losses, and the gap where training was stopped and at its end}}.
     Raises UsageError where the corpus is too small for the statistics.
     """
-    rows = {name: dict(row) for name, row in (known or {}).items()}
+    rows = {name: _read(row) for name, row in (known or {}).items()}
     progress("sampling the motions of the corpus")
     train, test = references(corpus, chain, "train", dt), references(corpus, chain, "test", dt)
     against = yardstick(train, test, chain, seed=seed, size=count // 2)
@@ -78,7 +78,7 @@ def audit_generator(
             progress(f"training on {few} motions and judging that")
             rows[ROWS[-1]] = _few_motions(model, corpus, chain, few, count, dt, seed, checker, dial)
             keep(ROWS[-1], dict(rows[ROWS[-1]]))
-    training = {"all": _training(model), "few": rows[ROWS[-1]].pop("training")}
+    training = {"all": _training(model, corpus), "few": rows[ROWS[-1]].pop("training")}
     return {
         "rows": {name: rows[name] for name in ROWS},
         "train_validation_gap": training["all"]["gap"],
@@ -86,12 +86,17 @@ def audit_generator(
     }
 
 
-def _training(model: FlowModel) -> dict[str, Any]:
+def _read(row: Mapping[str, Any]) -> Row:
+    """A row as it was before it was written as JSON, which has no number that is not finite."""
+    return {name: float("nan") if x is None else x for name, x in row.items()}
+
+
+def _training(model: FlowModel, corpus: Corpus) -> dict[str, Any]:
     """Losses of a flow against steps, and the train/validation gap where training was stopped and at its end."""
     history = np.asarray(model.history)
     losses = {name: history[:, HISTORY.index(name)].tolist() for name in ("step", "train_loss", "validation_loss")}
     gaps = {"gap": train_validation_gap(history), "gap_last": train_validation_gap(history, last=True)}
-    return {"motions": len(model.contexts), **gaps, **losses}
+    return {"motions": int(corpus.in_split("train").sum()), **gaps, **losses}
 
 
 def _makers(
@@ -174,4 +179,4 @@ def _few_motions(
     guidance = ClearanceGuidance.of(chain, trained.paths)
     made = motions(rivals.flow(trained, guidance), trained, chain, count, dt, seed)
     row = row_of(ROWS[-1], *made, against, checker.certify, dial=dial)
-    return {**row, "training": _training(trained)}
+    return {**row, "training": _training(trained, small)}
