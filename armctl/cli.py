@@ -39,12 +39,15 @@ COMMANDS = {
     "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),
     "bench": ("bench:run_bench", "compare controllers in PyBullet"),
     "audit": ("controller_audit:run", "measure what a controller is not good at, in the twin"),
+    "audit generator": ("generator_audit:run", "measure what a generator is worth, beside rivals"),
     "export": ("export:run", "write a controller as a folder that runs without JAX"),
     "report": ("report:run", "write the page of a bench anew, or one that compares several"),
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
-AFTER_INTERRUPT = dict.fromkeys(("tune", "train tracker", "train tracker_mlp", "train rl", "bench", "demo"), RESUME)
+AFTER_INTERRUPT = dict.fromkeys(
+    ("tune", "train tracker", "train tracker_mlp", "train rl", "bench", "demo", "audit generator"), RESUME
+)
 AFTER_INTERRUPT["audit"] = "the same command with --overwrite starts anew."
 
 

@@ -40,7 +40,7 @@ def point_jacobian(chain: Chain, poses: np.ndarray, point: np.ndarray) -> np.nda
     """Jacobian of a world point rigidly attached to the last link. point: (..., 3) -> (..., 6, n)."""
     z = poses[..., :3, 2]
     prismatic = np.array([kind == "prismatic" for kind in chain.joint_types])[:, None]
-    linear = np.where(prismatic, z, np.cross(z, point[..., None, :] - poses[..., :3, 3]))
+    linear = np.where(prismatic, z, _cross(z, point[..., None, :] - poses[..., :3, 3]))
     angular = np.where(prismatic, 0.0, z)
     return np.concatenate([linear, angular], axis=-1).swapaxes(-1, -2)
 

@@ -58,10 +58,11 @@ def script(flags: Mapping[str, Sequence[str]], shell: str) -> str:
     for name in flags:
         first, *second = name.split()
         following.setdefault("", []).append(first)
-        if second:
-            following.setdefault(f"{first} ", []).extend(second)
+        if second:  # of a word that is a command by itself too its flags
+            following.setdefault(f"{first} ", [*flags[first], "--help"] if first in flags else []).extend(second)
     cases = [_case(f'"{before or " "}"', dict.fromkeys(words)) for before, words in following.items()]
-    cases += [_case(f'"{name} "*', [*found, "--help"]) for name, found in flags.items()]
+    longest = sorted(flags, key=lambda name: -len(name.split()))
+    cases += [_case(f'"{name} "*', [*flags[name], "--help"]) for name in longest]
     return SCRIPT.format(preface=PREFACE[shell], cases="\n".join(cases)).rstrip("\n")
 
 

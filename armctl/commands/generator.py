@@ -62,7 +62,7 @@ class GeneratorArguments(GeneratorConfig):
     resume: Flag = False
     """Keep a finished run with the same settings; an unfinished one wrote nothing and starts anew."""
     audit: Flag = False
-    """Also audit the generator against the corpus (about a minute); the block goes into summary.json."""
+    """Also audit the generator against the corpus (some minutes); the block goes into summary.json."""
     json: Flag = False
     """Print JSON instead of a table."""
 

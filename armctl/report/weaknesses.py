@@ -20,11 +20,15 @@ STATISTICS = {
     "energy_p": "energy distance, p",
     "mmd": "MMD",
     "mmd_p": "MMD, p",
+    "density": "density",
+    "coverage": "coverage",
     "vendi": "Vendi score (diversity)",
     "nn_ratio": "nearest-neighbour ratio (copying below 1)",
     "z_u": "Z_U copying test",
     "speed_error": "requested − realised speed, mean",
     "speed_rank": "requested ~ realised speed, rank correlation",
+    "seconds_per_certified": "seconds per certified motion",
+    "seconds_per_hard": "seconds per certified motion of the hardest tenth",
 }
 
 
@@ -40,10 +44,10 @@ def generator(summary: dict[str, Any]) -> str:
     audit = block.get("audit") or {}
     gap = audit.get("train_validation_gap")
     note = f"<p class=note>Train/validation gap of the model: {number(gap)}.</p>" if gap is not None else ""
-    return text + (_audit(audit["rows"]) + note if audit.get("rows") else "")
+    return text + (audit_table(audit["rows"]) + note if audit.get("rows") else "")
 
 
-def _audit(rows: dict[str, dict[str, Any]]) -> str:
+def audit_table(rows: dict[str, dict[str, Any]]) -> str:
     """A table with one line per statistic and one column per audited set (model, held-out floor, ...)."""
     flat = {name: _flatten(row) for name, row in rows.items()}
     statistics = list(dict.fromkeys(statistic for row in flat.values() for statistic in row))

@@ -1,14 +1,17 @@
 """From corpus to certified references on a three-joint arm: coding, guidance, proposals, folders and the audit."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
 import pytest
 
+from armctl import cli, store
+from armctl.commands.generator import GeneratorConfig
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, load_model, propose, save_model, train_flow, write_references
-from armctl.generator.audit import STAGES, audit_generator, table
+from armctl.generator.audit import ROWS, STAGES, audit_generator, rivals, table
 from armctl.generator.audit.block import COLUMNS, one_per_context
 from armctl.generator.contexts import draw_contexts
 from armctl.generator.guidance import ClearanceGuidance
@@ -166,19 +169,103 @@ def test_a_model_of_another_arm_is_refused(model):
         propose(model, load_chain("panda"), 1)
 
 
-def test_the_audit_block_is_complete(chain, corpus, model):
-    told = []
-    block = audit_generator(model, corpus, chain, count=64, progress=told.append)
+@pytest.fixture(scope="module")
+def audited(chain, corpus, model):
+    told, kept = [], {}
+    block = audit_generator(model, corpus, chain, count=64, few=60, keep=kept.__setitem__, progress=told.append)
+    return block, kept, told
+
+
+def test_the_audit_block_is_complete(audited):
+    block, kept, told = audited
+    rows = block["rows"]
     assert len(set(told)) == len(told) == STAGES
-    assert list(block["rows"]) == ["generated", "unguided", "held_out_floor", "corpus_and_reject"]
-    for row in block["rows"].values():
+    assert list(rows) == list(kept) == list(ROWS)
+    for row in rows.values():
         assert {*COLUMNS, "feasibility"} == set(row)
         assert set(row["feasibility"]) == {*RATIOS, "self_collision", "floor"}
-    assert block["rows"]["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
-    assert block["rows"]["corpus_and_reject"]["validity"] == 1
-    assert block["rows"]["generated"]["speed_error"] < 0.05
-    assert np.isfinite(block["train_validation_gap"])
-    assert all(name in table(block) for name in ("generated", "z_u", "feasible: floor"))
+    assert rows["corpus_and_reject"]["z_u"] < -5  # it is made of copies, and the audit must say so
+    assert rows["corpus_and_reject"]["validity"] == 1
+    assert rows["generated"]["speed_error"] < 0.05
+    assert rows["repaired"]["validity"] >= rows["unguided"]["validity"]
+    assert all(rows[name]["seconds_per_certified"] > 0 for name in ROWS if name != "held_out_floor")
+    few, every = (block["training"][name]["gap_last"] for name in ("few", "all"))
+    assert few > 2 * abs(every)  # it is told that the one trained on few motions over-fits
+    assert all(name in table(block) for name in ("generated", "z_u", "feasible: floor", "gap, 60 motions"))
+
+
+def test_an_audit_that_was_interrupted_goes_on_with_its_rows(chain, corpus, model, audited):
+    block, kept, _ = audited
+    told, written = [], store.plain(kept)
+    again = audit_generator(model, corpus, chain, count=64, few=60, known=written, progress=told.append)
+    assert len(told) == 1
+    assert store.plain(again) == store.plain(block)
+
+
+def test_the_command_audits_a_run_folder_and_draws_a_page(model, audited, monkeypatch, tmp_path, capsys):
+    block, kept, _ = audited
+    given = []
+
+    def again(*_, known, keep, **settings):
+        given.append((set(known), settings["count"]))
+        for name, row in kept.items():
+            keep(name, row)
+        return block
+
+    monkeypatch.setattr("armctl.generator.audit.audit_generator", again)
+    monkeypatch.setattr("armctl.commands.generator_audit.corpus", lambda *_: None)
+    folder, out = tmp_path / "flow", tmp_path / "flow-audit"
+    store.create_run(folder, GeneratorConfig(robot="planar3"))
+    save_model(model, folder)
+    argv = ["audit", "generator", str(folder), "--count", "64", "--json"]
+    assert cli.main(argv) == 0
+    assert set(json.loads(capsys.readouterr().out)["audit"]["rows"]) == set(ROWS)
+    assert {"audit.html", "fidelity.png", "losses.svg", "summary.json"} <= {path.name for path in out.iterdir()}
+    page = (out / "audit.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert all(text in page for text in ("Gaussian (ProMP)", "trained on few motions", "320 motions", "60 motions"))
+    assert cli.main(argv) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert cli.main([*argv, "--resume"]) == 0
+    assert given == [(set(), 64), (set(ROWS), 64)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--count", "5"], "count is 5"), (["--control-dt", "0"], "control_dt is 0 s"), ([], "no generator checkpoint")],
+)
+def test_an_audit_of_nothing_is_refused(words, said, tmp_path, capsys):
+    assert cli.main(["audit", "generator", str(tmp_path / "none"), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gaussian_of_paths_follows_its_context():
+    """What is linear in the condition comes back, and so does the covariance of the rest."""
+    rng = np.random.default_rng(0)
+    condition, mix = rng.normal(size=(4000, 3)), rng.normal(size=(3, 4))
+    spread = np.array([[1.0, 0.5, 0, 0], [0, 0.2, 0, 0], [0, 0, 0.4, 0.4], [0, 0, 0, 1e-3]])
+    sampler = rivals.gaussian(1 + condition @ mix + rng.normal(size=(4000, 4)) @ spread, condition)
+    given = np.tile([1.0, -2.0, 0.5], (4000, 1))
+    drawn = sampler(jax.random.key(0), given)
+    np.testing.assert_allclose(drawn.mean(0), 1 + given[0] @ mix, atol=0.1)
+    np.testing.assert_allclose(np.cov(drawn.T), spread.T @ spread, atol=0.1)
+
+
+def test_an_autoencoder_learns_two_modes_that_a_condition_selects():
+    rng = np.random.default_rng(0)
+    condition = rng.choice([-1.0, 1.0], size=(512, 1))
+    x = 3 * condition + 0.1 * rng.normal(size=(512, 2))
+    sampler = rivals.autoencoder(x, condition, dataclasses.replace(CONFIG, steps=200))
+    for side in (-1.0, 1.0):
+        drawn = sampler(jax.random.key(1), np.full((64, 1), side))
+        np.testing.assert_allclose(drawn.mean(0), 3 * side, atol=0.3)
+
+
+def test_repair_makes_as_many_steps_as_guidance():
+    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=1)) == 0
+    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=16)) == 8
+    assert rivals.guided_evaluations(FlowConfig(sampler="heun", sampler_steps=16)) == 17
 
 
 def test_repeated_contexts_count_once(proposed):

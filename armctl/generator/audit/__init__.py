@@ -1,6 +1,6 @@
 """One block of statistics that says what a generator is worth, with its honest competitors beside it."""
 
-from armctl.generator.audit.block import audit, table
-from armctl.generator.audit.run import STAGES, audit_generator
+from armctl.generator.audit.block import COLUMNS, row_of, table, yardstick
+from armctl.generator.audit.run import ROWS, STAGES, audit_generator
 
-__all__ = ["STAGES", "audit", "audit_generator", "table"]
+__all__ = ["COLUMNS", "ROWS", "STAGES", "audit_generator", "row_of", "table", "yardstick"]
