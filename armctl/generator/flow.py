@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -100,13 +99,8 @@ def sample(
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(condition)))
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.data,)))(keys)
     # what the sampler does not need must not compile it anew
-    nothing: dict[str, Any] = {
-        "scene": None,
-        "dial": None,
-        "contexts": model.contexts[:0],
-        "history": model.history[:0],
-    }
-    return transport(dataclasses.replace(model, **nothing), noise, condition, guidance)
+    bare = dataclasses.replace(model, scene=None, dial=None, contexts=model.contexts[:0], history=model.history[:0])
+    return transport(bare, noise, condition, guidance)
 
 
 @jax.jit

@@ -58,8 +58,8 @@ def audit_generator(
     model: trained on the "train" split. corpus: whose "test" split is the yardstick, "val" the floor, and "train" the
     honest competitor. count: references per set, before repeated contexts are dropped. few: motions of a second flow,
     trained like the first but on so few, whose over-fitting the monitors have to show. dt: s. seed: decides everything.
-    dial: of difficulty, for what a reference of the hardest tenth costs, the model's own if None. known: rows of an earlier, interrupted audit;
-    keep: given every new one. progress: told what begins, at most STAGES times.
+    dial: of difficulty, for what a reference of the hardest tenth costs; the model's own if None. known: rows of an
+    earlier, interrupted audit; keep: given every new one. progress: told what begins, at most STAGES times.
     -> {"rows": {name: row, see `armctl.generator.audit.block.row_of`}, "train_validation_gap": of the model,
     "training": {"all", "few": motions seen, losses, and the gap where training was stopped and at its end}}.
     Raises UsageError where the corpus is too small for the statistics.
