@@ -128,15 +128,22 @@ def _front(chain: Chain, aspect: float, fov: float, scene: Scene | None) -> np.n
 
 
 def _ahead(chain: Chain, scene: Scene | None) -> np.ndarray:
-    """The way (3,) the front camera looks: that of ASIDE's on which a scene hides little of what the arm gets to."""
+    """The way (3,) the front camera looks."""
     ahead = np.array(AHEAD) / np.linalg.norm(AHEAD)
-    bodies = () if scene is None else tuple(body for body in scene.bodies if body.shape != "plane")
+    return ahead if scene is None else least_hidden(scene, _swept(chain)[::50], ahead)
+
+
+def least_hidden(scene: Scene, points: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """A way (3,) to look on which a scene hides few points (P, 3) m, of a camera that is turned by ASIDE at most.
+
+    way: unit vector that is kept unless another is worth it.
+    """
+    bodies = tuple(body for body in scene.bodies if body.shape != "plane")
     if not bodies:
-        return ahead
-    points = _swept(chain)[::50]
-    reach = float(np.linalg.norm(points, axis=-1).max())
-    ways = [rpy_matrix(np.array([0.0, 0.0, turn])) @ ahead for turn in ASIDE]
-    hidden = [_hidden(Scene("seen", bodies), points, -way, reach) for way in ways]
+        return way
+    seen, reach = Scene("seen", bodies), float(np.linalg.norm(points, axis=-1).max())
+    ways = [rpy_matrix(np.array([0.0, 0.0, turn])) @ way for turn in ASIDE]
+    hidden = [_hidden(seen, points, -one, reach) for one in ways]
     return ways[int(np.argmin(np.array(hidden) + WORTH * np.arange(len(ways))))]
 
 
