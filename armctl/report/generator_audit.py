@@ -144,7 +144,7 @@ def _cards(block: Block) -> str:
         ("main", f"{100 * ours['validity']:.1f} <small>%</small>", "of its motions are valid as proposed"),
         ("", number(ours["c2st"], 2), "of them and held-out ones a classifier tells apart; 0.5 is chance"),
         ("", f"{ours['coverage'] / floor['coverage']:.2f}×", "the held-out motions' coverage of the corpus"),
-        ("", f"{1e3 * ours['seconds_per_certified']:.0f} <small>ms</small>", "for each certified motion"),
+        ("", f"{1e3 * ours['seconds_per_certified']:.0f} <small>ms</small>", "of CPU time for each certified motion"),
     ]
     cells = (f'<div class="card {kind}"><b>{value}</b><span>{text}</span></div>' for kind, value, text in items)
     return f'<div class="cards">{"".join(cells)}</div>'

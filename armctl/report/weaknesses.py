@@ -27,8 +27,8 @@ STATISTICS = {
     "z_u": "Z_U copying test",
     "speed_error": "requested − realised speed, mean",
     "speed_rank": "requested ~ realised speed, rank correlation",
-    "seconds_per_certified": "seconds per certified motion",
-    "seconds_per_hard": "seconds per certified motion of the hardest tenth",
+    "seconds_per_certified": "CPU seconds per certified motion",
+    "seconds_per_hard": "CPU seconds per certified motion of the hardest tenth",
 }
 
 

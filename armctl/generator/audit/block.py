@@ -72,15 +72,15 @@ def row_of(
 ) -> dict[str, Any]:
     """The figures of a set of references, judged as proposed, before any rejection; under COLUMNS and "feasibility".
 
-    seconds: that making the set took, nan where it was not made for this. checker: such as Checker.certify. dial: of
-    difficulty, without which nobody knows what a hard reference costs.
+    seconds: of CPU time that making the set took, nan where it was not made for this. checker: such as Checker.certify.
+    dial: of difficulty, without which nobody knows what a hard reference costs.
     Raises UsageError for a set too small for its statistics to mean anything.
     """
     judged = one_per_context(found)
     check_size(name, judged)
-    began = time.perf_counter()
+    began = time.process_time()
     certificates = [checker(reference) for reference in judged]
-    seconds = seconds * len(judged) / len(found) + time.perf_counter() - began
+    seconds = seconds * len(judged) / len(found) + time.process_time() - began
     return (
         _feasibility(judged, certificates)
         | _distribution(judged, against)
@@ -91,7 +91,7 @@ def row_of(
 def _cost(
     found: Sequence[Reference], certificates: Sequence[Certificate], seconds: float, chain: Chain, dial: Dial | None
 ) -> dict[str, float]:
-    """Seconds per certified reference, and per certified one of the hardest tenth."""
+    """Seconds of CPU time per certified reference, and per certified one of the hardest tenth."""
     valid = [reference for reference, one in zip(found, certificates, strict=True) if one.valid]
     hard = float("nan")
     if dial is not None:
