@@ -136,15 +136,9 @@ def _makers(
 def motions(sampler: rivals.Sampler, model: FlowModel, chain: Chain, count: int, dt: float, seed: int) -> Made:
     """References of `count` paths that a sampler draws in contexts that the seed decides, once it is compiled."""
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
-<<<<<<< HEAD
     contexts = [draw_contexts(model, chain, rng, BATCH, Request(scene=model.scene)) for _ in range(-(-count // BATCH))]
-    sampler(key, contexts[0][0])
-    began, found = time.perf_counter(), list[Reference]()
-=======
-    contexts = [draw_contexts(model, chain, rng, BATCH) for _ in range(-(-count // BATCH))]
     _decode(model.paths, sampler(key, contexts[0][0]), contexts[0][0])
     began, found = time.process_time(), list[Reference]()
->>>>>>> main
     for round_, (conditions, origin) in enumerate(contexts):
         x = sampler(jax.random.fold_in(key, round_), conditions)
         found += _references(x, model.paths, chain, conditions, origin, dt)[: count - round_ * BATCH]
