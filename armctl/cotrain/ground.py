@@ -17,7 +17,7 @@ from armctl.cotrain.measure import Measure
 from armctl.cotrain.monitors import Monitors
 from armctl.cotrain.paths import joined
 from armctl.errors import UsageError
-from armctl.generator.difficulty import features
+from armctl.generator.panel import described
 from armctl.learn.tune import HELD_OUT, draw_plants, training_setting
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.families import FAMILIES
@@ -49,7 +49,7 @@ class Ground:
         known = corpus.subset("train").take(np.arange(min(config.labelled, int(corpus.in_split("train").sum()))))
         motions = references(known, chain, "train", dt)
         self.known = joined(known, corpus.subset("val"))
-        self.described = np.stack([features(one, chain) for one in (*motions, *self.held_out)])
+        self.described = described(self.known, chain)
         self.monitors = Monitors(chain, motions, unseen)
         self.suites = {"held_out": self.held_out, "outside": self._outside()}
         samples, arm = round(config.seconds / dt) + 1, Arm.from_chain(chain)

@@ -21,7 +21,6 @@ from armctl.controllers.saved import save
 from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import SCORES, Measured
 from armctl.cotrain.ground import Ground, loop_corpus
-from armctl.cotrain.measure import LOST
 from armctl.cotrain.page import write_page
 from armctl.cotrain.paths import PATHS
 from armctl.cotrain.steering import Proposals, made_motions, proposals, refined
@@ -31,6 +30,7 @@ from armctl.generator.proposals import check_fits
 from armctl.learn import devices as dv
 from armctl.learn.fresh import Exchange
 from armctl.learn.learner import Learner, begin
+from armctl.learn.tracking import LOST
 from armctl.learn.train import train
 from armctl.learn.tune import flatten, make_held_out, make_task, restore
 from armctl.motion.certificate import check_measured
@@ -44,7 +44,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Record(CotrainConfig):
-    """What config.json holds: the settings, and the arm and controller they were used on."""
+    """What config.json holds: the settings, with the updates of all rounds, and what they were used on."""
 
     robot_name: str = ""
     title: str = ""
@@ -57,6 +57,7 @@ def cotrain(
     out: str | Path,
     *,
     generator: FlowModel | None = None,
+    corpus: Corpus | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -66,8 +67,9 @@ def cotrain(
     """Train a controller and steer a generator in rounds, write the run folder `out`, and return the controller.
 
     generator: what proposals come from before anything is measured; trained on the corpus, into out/generator, when
-    None. progress: called with a row of metrics after every chunk of updates; tell: with what begins; devices: among
-    which the episodes are divided, all of jax.devices() when None.
+    None. corpus: the motions that it knows; made for the arm from the seed when None. progress: called with a row of
+    metrics after every chunk of updates; tell: with what begins; devices: among which the episodes are divided, all of
+    jax.devices() when None.
     The folder holds what a tuning run has, so that a bench takes it as a controller, besides rounds.csv with a row for
     every round, state.npz to go on from, the generator as it is in the end (flow/), rounds.png and rounds.html.
     Raises UsageError for bad settings, a folder that exists, a generator of another arm or of other families.
@@ -76,11 +78,12 @@ def cotrain(
     check_measured(chain)
     controller = make(config.controller, Arm.from_chain(chain), config.control_dt, config.preview, config.seed)
     described = {name: getattr(controller, name) for name in ("title", "family", "information")}
-    store.create_run(
-        out, _Record(**vars(config), robot_name=chain.name, **described), overwrite=overwrite, resume=resume
-    )
-    tell("making motions")
-    corpus = loop_corpus(config, chain)
+    whole = replace(config.train, updates=config.rounds * config.train.updates)
+    record = _Record(**vars(replace(config, train=whole)), robot_name=chain.name, **described)
+    store.create_run(out, record, overwrite=overwrite, resume=resume)
+    if corpus is None:
+        tell("making motions")
+        corpus = loop_corpus(config, chain)
     model = _generator(config, chain, corpus, generator, out, tell)
     loop = _Loop(Ground(config, chain, controller, corpus), model, out, tell)
     return loop.run(controller, progress, devices)
@@ -206,7 +209,7 @@ class _Loop:
 
     def _row(self, measured: Measured) -> dict[str, float]:
         """What rounds.csv says of a round's own motions."""
-        regret, steered = 1e3 * measured.regret, np.isfinite(self.proposals.asked)
+        regret, steered = 1e3 * measured.regret, self.proposals.steered
         return {
             "round": self.number,
             "updates": (self.number + 1) * self.each,
@@ -226,7 +229,7 @@ class _Loop:
         arrays: dict[str, Any] = {f"learner/{name}": value for name, value in flatten(learner).items()}
         arrays |= {f"flow/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(self.model.params))}
         arrays |= {f"paths/{name}": getattr(self.proposals.paths, name) for name in PATHS}
-        arrays |= {"asked": self.proposals.asked, "contexts": self.model.contexts}
+        arrays |= {"steered": self.proposals.steered, "contexts": self.model.contexts}
         facts = np.array([self.number, self.proposals.acceptance, self.proposals.seconds])
         store.save_arrays(self.out / STATE, arrays | {"facts": facts})
 
@@ -239,7 +242,10 @@ class _Loop:
         fields: dict[str, Any] = {name: arrays[f"paths/{name}"] for name in PATHS}
         paths = replace(corpus, **fields)
         number, acceptance, seconds = arrays["facts"]
-        self.number, self.proposals = int(number), Proposals(paths, arrays["asked"], float(acceptance), float(seconds))
+        self.number, self.proposals = (
+            int(number),
+            Proposals(paths, arrays["steered"], float(acceptance), float(seconds)),
+        )
         self.saved = {k.removeprefix("learner/"): v for k, v in arrays.items() if k.startswith("learner/")}
 
     def _forget(self) -> None:

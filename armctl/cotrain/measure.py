@@ -10,13 +10,12 @@ from flax import nnx
 from armctl.controllers.base import Controller
 from armctl.learn import rollout
 from armctl.learn.losses import Objective
+from armctl.learn.tracking import rms
 from armctl.motion.reference import Reference
 from armctl.motion.windows import stack_references
 from armctl.plant.scenario import PlantParams
 from armctl.twin.episodes import Episodes, Setting, Task, single
 
-LOST = 0.3
-"""What an episode counts in which the tip was farther than this off its target, m."""
 WINDOW = 50  # control steps of one call of the compiled program
 
 
@@ -50,7 +49,7 @@ class Measure:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Root mean square distance (E,) m of the tip, and joint positions (T, E, n) rad from the first sample on.
 
-        references: E of them; plants: E true ones, the one of each. An episode that was lost counts LOST.
+        references: E of them; plants: E true ones, the one of each. An episode that was lost counts `tracking.LOST`.
         """
         bank: Any = stack_references(list(references), self.samples)
         task = single(Task(bank, plants))
@@ -60,11 +59,4 @@ class Measure:
             episodes, (square, q) = self.advance(params, task, episodes)
             squares.append(np.asarray(square, float))
             motions.append(np.asarray(q))
-        return _rms(np.concatenate(squares), bank.length - 1), np.concatenate(motions)
-
-
-def _rms(square: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """From squared distances (T, E) m^2 of which the first `steps` (E,) count -> (E,) m."""
-    square = np.where(np.arange(len(square))[:, None] < steps, square, 0.0)
-    lost = ~(square < LOST**2).all(axis=0)
-    return np.where(lost, LOST, np.sqrt(np.where(lost, 0.0, square).sum(axis=0) / steps))
+        return rms(np.concatenate(squares), bank.length - 1), np.concatenate(motions)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from armctl.chain import Chain
@@ -12,8 +13,9 @@ from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import SCORES, Measured, failure_weights
 from armctl.cotrain.paths import as_corpus, fits, joined
 from armctl.generator import FlowModel, train_flow
-from armctl.generator.difficulty import Critic, features, fit_critic
+from armctl.generator.difficulty import Critic, fit_critic
 from armctl.generator.fresh import certified
+from armctl.generator.panel import described
 from armctl.generator.ranks import ranks
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
@@ -24,6 +26,10 @@ ASKED = (0.75, 0.95)
 """Percentiles of the score that steered proposals are asked for, half of them each."""
 MADE = 16
 """Motions that the tracker really made which join the generator's data in a round, at most."""
+NEAR = 0.15
+"""Percentiles by which a context may be easier or harder than what is asked for around it."""
+CONTEXTS = 1024
+"""Contexts that a flow draws around: always so many, so that one compiled program serves."""
 RATE = 0.3
 """Of the flow's learning rate, when it is refined."""
 
@@ -32,7 +38,7 @@ class Proposals(NamedTuple):
     """What a round trains on."""
 
     paths: Corpus  # N, all in the split "train"
-    asked: np.ndarray  # (N,) percentile that each was asked for, NaN where unsteered
+    steered: np.ndarray  # (N,) bool, which of them
     acceptance: float  # of what was proposed
     seconds: float  # that proposing took
 
@@ -50,56 +56,66 @@ def proposals(
     rng = np.random.default_rng(seeds[0])
     if config.curriculum == "corpus":
         part = corpus.subset("train")
-        return Proposals(part.take(rng.choice(len(part), count, replace=count > len(part))), _none(count), 1.0, 0.0)
+        return Proposals(
+            part.take(rng.choice(len(part), count, replace=count > len(part))), np.zeros(count, bool), 1.0, 0.0
+        )
     steered = 0 if measured is None or config.curriculum == "uniform" else round((1 - config.unsteered) * count)
-    found, attempts = certified(model, chain, count - steered, dt=config.control_dt, seed=int(seeds[1]))
-    asked = _none(count)
+    even = around(model, None, rng)
+    found, attempts = certified(even, chain, count - steered, dt=config.control_dt, seed=int(seeds[1]))
     if steered and config.curriculum == "failure_bins":
         assert measured is not None
-        more, tries = certified(model, chain, 2 * steered, dt=config.control_dt, seed=int(seeds[2]))
-        chosen = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
-        found, attempts = found + [more[i] for i in chosen], attempts + tries // 2
+        more, tries = certified(even, chain, 2 * steered, dt=config.control_dt, seed=int(seeds[2]))
+        drawn = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
+        found, attempts = found + [more[i] for i in drawn], attempts + tries // 2
     elif steered:
-        pushed = dataclasses.replace(model, emphasis=config.emphasis)
         for k, percentile in enumerate(ASKED):
             part_count = steered // 2 + (steered % 2 if k else 0)
+            pushed = dataclasses.replace(around(model, percentile, rng), emphasis=config.emphasis)
             more, tries = certified(
                 pushed, chain, part_count, difficulty=percentile, dt=config.control_dt, seed=int(seeds[2 + k])
             )
-            asked[len(found) : len(found) + part_count] = percentile
             found, attempts = found + more, attempts + tries
     paths, seconds = as_corpus(chain, found, corpus.families), time.perf_counter() - began
-    return Proposals(paths, asked, count / attempts, seconds)
+    return Proposals(paths, np.arange(count) >= count - steered, count / attempts, seconds)
 
 
-def _none(count: int) -> np.ndarray:
-    return np.full(count, np.nan)
+def around(model: FlowModel, percentile: float | None, rng: np.random.Generator) -> FlowModel:
+    """The model with CONTEXTS of its contexts: those about as difficult as asked, any where nothing is asked.
+
+    Start, goal and speed say most of how difficult a motion is; to ask for a hard one between easy ends at a low speed
+    would be to ask for what there is not.
+    """
+    contexts, place = np.asarray(model.contexts), model.paths.columns.difficulty
+    near: np.ndarray = np.ones(len(contexts), bool)
+    if percentile is not None:
+        own, known = contexts[:, place].T
+        near = (known > 0.5) & (np.abs(own - percentile) <= NEAR)
+    chosen = contexts[rng.choice(np.flatnonzero(near) if near.any() else len(contexts), CONTEXTS)]
+    if percentile is None:
+        chosen[:, place] = 0.0
+    return dataclasses.replace(model, contexts=jnp.asarray(chosen))
 
 
 def refined(
-    config: CotrainConfig, chain: Chain, model: FlowModel, known: Corpus, described: np.ndarray, measured: Measured,
-    paths: Corpus, made: Corpus | None, number: int,
+    config: CotrainConfig, chain: Chain, model: FlowModel, known: Corpus, known_features: np.ndarray,
+    measured: Measured, paths: Corpus, made: Corpus | None, number: int,
 ) -> tuple[FlowModel, Critic]:  # fmt: skip
     """The flow taught what the curriculum thinks difficult, and the critic that says so of motions not measured.
 
-    known: motions of the corpus, train and val, of features described (N, F). paths: of the motions that were measured;
+    known: motions of the corpus, train and val, of these features (N, F). paths: of the motions that were measured;
     made: of those that the tracker really made.
     """
-    score, own = SCORES[config.curriculum](measured), np.stack([features(one, chain) for one in measured.motions])
-    critic = fit_critic(own, score, seed=config.seed)
+    critic = fit_critic(described(paths, chain), SCORES[config.curriculum](measured), seed=config.seed)
     further = [paths] if made is None else [paths, made]
     fill = np.arange(2 * len(paths) - sum(map(len, further))) % len(paths)  # one size, so one compiled program
-    whole = joined(known, *further, paths.take(fill))
-    rows = [described, own]
-    if made is not None:
-        rows.append(np.stack([features(one, chain) for one in references(made, chain, "train", config.control_dt)]))
-    guess = critic.predict(np.concatenate([*rows, own[fill]]))
+    new = joined(*further, paths.take(fill))
+    guess = critic.predict(np.concatenate([known_features, described(new, chain)]))
     percentile = (ranks(guess) - 0.5) / len(guess)
     schedule = dataclasses.replace(
         config.flow, steps=config.refine, chunk=min(config.flow.chunk, config.refine), seed=config.seed + number,
         learning_rate=RATE * config.flow.learning_rate,
     )  # fmt: skip
-    return train_flow(whole, schedule, chain=chain, difficulty=percentile, start=model), critic
+    return train_flow(joined(known, new), schedule, chain=chain, difficulty=percentile, start=model), critic
 
 
 def made_motions(
