@@ -1,10 +1,10 @@
 """Tune every controller and train the tracker, as they are shipped in assets/policies.
 
 All on the same presets of plants, motions, objective and budget: certified proposals of one generator, drawn afresh as
-training goes on, or with --corpus the motions that the generator was trained on. Parameters are chosen by validation on other plants and motions. Of
-rivals the best there is is shipped even where its loop does not contract on every validation plant (no gains of most
-do, under delays they do not know of), and summary.json says so; what is ours is not. Runs go to
-runs/policies/ROBOT/CONTROLLER-SEED and can be resumed; of the best seed's three files are copied.
+training goes on, or with --corpus the motions that the generator was trained on. Parameters are chosen by validation on
+other plants and motions. Of rivals the best there is is shipped even where its loop does not contract on every
+validation plant (no gains of most do, under delays they do not know of), and summary.json says so; what is ours is not.
+Runs go to runs/policies/ROBOT/CONTROLLER-SEED and can be resumed; of the best seed's three files are copied.
 
     python experiments/policies.py --robots panda
     python experiments/policies.py --controllers tracker filter_bank --seeds 0 1 2 3 4
