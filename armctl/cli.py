@@ -33,6 +33,7 @@ COMMANDS = {
     "train tracker_mlp": ("training:run_tracker", "train its unstructured counterpart"),
     "train generator": ("generator:run", "train the goal generator"),
     "train rl": ("rl:run", "train a policy by reinforcement learning"),
+    "cotrain": ("cotrain:run", "train tracker and generator in rounds, steered by regret"),
     "sample": ("references:run_sample", "propose certified goal trajectories"),
     "suite": ("references:run_suite", "write the references of a named suite"),
     "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
@@ -45,9 +46,8 @@ COMMANDS = {
 }
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
 RESUME = "the same command with --resume continues the run."
-AFTER_INTERRUPT = dict.fromkeys(
-    ("tune", "train tracker", "train tracker_mlp", "train rl", "bench", "demo", "audit generator"), RESUME
-)
+RESUMABLE = ("tune", "train tracker", "train tracker_mlp", "train rl", "cotrain", "bench", "demo", "audit generator")
+AFTER_INTERRUPT = dict.fromkeys(RESUMABLE, RESUME)
 AFTER_INTERRUPT["audit"] = "the same command with --overwrite starts anew."
 
 

@@ -21,7 +21,18 @@ os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)  # read when the first function is
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-COMPILING = {"audit", "bench", "cli", "controllers", "experiments", "generator", "identify", "learn", "recursions"}
+COMPILING = {
+    "audit",
+    "bench",
+    "cli",
+    "controllers",
+    "cotrain",
+    "experiments",
+    "generator",
+    "identify",
+    "learn",
+    "recursions",
+}
 COMPILING |= {"twin"}
 """Rooms whose tests compile or train."""
 

@@ -28,7 +28,7 @@ LAYERS = (  # rooms from the ground up; those of one layer do not know one anoth
     ("generator",),
     ("bench",),
     ("report",),
-    ("controller_audit",),
+    ("controller_audit", "cotrain"),
     ("registration", "moved"),
     ("",),  # armctl itself: what the others export
     ("demo",),

@@ -19,6 +19,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     train, short = config["train"], unfinished(folder)
     updates = f"unfinished, {short}" if short else f"{train['updates']} updates"
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
+    if "curriculum" in config:
+        budget += f", {config['rounds']} rounds of proposals, curriculum {config['curriculum']}"
     if _unstable(_summary(folder).get("last", {})):
         budget += ", not stable on every plant of validation"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())

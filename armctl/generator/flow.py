@@ -32,7 +32,8 @@ class FlowModel:
     (chunks, 5), columns HISTORY; the last two losses are of the averaged parameters on fixed noise. config: what it was
     trained with. data, condition: dimensions of x and of the condition vector. coder: how both describe a robot path;
     None for plain vectors. scene: in which it was trained; None for free space. dial: of what is difficult, where that
-    has been learned.
+    has been learned. emphasis: by what the difference that asking for a difficulty makes to the velocity is multiplied
+    (classifier-free guidance, Ho & Salimans 2022); 1 asks as it was trained, 0 not at all.
     """
 
     params: Params
@@ -46,6 +47,7 @@ class FlowModel:
     coder: PathCoder | None = None
     scene: Scene | None = None
     dial: Dial | None = None
+    emphasis: float = 1.0
 
     def to_data(self, z: jax.Array) -> jax.Array:
         """Data (..., D) of whitened vectors z (..., D)."""
@@ -67,7 +69,7 @@ class FlowModel:
 jax.tree_util.register_dataclass(
     FlowModel,
     data_fields=("params", "mean", "axes", "contexts", "history", "dial"),
-    meta_fields=("config", "data", "condition", "coder", "scene"),
+    meta_fields=("config", "data", "condition", "coder", "scene", "emphasis"),
 )
 
 
@@ -127,8 +129,15 @@ def _guided_field(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The velocity as a function of (x, t), bent towards the corrected endpoint when there is guidance."""
 
-    def plain(x: jax.Array, t: jax.Array) -> jax.Array:
+    def given(x: jax.Array, t: jax.Array, condition: jax.Array) -> jax.Array:
         return velocity(model.params, model.config, x, jnp.broadcast_to(t, x.shape[:-1]), condition)
+
+    def plain(x: jax.Array, t: jax.Array) -> jax.Array:
+        asked = given(x, t, condition)
+        if model.emphasis == 1.0:
+            return asked
+        free = given(x, t, condition.at[:, model.paths.columns.difficulty].set(0.0))
+        return free + model.emphasis * (asked - free)
 
     if guidance is None:
         return plain

@@ -42,13 +42,14 @@ class TrainState(NamedTuple):
 
 def train_flow(
     corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain, difficulty: np.ndarray | None = None,
-    progress: Progress | None = None,
+    start: FlowModel | None = None, progress: Progress | None = None,
 ) -> FlowModel:  # fmt: skip
     """Fit the flow to the paths of a corpus; the model with the lowest validation loss seen.
 
     corpus: its "train" split is fitted, its "val" split only scored; where that is empty "train" serves for both.
     config: FlowConfig() if None; its seed decides every random number. chain: whose limits normalise the joints.
-    difficulty: percentile in [0, 1] of every member of the corpus, unknown where None.
+    difficulty: percentile in [0, 1] of every member of the corpus, unknown where None. start: a model of the same arm
+    and families to go on from, whose whitening is kept.
     progress: called with a row of HISTORY per chunk.
     Raises UsageError for too few trajectories, and where training does not stay finite.
     """
@@ -58,7 +59,7 @@ def train_flow(
     train, validation = (
         coder.dataset(corpus, split, difficulty, reversal=config.reversal) for split in ("train", held_out)
     )
-    model = fit_flow(*train, *validation, config, groups=coder.columns, progress=progress)
+    model = fit_flow(*train, *validation, config, groups=coder.columns, start=start, progress=progress)
     return dataclasses.replace(model, coder=coder, scene=corpus.scene)
 
 
@@ -70,12 +71,14 @@ def fit_flow(
     config: FlowConfig,
     *,
     groups: Sequence[slice] = (),
+    start: FlowModel | None = None,
     progress: Progress | None = None,
 ) -> FlowModel:
     """Fit the flow to plain vectors; the model with the lowest validation loss seen.
 
     x, x_validation: (N, D), (V, D); condition, condition_validation: (N, C), (V, C). groups: slices of condition
-    columns, each withheld with probability `config.condition_dropout`. progress: called with a row of HISTORY per
+    columns, each withheld with probability `config.condition_dropout`. start: a model of the same sizes to go on from,
+    whose whitening is kept. progress: called with a row of HISTORY per
     chunk. Raises UsageError for fewer than two rows or non-finite data, and where training does not stay finite.
     """
     x, x_validation = np.asarray(x, np.float32), np.asarray(x_validation, np.float32)
@@ -83,10 +86,14 @@ def fit_flow(
         raise UsageError(
             f"The flow needs at least 2 finite rows to train and 2 to validate; got {len(x)} and {len(x_validation)}."
         )
-    mean, axes, inverse = whitening(x)
+    if start is None:
+        mean, axes, inverse = whitening(x)
+    else:
+        mean, axes = np.asarray(start.mean), np.asarray(start.axes)
+        inverse = np.linalg.inv(axes.astype(float))
     train = _dataset((x - mean) @ inverse, condition, groups)
     validation = _dataset((x_validation - mean) @ inverse, condition_validation, groups)
-    params, history = _run(config, train, validation, progress)
+    params, history = _run(config, train, validation, None if start is None else start.params, progress)
     sizes = x.shape[1], condition.shape[1]
     shown = jnp.asarray(condition, jnp.float32)
     return FlowModel(params, jnp.asarray(mean), jnp.asarray(axes), shown, jnp.asarray(history), config, *sizes)
@@ -113,13 +120,12 @@ def _dataset(x: np.ndarray, condition: np.ndarray, groups: Sequence[slice]) -> D
 
 
 def _run(
-    config: FlowConfig, train: Dataset, validation: Dataset, progress: Progress | None
+    config: FlowConfig, train: Dataset, validation: Dataset, start: Params | None, progress: Progress | None
 ) -> tuple[Params, np.ndarray]:
     """Alternate compiled chunks and log lines -> the averaged parameters that validate best, and the history."""
     key = jax.random.key(config.seed)
-    params = initialise(
-        train.x.shape[1], train.condition.shape[1], config.width, config.embedding, config.blocks, config.seed
-    )
+    sizes = train.x.shape[1], train.condition.shape[1], config.width, config.embedding, config.blocks
+    params = initialise(*sizes, config.seed) if start is None else start
     state = TrainState(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32), key)
     best, best_loss, history = params, np.inf, []
     for _ in range(-(-config.steps // config.chunk)):

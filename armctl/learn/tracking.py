@@ -83,11 +83,11 @@ class Roll:
         for _ in range(-(-(int(bank.length.max()) - 1) // WINDOW)):
             episodes, square = self.advance(self.state, task, episodes)
             squares.append(np.asarray(square, float))
-        return _rms(np.concatenate(squares), bank.length - 1)
+        return rms(np.concatenate(squares), bank.length - 1)
 
 
-def _rms(square: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """From squared distances (T, B) m^2 of which the first `steps` (B,) count -> (B,) m."""
+def rms(square: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """From squared distances (T, B) m^2 of which the first `steps` (B,) count -> (B,) m, LOST where one exceeds it."""
     moving = np.arange(len(square))[:, None] < steps
     square = np.where(moving, square, 0.0)
     lost = ~(square < LOST**2).all(axis=0)

@@ -79,9 +79,12 @@ class TuneConfig:
             ServoConfig(physics_dt=self.physics_dt, control_dt=self.control_dt)  # refuses steps that do not fit
 
 
-def make_task(chain: Chain, references: list[Reference], config: TuneConfig) -> Task:
-    """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario presets, float32."""
-    samples = min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
+def make_task(chain: Chain, references: list[Reference], config: TuneConfig, samples: int | None = None) -> Task:
+    """Episodes to train on: references (cut to config.seconds) and plants drawn from the scenario presets, float32.
+
+    samples: padded length, that of the longest reference when None.
+    """
+    samples = samples or min(max(len(r.q) for r in references), round(config.seconds / config.control_dt) + 1)
     if samples < config.train.horizon + 2:
         raise UsageError(
             f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control "

@@ -1,0 +1,91 @@
+"""What stays the same in all rounds: the arm, the corpus, compiled programs, and motions and plants to measure on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from armctl.arm import Arm
+from armctl.bench.stats import cvar
+from armctl.chain import Chain
+from armctl.controllers.base import Controller
+from armctl.controllers.shipped import best
+from armctl.cotrain.config import CotrainConfig
+from armctl.cotrain.curricula import Measured
+from armctl.cotrain.measure import Measure
+from armctl.cotrain.monitors import Monitors
+from armctl.cotrain.paths import joined
+from armctl.errors import UsageError
+from armctl.generator.panel import described
+from armctl.learn.tune import HELD_OUT, draw_plants, training_setting
+from armctl.motion.corpus import Corpus, build_corpus, references
+from armctl.motion.families import FAMILIES
+from armctl.motion.reference import Reference
+from armctl.motion.shapes import iso_suite, shape_suite
+from armctl.plant.scenario import PlantParams
+
+LEAST_HELD_OUT = 4  # motions; of fewer nothing can be said
+
+
+def loop_corpus(config: CotrainConfig, chain: Chain) -> Corpus:
+    """The motions that the generator learns from: of all families but those that are held out."""
+    return build_corpus(chain, config.motions, config.seed, [name for name in FAMILIES if name not in config.without])
+
+
+class Ground:
+    """A controller and an oracle to be measured, on what and beside what."""
+
+    def __init__(self, config: CotrainConfig, chain: Chain, controller: Controller, corpus: Corpus) -> None:
+        """Raises UsageError for a corpus too small to hold motions back."""
+        self.config, self.chain, self.corpus = config, chain, corpus
+        dt = config.control_dt
+        self.held_out, unseen = (references(corpus, chain, split, dt) for split in ("val", "test"))
+        if min(len(self.held_out), len(unseen)) < LEAST_HELD_OUT:
+            raise UsageError(
+                f"A corpus of {len(corpus)} motions leaves {min(len(self.held_out), len(unseen))} to hold back, of "
+                f"{LEAST_HELD_OUT} that are needed; give more motions."
+            )
+        known = corpus.subset("train").take(np.arange(min(config.labelled, int(corpus.in_split("train").sum()))))
+        motions = references(known, chain, "train", dt)
+        self.known = joined(known, corpus.subset("val"))
+        self.described = described(self.known, chain)
+        self.monitors = Monitors(chain, motions, unseen)
+        self.suites = {"held_out": self.held_out, "outside": self._outside()}
+        samples, arm = round(config.seconds / dt) + 1, Arm.from_chain(chain)
+        oracle, _ = best("oracle", arm, dt)
+        self.setting = training_setting(arm, controller.control, config)
+        told = training_setting(arm, oracle.control, config)._replace(preview=oracle.preview)
+        self.tracker, self.oracle = Measure(controller, self.setting, samples), Measure(oracle, told, samples)
+        self.truth = nnx.state(oracle, nnx.Param)
+        self.plants = self.draw(HELD_OUT + 1)
+
+    def _outside(self) -> list[Reference]:
+        """Motions of no family of the corpus: figures, those of ISO 9283, and of the families that are held out."""
+        dt, without = self.config.control_dt, self.config.without
+        found = [*shape_suite(self.chain, dt), *iso_suite(self.chain, dt)]
+        if without:
+            found += references(build_corpus(self.chain, 32, HELD_OUT, without), self.chain, "train", dt)
+        return found
+
+    def draw(self, *seeds: int) -> PlantParams:
+        """A true plant for every episode that is measured."""
+        count = self.config.references * self.config.draws
+        return draw_plants(self.chain, self.config.scenario, count, np.random.default_rng(seeds))
+
+    def measured(self, params: Any, motions: Sequence[Reference], number: int) -> tuple[Measured, np.ndarray]:
+        """Tracker and oracle on motions (N), on plants that the round decides; joints (T, N, n) rad on the first."""
+        draws = self.config.draws
+        rows, plants = [one for one in motions for _ in range(draws)], self.draw(self.config.seed, number)
+        error, q = self.tracker(params, rows, plants)
+        told, _ = self.oracle(self.truth, rows, plants)
+        shape = len(motions), draws
+        return Measured(motions, error.reshape(shape), told.reshape(shape)), q[:, ::draws]
+
+    def on_suites(self, params: Any) -> dict[str, float]:
+        """Mean and CVaR of the error, mm, on each fixed suite."""
+        row, count = {}, self.config.references * self.config.draws
+        for name, suite in self.suites.items():
+            error, _ = self.tracker(params, [suite[i % len(suite)] for i in range(count)], self.plants)
+            row[f"{name}_mean_mm"], row[f"{name}_cvar_mm"] = 1e3 * float(error.mean()), 1e3 * float(cvar(error))
+        return row

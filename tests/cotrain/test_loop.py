@@ -1,0 +1,174 @@
+"""The closed loop: what is steered and what is not, rivals in one path, regret, and runs that were killed."""
+
+import shutil
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armctl import controllers, store
+from armctl.arm import load_arm
+from armctl.controllers import saved
+from armctl.cotrain import CotrainConfig, cotrain, steering
+from armctl.cotrain.curricula import CURRICULA, EVEN, SCORES, Measured, bins, failure_weights
+from armctl.cotrain.ground import Ground, loop_corpus
+from armctl.cotrain.paths import as_corpus
+from armctl.errors import UsageError
+from armctl.generator import FlowConfig, load_model, sample
+from armctl.learn.learner import TrainConfig
+from armctl.motion.corpus import references
+from armctl.motion.reference import Reference
+from armctl.urdf import load_chain
+
+CHAIN = load_chain("planar3")
+CONFIG = CotrainConfig(
+    robot="planar3", controller="computed_torque", scenario="payload", references=12, plants=8, seconds=0.5, rounds=2,
+    draws=1, motions=80, labelled=40, refine=20, flow=FlowConfig(steps=20, width=16, blocks=1, batch=16, chunk=20),
+    train=TrainConfig(updates=2, batch=8, horizon=10, chunk=2, gain_rate=0.2, validation=0),
+)  # fmt: skip
+CORPUS = loop_corpus(CONFIG, CHAIN)
+MOTIONS = references(CORPUS, CHAIN, "train", limit=30)
+CLOCKS = ("seconds", "proposal_seconds")
+
+
+def rows(folder):
+    """What rounds.csv says, but for how long it took."""
+    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in store.read_rows(folder / "rounds.csv")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    """Motions out of family that need no inverse kinematics."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ground, "_outside", lambda self: MOTIONS[-4:])
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that nothing interrupts, as `one`, and what there was of it in the middle of its second round, as `cut`."""
+    folder = tmp_path_factory.mktemp("cotrain")
+
+    def note(row):
+        if row["update"] == 4:
+            shutil.copytree(folder / "one", folder / "cut")
+
+    return cotrain(CONFIG, folder / "one", corpus=CORPUS, progress=note), folder
+
+
+def test_a_killed_run_goes_on_at_its_round_and_ends_as_if_nothing_had_been(run):
+    one, folder = run
+    assert [row["update"] for row in store.read_rows(folder / "cut" / "metrics.csv")] == ["2", "4"]
+    two = cotrain(CONFIG, folder / "cut", corpus=CORPUS, resume=True)
+    for name, value in saved.parameters(one).items():
+        np.testing.assert_array_equal(value, saved.parameters(two)[name])
+    assert rows(folder / "one") == rows(folder / "cut")
+    assert [float(row["steered"]) for row in rows(folder / "one")] == [0, 8 / 12]
+    assert (folder / "one" / "rounds.html").exists()
+    with pytest.raises(UsageError, match="curriculum='regret', not 'uniform'"):
+        cotrain(replace(CONFIG, curriculum="uniform"), folder / "cut", corpus=CORPUS, resume=True)
+
+
+def test_a_run_is_a_controller_and_has_a_generator(run):
+    one, folder = run
+    loaded = controllers.load(folder / "one", load_arm("planar3"))
+    for name, value in saved.parameters(one).items():
+        np.testing.assert_array_equal(value, saved.parameters(loaded)[name])
+    model = load_model(folder / "one" / "flow")
+    condition = jnp.asarray(model.contexts[:4])
+    place = model.paths.columns.difficulty
+    asked, free = (condition.at[:, place].set(jnp.array(x)) for x in ((0.9, 1.0), (0.0, 0.0)))
+    plain, none, double = (
+        sample(replace(model, emphasis=emphasis), jax.random.key(0), asked) for emphasis in (1.0, 0.0, 2.0)
+    )
+    np.testing.assert_allclose(none, sample(model, jax.random.key(0), free), atol=1e-6)
+    assert np.abs(plain - none).max() > 1e-6
+    assert np.abs(double - plain).max() > 1e-6
+
+
+def test_the_oracle_has_no_regret(run):
+    ground = Ground(CONFIG, CHAIN, run[0], CORPUS)
+    ground.tracker = ground.oracle
+    measured, q = ground.measured(ground.truth, MOTIONS[:12], 0)
+    np.testing.assert_array_equal(measured.regret, 0)
+    assert (measured.error > 0).all()
+    assert q.shape == (51, 12, 3)
+
+
+def measured_(motions, error):
+    error = np.asarray(error, float)
+    return Measured(motions, error, 0 * error)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0, 0.3), min_size=24, max_size=24), st.integers(0, 2**31))
+def test_weights_of_failure_bins_sum_to_one_and_leave_every_bin_its_share(errors, seed):
+    order = np.random.default_rng(seed).permutation(30)
+    known, new = [MOTIONS[i] for i in order[:12]], [MOTIONS[i] for i in order[12:]]
+    weights = failure_weights(measured_(known, np.reshape(errors, (12, 2))), new)
+    assert weights.sum() == pytest.approx(1)
+    places = bins([*known, *new])[12:]
+    shares = [weights[places == place].sum() for place in np.unique(places)]
+    assert min(shares) >= EVEN / len(shares) - 1e-12
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0, 0.3), min_size=24, max_size=24))
+def test_scores_are_positive_and_do_not_depend_on_the_order(errors):
+    errors = np.reshape(errors, (12, 2))
+    for score in SCORES.values():
+        found = score(measured_([None] * 12, errors))
+        assert (found > 0).all()
+        np.testing.assert_allclose(score(measured_([None] * 12, errors[::-1])), found[::-1])
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What was asked of the flow in place of proposing: count and percentile of each request."""
+    requests = []
+
+    def certified(model, chain, count, *, difficulty=None, seed, dt):
+        requests.append((count, difficulty, seed))
+        return MOTIONS[:count], count
+
+    monkeypatch.setattr(steering, "certified", certified)
+    return requests
+
+
+@pytest.mark.parametrize("curriculum", CURRICULA)
+def test_rivals_differ_in_what_they_ask_for_alone(run, asked, curriculum):
+    model = load_model(run[1] / "one" / "flow")
+    config = replace(CONFIG, curriculum=curriculum)
+    first = steering.proposals(config, CHAIN, model, CORPUS, None, 0)
+    before = list(asked)
+    then = steering.proposals(config, CHAIN, model, CORPUS, measured_(MOTIONS[:12], np.full((12, 2), 1e-3)), 1)
+    assert len(first.paths) == len(then.paths) == CONFIG.references
+    assert not first.steered.any()
+    assert [(count, percentile) for count, percentile, _ in before] == [(12, None)] * (curriculum != "corpus")
+    assert then.steered.sum() == (0 if curriculum in ("uniform", "corpus") else 8)
+    percentiles = {percentile for _, percentile, _ in asked} - {None}
+    assert percentiles == (set(steering.ASKED) if curriculum in SCORES else set())
+
+
+def test_spline_motions_are_found_again_to_rounding_error():
+    again = references(as_corpus(CHAIN, MOTIONS[:10], CORPUS.families), CHAIN, "train")
+    for one, two in zip(MOTIONS[:10], again, strict=True):
+        assert isinstance(two, Reference)
+        np.testing.assert_allclose(two.q, one.q, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"unsteered": 0.2}, "against collapse"),
+        ({"curriculum": "fun"}, "choose one of regret"),
+        ({"rounds": 0}, "at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, words):
+    with pytest.raises(UsageError, match=words):
+        replace(CONFIG, **change)
