@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,17 @@ from armctl.motion.reference import Reference
 
 
 def write_references(
-    references: Sequence[Reference], out_dir: str | Path, stats: ProposalStats | None = None, *, overwrite: bool = False
+    references: Sequence[Reference],
+    out_dir: str | Path,
+    stats: ProposalStats | None = None,
+    *,
+    overwrite: bool = False,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write references and a summary.json into a new folder, which appears complete or not at all, and return it.
 
     references: with distinct names. out_dir: new or empty. stats: how the references came about, for summary.json.
-    overwrite: replace a folder that this function wrote; any other is left alone.
+    overwrite: replace a folder that this function wrote; any other is left alone. facts: more for summary.json.
     Raises UsageError where the folder may not be replaced or two references share a name.
     """
     out = Path(out_dir)
@@ -35,7 +40,7 @@ def write_references(
     try:
         for reference in references:
             save_reference(reference, new / f"{reference.name}.npz")
-        store.write_json(new / "summary.json", summary(references, stats))
+        store.write_json(new / "summary.json", {**summary(references, stats), **(facts or {})})
         new.chmod(0o755)  # mkdtemp makes it private
         _swap(new, out)
     finally:
