@@ -64,7 +64,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     """`armctl improve`; returns the exit status."""
     arguments = parse(ImproveArguments, argv, prog)
     chain = load_chain(arguments.robot)
-    out = arguments.out or arguments.suite.with_name(f"{arguments.suite.name}-{arguments.aim}")
+    out = arguments.out or Path(f"{arguments.suite.resolve()}-{arguments.aim}")
     check_out(out, overwrite=arguments.overwrite, mark="summary.json")
     check_preset(arguments.scenario)
     check_measured(chain)

@@ -1,21 +1,25 @@
 """Laws of repair: what comes back is better and certified within its trust region, or the motion itself."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 
+from armctl import cli
 from armctl.arm import Arm
 from armctl.controllers.registry import make
 from armctl.errors import UsageError
-from armctl.generator import aims, repair
+from armctl.generator import aims, repair, write_references
 from armctl.generator.following import Following
 from armctl.generator.paths import joint_range
 from armctl.motion.certificate import certify
 from armctl.motion.corpus import build_corpus, references
+from armctl.motion.files import load_suite_dir
 from armctl.motion.sampling import path_timing
 from armctl.motion.spline import TIED
 from armctl.plant.scenario import Scenario
-from armctl.scene import Body, Scene
+from armctl.scene import Body, Scene, save_scene
 from armctl.twin.episodes import single
 from armctl.urdf import load_chain
 
@@ -150,3 +154,18 @@ def test_wrong_wishes_are_one_sentence(chain, motions, options, said):
 def test_what_is_no_spline_is_refused(chain, motions):
     with pytest.raises(UsageError, match="no rest-to-rest spline"):
         repair.improve(motions[0].after_hold(20), chain)
+
+
+def test_a_folder_is_improved_by_the_command(chain, scene, motions, tmp_path, capsys):
+    write_references(motions, tmp_path / "given")
+    save_scene(scene, tmp_path / "beside.json")
+    words = ["improve", tmp_path / "given", "--robot", "planar3", "--scene", tmp_path / "beside.json", "--updates", 8]
+    assert cli.main([str(word) for word in [*words, "--trust", TRUST, "--json"]]) == 0
+    summary = json.loads((tmp_path / "given-shorter" / "summary.json").read_text())
+    assert json.loads(capsys.readouterr().out)["motions"] == summary["motions"]
+    assert summary["improvements"]["improved"] > 0
+    for old, new, said in zip(
+        motions, load_suite_dir(tmp_path / "given-shorter", chain), summary["motions"], strict=True
+    ):
+        assert new.duration < old.duration or not said["improved"]
+        assert said["after"]["duration_s"] == pytest.approx(new.duration)
