@@ -36,6 +36,7 @@ COMMANDS = {
     "cotrain": ("cotrain:run", "train tracker and generator in rounds, steered by regret"),
     "sample": ("references:run_sample", "propose certified goal trajectories"),
     "suite": ("references:run_suite", "write the references of a named suite"),
+    "suite build": ("suite_build:run", "make a frozen suite of your own: scenes, bands of difficulty"),
     "improve": ("improve:run", "make motions shorter, smoother, clearer, or easier for a controller"),
     "record": ("identify:run_record", "let a PyBullet arm move and write its log"),
     "identify": ("identify:run_identify", "estimate payload, friction or inertia from logs, through the twin"),

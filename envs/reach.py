@@ -78,8 +78,8 @@ class ReachEnv(ArmEnv):
     "both". `camera` says where the picture is taken: "front" (all the arm's reach is in view), "wrist", its pose (7,),
     a View or dictionary with `at`, `width`, `height` (64) and `fov` (1 rad). `render` looks from there too, without
     changing anything. `scene` is a Scene, its name ("table", "shelf", "pillars", "bin", "wall") or file: bodies that
-    are seen and that the arm stops at; touching one costs what touching oneself does. `reset(options={"scenario": ...,
-    "goal": ...})` overrules one episode.
+    are seen and that the arm stops at; drawn goals keep clear of them, and touching one costs what touching oneself
+    does. `reset(options={"scenario": ..., "goal": ...})` overrules one episode.
 
     ## Version history
     * v1: `observation` does not know the goal, so that relabelled transitions agree with theirs (v0 had the error to
@@ -107,7 +107,7 @@ class ReachEnv(ArmEnv):
         self._region = check_region(region)
         super().__init__(robot, **kwargs)
         self._goal = None if goal is None else self._as_target(goal)
-        check_reached(self.chain, region)
+        check_reached(self.chain, region, self.scene)
         self._drawn_from: Any = None
         self._drawn: list[Pose] = []
 
@@ -119,8 +119,8 @@ class ReachEnv(ArmEnv):
         """The next goal, position and quaternion: the generator's first alone, later ones in batches, far cheaper."""
         rng = self.np_random
         if rng is not self._drawn_from or not self._drawn:
-            poses = draw_goals(self.chain, rng, BATCH if rng is self._drawn_from else 1, self._region).tolist()
-            self._drawn_from, self._drawn = rng, [(pose[:3], pose[3:]) for pose in poses]
+            poses = draw_goals(self.chain, rng, BATCH if rng is self._drawn_from else 1, self._region, self.scene)
+            self._drawn_from, self._drawn = rng, [(pose[:3], pose[3:]) for pose in poses.tolist()]
         return self._drawn.pop()
 
     def _start(self, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,8 @@ class TrackEnv(ArmEnv):
     from the seed, `duration` seconds long), `preview` (4). `reset(options={"reference": ..., "scenario": ...})`
     overrules one episode. `env.unwrapped.reference` is the reference of the running episode.
 
-    `observe`, `camera` and `scene` as in reaching; a reference that would start in a body is refused.
+    `observe`, `camera` and `scene` as in reaching; drawn references keep clear of the scene, and one that would start
+    in a body is refused.
 
     ## Version history
     * v1: pictures. v0 is an alias of v1 for one release.
@@ -79,7 +80,8 @@ class TrackEnv(ArmEnv):
         given = options.pop("reference", None)
         reference = self._fixed if given is None else as_reference(given, self.chain, self.dt)
         if reference is None:
-            reference = random_reference(self.chain, self.np_random, dt=self.dt, duration=self._duration)
+            rng, scene = self.np_random, self.scene
+            reference = random_reference(self.chain, rng, dt=self.dt, duration=self._duration, scene=scene)
         if reference is not self.reference:
             poses = [(row[:3], row[3:]) for row in reference.pose.tolist()]
             self.reference = reference

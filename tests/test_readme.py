@@ -94,6 +94,10 @@ def test_snippet_on_gradients_finds_plant_and_twin_alike(run):
     assert plant == twin
 
 
+def test_snippet_on_scenes_certifies_a_motion_in_one(run):
+    assert 0 < float(run(*blocks("docs/scenes.md"))) <= 0.1
+
+
 def test_snippets_on_what_is_your_own(run, monkeypatch):
     def trained(controller, setting, task, config, learner, note, devices, held_out, exchange):
         note(learner, {"update": config.updates})
@@ -126,6 +130,7 @@ def test_no_page_has_snippets_that_no_test_runs():
         "docs/index.md",
         "docs/concepts.md",
         "docs/own.md",
+        "docs/scenes.md",
     }
 
 

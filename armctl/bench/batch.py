@@ -86,7 +86,7 @@ def run_batch(
     which PyBullet caps joints, 100 rad/s, ends there as failed; the others go on.
     """
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
-    plants = [Plant(chain, servo) for _ in tasks]
+    plants = [Plant(chain, servo, scene=task.scene) for task in tasks]
     try:
         logs = [_begin(config, chain, task, plant) for task, plant in zip(tasks, plants, strict=True)]
         seconds = _advance(config, chain, controller, policy, tasks, logs, samples)

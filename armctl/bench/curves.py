@@ -11,7 +11,7 @@ import numpy as np
 from armctl import store
 from armctl.bench.grid import cell
 from armctl.bench.plan import BenchConfig
-from armctl.bench.records import read_table
+from armctl.bench.records import read_table, recorded_scene
 from armctl.bench.run import run_bench
 from armctl.bench.summary import Row
 from armctl.chain import Chain
@@ -86,7 +86,7 @@ def run_curves(
     run_bench(
         controllers, {name: _some(references) for name, references in suites.items()},
         curve_scenarios(load_chain(config.robot)), folder / "curves", config=replace(config, draws=1), records=records,
-        resume=resume, progress=progress,
+        scene=recorded_scene(folder), resume=resume, progress=progress,
     )  # fmt: skip
     families = {name: facts["family"] for name, facts in summary["given"].items()}
     summary["curves"] = make_curves(read_table(folder / "curves", list(controllers)), families)

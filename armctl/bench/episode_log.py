@@ -29,6 +29,7 @@ class Recorded(NamedTuple):
     command: np.ndarray  # (T - 1, m)
     saturated: np.ndarray  # (T - 1,)
     caution: np.ndarray  # (T - 1,)
+    contact: np.ndarray  # (T - 1,)
     estimates: dict[str, np.ndarray]  # (T - 1, ...)
 
 
@@ -55,6 +56,7 @@ class EpisodeLog:
         self._command = np.zeros((samples - 1, len(action_scale(chain, plant.config))))
         self._estimates: dict[str, np.ndarray] = {}
         self._saturated, self._caution = np.zeros(samples - 1, bool), np.zeros(samples - 1)
+        self._contact = np.zeros(samples - 1, bool)
         self._observe(0)
 
     def active(self, k: int) -> bool:
@@ -74,7 +76,7 @@ class EpisodeLog:
             self._estimates[name][k] = value
         plant = self.plant
         self._command[k], self._torque[k], self._caution[k] = command, plant.torque, caution
-        self._saturated[k] = plant.saturation > 0
+        self._saturated[k], self._contact[k] = plant.saturation > 0, plant.contact
         if not (np.isfinite(plant.q).all() and np.abs(plant.qd).max() < TOP_SPEED):
             self.fail(k, "motion diverges")
             return
@@ -96,7 +98,15 @@ class EpisodeLog:
     def episode(self, seconds: float) -> Episode:
         """The record. seconds: the controller's time per action."""
         recorded = Recorded(
-            self._pose, self._q, self._qd, self._torque, self._command, self._saturated, self._caution, self._estimates
+            self._pose,
+            self._q,
+            self._qd,
+            self._torque,
+            self._command,
+            self._saturated,
+            self._caution,
+            self._contact,
+            self._estimates,
         )
         return made_episode(
             self._config, self._chain, self._task, recorded, self.end, seconds, self._failure, self._traceback
@@ -138,6 +148,7 @@ def made_episode(
         traceback,
         task.goal,
         {name: values[first:end] for name, values in recorded.estimates.items()},
+        None if task.scene is None else recorded.contact[first:end],
     )
 
 

@@ -84,8 +84,14 @@ def how_run(config: dict[str, Any]) -> list[str]:
     """What must be said with every table of a bench on how its episodes ran: how they start, and where."""
     settle = config.get("settle", 0.0)
     start = f"after the first pose has been held for {settle:g} s" if settle else "at once, as the load begins to fall"
-    twin = "Episodes ran in the twin, not in PyBullet; times per action are those of both together."
-    return [f"Errors count {start}.", *([twin] if config.get("backend") == "twin" else [])]
+    twin, scene = config.get("backend") == "twin", config.get("scene")
+    told = {
+        f"Errors count {start}.": True,
+        "Episodes ran in the twin, not in PyBullet; times per action are those of both together.": twin,
+        f"The arm stands in the scene {scene}.": scene,
+        "The twin's arms pass through it: what follows a contact is not what PyBullet would show.": twin and scene,
+    }
+    return [sentence for sentence, holds in told.items() if holds]
 
 
 def on_other_plants(given: dict[str, dict[str, Any]], elsewhere: dict[str, list[str]]) -> list[str]:

@@ -60,6 +60,8 @@ class Episode:
     """(7,) tip pose that the task is to reach, m and quaternion xyzw; None where the way is the task."""
     estimates: dict[str, np.ndarray] = field(default_factory=dict)
     """(T - 1, ...) by name: what the controller took the plant for after each control step."""
+    contact: np.ndarray | None = None
+    """(T - 1,) whether a link pressed on a body of the scene during the step; None where there is no scene."""
 
 
 def position_error(pose: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -84,7 +86,7 @@ def episode_metrics(episode: Episode) -> dict[str, float]:
     `action_us` controller time per action.
     Of tasks with a goal: `reached` whether the tip is within 1 cm and 15 degrees of it at the end, `reach_time_s` since
     when without leaving, `reached_position` within 1 cm, `goal_error_mm`, `goal_error_deg` at the end, `path_length_m`
-    the way of the tip; NaN for others.
+    the way of the tip; NaN for others. In a scene: `scene_contact` control steps in which the arm pressed on a body.
 
     A failed episode (non-finite command, diverged physics) is scored as the worst one possible and never dropped: its
     position errors are at least 1000 mm, its orientation errors 180°, its success shares 0; metrics that need the whole
@@ -160,10 +162,15 @@ def _costs(episode: Episode) -> dict[str, float]:
         "rms_jerk_rad_s3": rms_jerk(episode.q[: episode.moving], dt),
         "ldlj": ldlj(episode.pose[: episode.moving, :3], dt),
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
+        **_contact(episode),
         "saturation_s": float(np.sum(episode.saturated) * dt),
         "cautious_s": float(np.sum(episode.caution > OUT_OF_DEPTH) * dt),
         "action_us": float(episode.action_us),
     }
+
+
+def _contact(episode: Episode) -> dict[str, float]:
+    return {} if episode.contact is None else {"scene_contact": float(np.sum(episode.contact))}
 
 
 def _failed_metrics(episode: Episode) -> dict[str, float]:
@@ -185,6 +192,7 @@ def _failed_metrics(episode: Episode) -> dict[str, float]:
         metrics |= {"reached": 0.0, "reached_position": 0.0, "goal_error_mm": FAILED_MM, "goal_error_deg": FAILED_DEG}
     return metrics | {
         "joint_limit_violations": float(np.sum(episode.limit_violation)),
+        **_contact(episode),
         "saturation_s": float(np.sum(episode.saturated) * episode.dt),
         "cautious_s": float(np.sum(episode.caution > OUT_OF_DEPTH) * episode.dt),
         "action_us": float(episode.action_us),

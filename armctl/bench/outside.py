@@ -23,6 +23,7 @@ from armctl.envs.bullet.pose import same_side
 from armctl.envs.reach import ReachEnv
 from armctl.envs.track import TrackEnv
 from armctl.errors import UsageError
+from armctl.scene.body import Scene
 
 CONTROLS = ("torque", "velocity", "position", "ee_twist", "action")
 OPTIONS = ("control", "preview", "observe", "camera", "tolerance", "position_only")
@@ -121,12 +122,17 @@ def information(controller: Any) -> str:
     return {"state": state, "image": "pictures", "both": f"{state}, pictures"}[options.get("observe", "state")]
 
 
-def make_env(config: BenchConfig, controller: Any) -> TrackEnv | ReachEnv:
-    """The environment that a controller from outside wants, on the time grid of the bench.
+def make_env(config: BenchConfig, controller: Any, scene: Scene | None = None) -> TrackEnv | ReachEnv:
+    """The environment that a controller from outside wants, on the time grid of the bench and in its scene.
 
     Raises UsageError for arguments that it does not take.
     """
-    options = {"control_dt": config.control_dt, "physics_dt": config.physics_dt, **environment(controller)}
+    options = {
+        "control_dt": config.control_dt,
+        "physics_dt": config.physics_dt,
+        "scene": scene,
+        **environment(controller),
+    }
     if task_of(controller) == "track":
         if {"tolerance", "position_only"} & set(options):
             raise UsageError("tolerance and position_only are of the task 'reach'; leave them out.")
@@ -142,7 +148,7 @@ def run_outside(config: BenchConfig, chain: Chain, controller: Any, tasks: list[
     An episode in which the controller raises an exception, gives a command of another size or one that is not finite,
     or takes longer than `config.patience` for it, ends there as failed; the next one begins with `reset`.
     """
-    env = make_env(config, controller)
+    env = make_env(config, controller, tasks[0].scene)
     try:
         return [_episode(config, chain, controller, task, env) for task in tasks]
     finally:

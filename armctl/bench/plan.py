@@ -9,12 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from armctl.chain import Chain
+from armctl.envs.bullet.obstructed import ObstructedBody
 from armctl.errors import UsageError
 from armctl.motion.goals import check_goal
 from armctl.motion.reference import Reference
 from armctl.plant.presets import sample_scenario
 from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
+from armctl.scene.body import Scene
 from armctl.settings import check_finite
 
 HOLD = 60.0  # s; the longest hold that is still about settling
@@ -41,6 +43,8 @@ class BenchConfig:
     with 0 the load begins to fall as the reference starts."""
     backend: Literal["bullet", "twin"] = "bullet"
     """Where episodes run: PyBullet, the truth, or its twin, much faster in large batches (controllers in JAX alone)."""
+    scene: str | None = None
+    """Obstacles around the arm: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file."""
     batch: int = 16
     """Episodes that advance together, so that the controller is called once for all of them."""
     jobs: int | None = None
@@ -68,6 +72,8 @@ class Task:
     draw: int
     seed: int
     """Seed of the scenario draw and of the observation noise."""
+    scene: Scene | None = None
+    """Bodies around the arm; the same ones in every task of a bench."""
 
     @property
     def goal(self) -> np.ndarray | None:
@@ -86,11 +92,13 @@ def make_tasks(
     chain: Chain,
     suites: Mapping[str, Sequence[Reference]],
     scenarios: Sequence[str] | Mapping[str, Scenario],
+    scene: Scene | None = None,
 ) -> list[Task]:
     """Every episode of the bench, shortest first so that neighbours finish together.
 
-    scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario.
-    Raises UsageError for no reference, no scenario, an unknown scenario, and settings that make no episode.
+    scenarios: names of presets, drawn anew for every reference, or name -> one fixed scenario. scene: bodies around the
+    arm. Raises UsageError for no reference, no scenario, an unknown scenario, settings that make no episode, and a
+    reference that starts in a body.
     """
     for name in ("draws", "batch", "jobs"):
         if (given := getattr(config, name)) is not None and given < 1:
@@ -112,8 +120,10 @@ def make_tasks(
         for one in references:
             check_reference(chain, one, suite, config.settle)
     suites = {suite: [one.resampled(chain, config.control_dt) for one in suites[suite]] for suite in suites}
+    if scene is not None:
+        _check_starts(chain, scene, suites)
     tasks = [
-        _task(config, chain, suite, reference, label, name, scenarios, draw)
+        replace(_task(config, chain, suite, reference, label, name, scenarios, draw), scene=scene)
         for suite, references in suites.items()
         for reference, label in zip(references, _labels(references), strict=True)
         for name in scenarios
@@ -140,6 +150,18 @@ def check_reference(chain: Chain, reference: Reference, suite: str, settle: floa
         )
 
 
+def _check_starts(chain: Chain, scene: Scene, suites: Mapping[str, Sequence[Reference]]) -> None:
+    """Raises UsageError where the arm stands in a body of the scene at home, or as a reference starts."""
+    body = ObstructedBody(chain, scene)
+    try:
+        for suite, references in suites.items():
+            for one in references:
+                body.place(one.start[0])
+                body.check_clear(f"On reference '{one.name}' of suite '{suite}' l")
+    finally:
+        body.close()
+
+
 def batches(tasks: list[Task], size: int) -> list[list[Task]]:
     """The tasks in batches of at most `size`."""
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
@@ -149,11 +171,22 @@ def fingerprint(tasks: list[Task], checksums: Mapping[str, int]) -> dict[str, An
     """What a resumed bench must share with the interrupted one: episodes, references, checksums of controllers."""
     return {
         "episodes": [
-            [*task.key, task.seed, zlib.crc32(task.reference.q.tobytes()), zlib.crc32(repr(task.scenario).encode())]
+            [
+                *task.key,
+                task.seed,
+                zlib.crc32(task.reference.q.tobytes()),
+                zlib.crc32(repr(task.scenario).encode()),
+                *([] if task.scene is None else [scene_sum(task.scene)]),
+            ]
             for task in tasks
         ],
         "controllers": dict(checksums),
     }
+
+
+def scene_sum(scene: Scene) -> int:
+    """A checksum of what stands around the arm, whatever the scene is called."""
+    return zlib.crc32(repr(scene.bodies).encode())
 
 
 def _task(

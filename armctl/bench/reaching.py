@@ -15,7 +15,8 @@ def summarise_reaching(table: dict[str, list[Row]]) -> list[dict[str, Any]]:
     """A row for every suite, plant and controller, those that reach most goals first; empty where nothing has a goal.
 
     table: controller -> its episodes. `reached`, `reached_position`: shares; the others are interquartile means with
-    intervals (`reach_time_s` over the episodes that reach), `joint_limit_violations` a sum.
+    intervals (`reach_time_s` over the episodes that reach), `joint_limit_violations` and, in a scene,
+    `scene_contact` sums.
     """
     groups = dict.fromkeys((row["suite"], row["scenario"]) for rows in table.values() for row in rows)
     found = []
@@ -39,6 +40,7 @@ def _cell(name: str, suite: str, scenario: str, rows: list[Row]) -> dict[str, An
         **{share: float(np.mean(column(rows, share))) for share in SHARES},
         **{figure: stats.interval(column(rows, figure)) for figure in FIGURES},
         "joint_limit_violations": int(column(rows, "joint_limit_violations").sum()),
+        **({"scene_contact": int(column(rows, "scene_contact").sum())} if "scene_contact" in rows[0] else {}),
         "failures": sum(bool(row["failure"]) for row in rows),
         "episodes": len(rows),
     }

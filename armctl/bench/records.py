@@ -11,6 +11,8 @@ from armctl.bench.metrics import Episode
 from armctl.bench.summary import Row, paired_order
 from armctl.errors import UsageError
 from armctl.plant.scenario import JOINTS, SIZES
+from armctl.scene.body import Scene
+from armctl.scene.files import load_scene
 
 TEXT = (
     "controller",
@@ -106,6 +108,12 @@ def _track(arrays: dict[str, np.ndarray], slot: int) -> Track:
         float(arrays["dt"]), int(arrays["moving"][slot]), pose, reference, q, dwells[np.isfinite(dwells[:, 0])],
         command, torque, {name: values for name, values in estimates.items() if np.isfinite(values).any()},
     )  # fmt: skip
+
+
+def recorded_scene(folder: Path) -> Scene | None:
+    """The scene of a bench, None where it ran in free space."""
+    path = Path(folder) / "scene.json"
+    return load_scene(path) if path.exists() else None
 
 
 def read_table(folder: Path, order: list[str] | None = None) -> dict[str, list[Row]]:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from armctl.bench.metrics import Episode, episode_metrics
 from armctl.bench.outside import is_outside, run_outside
 from armctl.bench.own_metrics import Metric, check_metrics, own_metrics
 from armctl.bench.participants import GIVEN, adapted, check_controllers, check_goals, checksum, described
-from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks
+from armctl.bench.plan import BenchConfig, Task, batches, fingerprint, make_tasks, scene_sum
 from armctl.bench.records import save_tracks
 from armctl.bench.suite import load_suite, suite_name
 from armctl.bench.summary import Row
@@ -27,6 +27,7 @@ from armctl.errors import UsageError
 from armctl.jobs import Where, run_jobs
 from armctl.motion.reference import Reference
 from armctl.plant.scenario import Scenario
+from armctl.scene import Scene, load_scene, save_scene
 from armctl.urdf import load_chain
 
 
@@ -42,7 +43,7 @@ class Unit(NamedTuple):
 
 def run_bench(
     controllers: Mapping[str, Any],
-    suites: Mapping[str, Sequence[Reference]] | Sequence[str] = ("shapes",),
+    suites: Mapping[str, Sequence[Reference]] | Sequence[str] | None = None,
     scenarios: Sequence[str] | Mapping[str, Scenario] = ("nominal", "payload"),
     out: str | Path = "runs/bench",
     *,
@@ -50,6 +51,7 @@ def run_bench(
     metrics: Mapping[str, Metric] | None = None,
     records: Mapping[str, Mapping[str, Any]] | None = None,
     subject: str = "",
+    scene: Scene | str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: bool = True,
@@ -59,24 +61,33 @@ def run_bench(
     Every controller meets the same references, scenario draws and noise. A controller that fails is scored as the worst
     and listed with the reason (see `metrics.episode_metrics`); it is never dropped.
     controllers: name -> Flax module (`armctl.Controller`), or any object with `control` and `act(observation)` (see
-    `bench.outside`). suites: suite -> references, which are resampled to `config.control_dt`, or names of suites.
+    `bench.outside`). suites: suite -> references, which are resampled to `config.control_dt`, or names of suites;
+    `shapes` if absent, and in a scene `corpus`, whose motions keep clear of it.
     scenarios: names of presets, or name -> a fixed scenario. metrics: name -> function of an `Episode`, your own.
     records: name -> what the controller was given: `tuning_budget`, `objective`, `information` (text for the report),
     `trained_on` (the scenario preset; results on others are marked). subject: the controller that the others are
-    compared with, the best of one's own or learned when empty. resume: continue an interrupted bench; batches
-    already recorded are not run again.
+    compared with, the best of one's own or learned when empty. scene: bodies around the arm, a Scene, its name or file;
+    `config.scene` if absent. It is kept in `scene.json`, and contact is counted as `scene_contact`.
+    resume: continue an interrupted bench; batches already recorded are not run again.
     Raises UsageError where `out` exists (or was started differently), where nothing is to be run, and for a controller
     that has not what it needs.
     """
     config = config or BenchConfig()
     started, chain = time.perf_counter(), load_chain(config.robot)
+    scene = scene if scene is not None else config.scene
+    scene = None if scene is None else load_scene(scene, chain)
+    if scene is not None:
+        config = replace(config, scene=config.scene or scene.name)
     controllers, metrics = {name: adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
     check_controllers(config, controllers)
     check_subject(subject, list(controllers))
     check_metrics(metrics)
     if not isinstance(suites, Mapping):
-        suites = {suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed) for name in suites}
-    tasks = make_tasks(config, chain, suites, scenarios)
+        suites = {
+            suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed, scene=scene)
+            for name in suites or ("shapes" if scene is None else "corpus",)
+        }
+    tasks = make_tasks(config, chain, suites, scenarios, scene)
     check_goals(tasks, controllers, chain.home)
     Where(config.jobs, config.ray).check()
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
@@ -84,7 +95,10 @@ def run_bench(
     checksums = {name: checksum(controller) for name, controller in controllers.items()}
     own = {name: identity(metric) for name, metric in metrics.items()}
     reach = any(task.goal is not None for task in tasks)
-    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach})
+    around = {} if scene is None else {"scene": [scene.name, scene_sum(scene)]}
+    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach} | around)
+    if scene is not None:
+        save_scene(scene, out / "scene.json")
     _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
     summary = write_summary(out, given, time.perf_counter() - started, subject)
     store.finish_run(out)
@@ -141,7 +155,7 @@ def _runner(
         if is_outside(controllers[name]):
             return run_outside(config, chain, controllers[name], groups[index])
         if config.backend == "twin":
-            policies[name] = policies.get(name) or make_roll(config, chain, controllers[name], samples)
+            policies[name] = policies.get(name) or make_roll(config, chain, controllers[name], samples, tasks[0].scene)
             return policies[name](groups[index])
         policies[name] = policies.get(name) or make_policy(controllers[name])
         return run_batch(config, chain, controllers[name], policies[name], groups[index], samples)
@@ -213,6 +227,10 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
 def _different(old: dict[str, Any], new: dict[str, Any]) -> str:
     """In what the plan of a resumed bench differs from that of the interrupted one, in words; empty if in nothing."""
     was, now = old["controllers"], new["controllers"]
+    scenes = [plan.get("scene") for plan in (old, new)]
+    if scenes[0] != scenes[1]:
+        said = ["free space" if one is None else f"scene '{one[0]}'" for one in scenes]
+        return f"in {said[0]}, not {said[1]}" if said[0] != said[1] else f"in another {said[0]}"
     mine = [dict(plan.get("metrics", {})) for plan in (old, new)]
     if mine[0].keys() != mine[1].keys():
         said = [", ".join(names) or "of every bench alone" for names in mine]

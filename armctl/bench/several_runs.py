@@ -36,7 +36,7 @@ class _Run:
 def compare_runs(folders: Sequence[str | Path], subject: str = "") -> dict[str, Any]:
     """What `summary.json` says, of the controllers of two or more finished benches on the episodes that all share.
 
-    An episode is the same where suite, reference, scenario, draw, seed, the joint path and the true plant are.
+    An episode is the same where suite, reference, scenario, draw, seed, the joint path, scene and true plant are.
     Controllers are called RUN/CONTROLLER. subject: the one that the others are compared with; that of the first run
     where empty.
     -> the blocks of `summary.json`, and `runs`: label -> `folder`, `episodes`, how many of them are `shared`;
@@ -91,7 +91,9 @@ def labels(folders: Sequence[str | Path]) -> dict[str, Path]:
 def _read(label: str, folder: Path) -> _Run:
     summary = read_bench(folder)
     table, plan = read_table(folder, list(summary["controllers"])), store.read_json(folder / "plan.json")
-    seeds = {(suite, name, plant, draw): tuple(marks[:2]) for suite, name, plant, draw, *marks in plan["episodes"]}
+    seeds = {
+        (suite, name, plant, draw): (*marks[:2], *marks[3:]) for suite, name, plant, draw, *marks in plan["episodes"]
+    }
     return _Run(label, summary, table, plan["controllers"], seeds)
 
 

@@ -9,6 +9,7 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.motion.corpus import build_corpus, references
 from armctl.motion.files import load_suite_dir
+from armctl.motion.frozen import VERSION, frozen_name, is_frozen, thaw
 from armctl.motion.reaching import goal_suite, reach_suite
 from armctl.motion.reference import Reference, warn_of_limits
 from armctl.motion.shapes import iso_suite, shape_suite
@@ -35,14 +36,17 @@ def load_suite(
     """The references of a suite for an arm.
 
     name: `shapes`, `iso9283`, `corpus` (held-out test split), `generated`, `reach` (to random goals by the shortest
-    way), `goal` (the same goals without a way), a folder of `.npz`/`.csv` references, or
-    FILE.py:FUNCTION or MODULE:FUNCTION, called with the chain, that returns references.
+    way), `goal` (the same goals without a way), `v1` (the arm's frozen suite) or a part such as `v1-shelf-hard`, a
+    frozen suite's FILE.npz or FILE.npz#shelf-hard, a folder of `.npz`/`.csv` references, or FILE.py:FUNCTION or
+    MODULE:FUNCTION, called with the chain, that returns references.
     dt: sampling period, s. limit: at most so many. corpus: built with `corpus_size` and `seed` where absent. generated:
     references, the folder written by `armctl sample`, or that of a trained generator. scene: what motions keep off that
     are made for it, those of `corpus`, `generated`, `reach` and `goal`.
     Raises UsageError for an unknown suite, for one with no usable reference and for one that no scene changes; warns
     once of every reference that is over the limits of the joints.
     """
+    if is_frozen(name):
+        return thaw(name, chain, dt)[:limit]
     if scene is not None and name not in SCENIC:
         raise UsageError(f"The suite '{name}' is the same in every scene; choose one of {', '.join(SCENIC)}.")
     if name == "generated":
@@ -59,8 +63,8 @@ def load_suite(
         found = _own(name, chain)[:limit]
     else:
         raise UsageError(
-            f"Unknown suite '{name}'; choose one of {', '.join(NAMES)}, a folder of .npz or .csv references, or a "
-            "function as FILE.py:NAME."
+            f"Unknown suite '{name}'; choose one of {', '.join(NAMES)}, {VERSION}, a folder of .npz or .csv "
+            "references, or a function as FILE.py:NAME."
         )
     warn_of_limits(found, chain)
     return found
@@ -68,8 +72,8 @@ def load_suite(
 
 def suite_name(name: str) -> str:
     """The short name of a suite: itself, a function's, or the last part of a folder's path."""
-    if name in NAMES:
-        return name
+    if name in NAMES or is_frozen(name):
+        return frozen_name(name)
     return name.rpartition(":")[2] if is_source(name) and not Path(name).is_dir() else Path(name).resolve().name
 
 

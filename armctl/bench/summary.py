@@ -125,6 +125,9 @@ def _controller(rows: list[Row], own: Sequence[str]) -> dict[str, Any]:
         name.replace("within", "end"): float(np.mean(column(rows, name.replace("within", "end")))) for name in SHARES
     }
     block["joint_limit_violations"] = int(column(rows, "joint_limit_violations").sum())
+    if "scene_contact" in rows[0]:
+        contact = column(rows, "scene_contact")
+        block |= {"scene_contact": int(contact.sum()), "scene_contact_episodes": int((contact > 0).sum())}
     block["episodes"] = len(rows)
     block["failures"] = [
         {key: row[key] for key in ("suite", "reference", "scenario", "draw", "failure")}

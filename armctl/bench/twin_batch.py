@@ -1,7 +1,8 @@
 """Run a batch of episodes side by side in the twin: controller and arms in one program.
 
 What differs from PyBullet: single precision, and joints run through their stops, as everywhere where the twin is asked
-for speed; in which episodes a joint was at one stands in `joint_limit_violations`.
+for speed; in which episodes a joint was at one stands in `joint_limit_violations`. They run through the bodies of a
+scene too, which `scene_contact` tells.
 """
 
 import time
@@ -24,6 +25,7 @@ from armctl.kinematics import forward_kinematics
 from armctl.plant.observe import Window
 from armctl.plant.scenario import PlantParams, later, plant_params, stack_params
 from armctl.plant.servo import TOP_SPEED, ServoConfig
+from armctl.scene.body import Scene
 from armctl.twin import measured, reset
 from armctl.twin.episodes import Setting, hold, single
 
@@ -40,17 +42,19 @@ class _Steps(NamedTuple):
     command: Any
     saturated: Any
     caution: Any
+    contact: Any
     estimates: dict[str, Any]
 
 
-def make_roll(config: BenchConfig, chain: Chain, controller: Any, samples: int) -> Roll:
+def make_roll(config: BenchConfig, chain: Chain, controller: Any, samples: int, scene: Scene | None = None) -> Roll:
     """What runs at most `config.batch` tasks in the twin and returns what happened, in their order.
 
-    samples: padded length of every reference, from `horizon`. As `run_batch` in all else, but that an action's time is
-    that of controller and twin together. Compiled for every set of effects that the plants of a batch have.
+    samples: padded length of every reference, from `horizon`; scene: that of the tasks. As `run_batch` in all else, but
+    that an action's time is that of controller and twin together. Compiled for every set of effects that the plants of
+    a batch have.
     """
     servo = ServoConfig(control=controller.control, physics_dt=config.physics_dt, control_dt=config.control_dt)
-    setting = Setting(single(Arm.from_chain(chain)), servo, controller.preview)
+    setting = Setting(single(Arm.from_chain(chain)), servo, controller.preview, scene=scene)
     program, rest = _program(setting, chain, controller, samples - 1)
     compiled: dict[Any, Any] = {}  # apart, so that it is no part of an action's time
 
@@ -96,8 +100,9 @@ def _program(setting: Setting, chain: Chain, controller: Any, count: int) -> tup
             tip = forward_kinematics(setting.arm, state.q)
             caution = module.caution(carry) if cautious else jnp.zeros(len(q))
             told = estimates_of(module, carry)
+            contact = jnp.zeros(len(q), bool) if info.contact is None else info.contact
             return (state, carry), _Steps(
-                state.q, state.qd, tip, info.torque, command, info.saturation > 0, caution, told
+                state.q, state.qd, tip, info.torque, command, info.saturation > 0, caution, contact, told
             )
 
         state = reset(setting.arm, setting.servo, q, qd, plants)
@@ -110,12 +115,12 @@ def _start(state: tuple[np.ndarray, np.ndarray], tip: np.ndarray) -> Recorded:
     """The record of an arm as an episode starts. state: q and qd (n,); tip: (4, 4)."""
     q, qd = (np.asarray(x, float)[None] for x in state)
     pose, nothing = geometry.matrix_to_pose(tip.astype(float))[None], np.zeros((0, q.shape[1]))
-    return Recorded(pose, q, qd, nothing, nothing, np.zeros(0, bool), np.zeros(0), {})
+    return Recorded(pose, q, qd, nothing, nothing, np.zeros(0, bool), np.zeros(0), np.zeros(0, bool), {})
 
 
 def _row(steps: _Steps, start: Recorded, i: int) -> Recorded:
     """What was recorded of one arm."""
-    q, qd, tips, torque, command, saturated, caution = (np.asarray(x[:, i]) for x in steps[:-1])
+    q, qd, tips, torque, command, saturated, caution, contact = (np.asarray(x[:, i]) for x in steps[:-1])
     with np.errstate(invalid="ignore"):
         pose = geometry.matrix_to_pose(tips.astype(float))
     return Recorded(
@@ -126,6 +131,7 @@ def _row(steps: _Steps, start: Recorded, i: int) -> Recorded:
         command.astype(float),
         saturated,
         caution.astype(float),
+        contact,
         {name: np.asarray(values[:, i], np.float32) for name, values in steps.estimates.items()},
     )
 

@@ -14,6 +14,7 @@ from armctl.commands.motions import generated
 from armctl.commands.parsing import Address, Flag, Folder, Limit, check_out, parse, part, words
 from armctl.errors import UsageError
 from armctl.motion.reference import Reference
+from armctl.scene import Scene, load_scene
 from armctl.urdf import load_chain
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class BenchArguments(BenchConfig):
     `tune` or `train`, your own as FILE.py:CLASS or MODULE:CLASS, policies of stable-baselines3 or sbx as FILE.zip or
     FILE.zip:CONTROL; with LABEL= in front under another name. `classical` is all classical ones."""
     task: Literal["track", "reach"] = "track"
-    """What is asked where no suite is named: to follow the shapes, or to reach random goals (suites reach, goal)."""
+    """What is asked where no suite is named: to follow the shapes (in a scene the suite corpus), or to reach random
+    goals (suites reach, goal)."""
     suite: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Suite (shapes, iso9283, corpus, generated, reach, goal), folder of .npz or .csv references, or FILE.py:FUNCTION
     of the arm's chain that returns references."""
@@ -71,6 +73,7 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     arguments = parse(BenchArguments, argv, prog)
     config, chain = part(arguments, BenchConfig), load_chain(arguments.robot)
     check_out(arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
+    scene = None if arguments.scene is None else load_scene(arguments.scene, chain)
     if arguments.grid and arguments.scenarios != SCENARIOS:
         raise UsageError(
             f"--grid and --scenarios {arguments.scenarios} exclude each other; --scenarios grid,NAME takes both."
@@ -81,13 +84,14 @@ def run_bench(argv: Sequence[str], prog: str) -> int:
     from armctl.report.page import write_report
 
     controllers, records = load_controllers(named(words(arguments.controllers, "--controllers")), config)
-    suites = load_suites(arguments, chain)
+    suites = load_suites(arguments, chain, scene)
     if compiled := sum(not is_outside(one) for one in controllers.values()):
         compiling(5 * compiled, f"{compiled} controller(s)")
     with results_only():
         summary = run.run_bench(
             controllers, suites, scenarios, arguments.out, config=config, metrics=load_metrics(arguments.metric),
-            records=records, subject=arguments.subject, overwrite=arguments.overwrite, resume=arguments.resume,
+            records=records, subject=arguments.subject, scene=scene, overwrite=arguments.overwrite,
+            resume=arguments.resume,
         )  # fmt: skip
         if arguments.curves:
             say("running the curves")
@@ -210,17 +214,18 @@ def load_metrics(entries: Sequence[str]) -> dict[str, Any]:
     return {name: load_source(entry) for name, entry in zip(names, entries, strict=True)}
 
 
-def load_suites(arguments: BenchArguments, chain: Chain) -> dict[str, list[Reference]]:
-    """References of every suite that was named."""
+def load_suites(arguments: BenchArguments, chain: Chain, scene: Scene | None) -> dict[str, list[Reference]]:
+    """References of every suite that was named; in a scene those that keep clear of it."""
     from armctl.bench.suite import load_suite, suite_name
 
     suites: dict[str, list[Reference]] = {}
-    for name in arguments.suite or {"track": ("shapes",), "reach": ("reach", "goal")}[arguments.task]:
+    alone = {"track": ("shapes" if scene is None else "corpus",), "reach": ("reach", "goal")}
+    for name in arguments.suite or alone[arguments.task]:
         if suite_name(name) in suites:
             raise UsageError(f"Two suites would be called '{suite_name(name)}'; rename one of the folders.")
         suites[suite_name(name)] = load_suite(
-            name, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed,
-            generated=generated(name, arguments.generator, chain, arguments.control_dt, arguments.limit),
+            name, chain, dt=arguments.control_dt, limit=arguments.limit, seed=arguments.seed, scene=scene,
+            generated=generated(name, arguments.generator, chain, arguments.control_dt, arguments.limit, scene),
         )  # fmt: skip
         if arguments.task == "reach" and any("goal" not in one.meta for one in suites[suite_name(name)]):
             raise UsageError(f"--task reach needs goals, which suite '{suite_name(name)}' has not; leave out --task.")

@@ -10,6 +10,7 @@ import tyro
 
 from armctl.commands.console import show
 from armctl.commands.parsing import Flag, arguments_of, options, parse
+from armctl.scene import NAMED
 
 SCRIPT = """\
 # completion of armctl; written by 'armctl completion', to be written again when armctl changes
@@ -18,6 +19,7 @@ SCRIPT = """\
     case "${{COMP_WORDS[*]:1:$((COMP_CWORD - 1))}} " in
 {cases}
     esac
+    if [[ ${{COMP_WORDS[COMP_CWORD - 1]}} == --scene ]]; then words="{scenes}"; fi
     # files where a flag is not begun
     if [[ $words == --* && $word != -* ]]; then words=""; fi
     COMPREPLY=($(compgen -W "$words" -- "$word"))
@@ -63,7 +65,7 @@ def script(flags: Mapping[str, Sequence[str]], shell: str) -> str:
     cases = [_case(f'"{before or " "}"', dict.fromkeys(words)) for before, words in following.items()]
     longest = sorted(flags, key=lambda name: -len(name.split()))
     cases += [_case(f'"{name} "*', [*flags[name], "--help"]) for name in longest]
-    return SCRIPT.format(preface=PREFACE[shell], cases="\n".join(cases)).rstrip("\n")
+    return SCRIPT.format(preface=PREFACE[shell], cases="\n".join(cases), scenes=" ".join(NAMED)).rstrip("\n")
 
 
 def _case(pattern: str, words: Iterable[str]) -> str:

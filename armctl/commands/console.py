@@ -126,6 +126,7 @@ def _bench_row(name: str, block: dict[str, Any]) -> dict[str, Any]:
         "position RMSE mm": _interval(block["position_rmse_mm"]),
         "orientation RMSE deg": _interval(block["orientation_rmse_deg"]),
         "limit violations": block["joint_limit_violations"],
+        **({"scene contact": block["scene_contact"]} if "scene_contact" in block else {}),
         "failures": len(block["failures"]),
         "episodes": block["episodes"],
     }
@@ -151,6 +152,7 @@ def _reach_row(cell: dict[str, Any]) -> dict[str, Any]:
         "error mm": _interval(cell["goal_error_mm"]),
         "way m": cell["path_length_m"]["iqm"],
         "limit violations": cell["joint_limit_violations"],
+        **({"scene contact": cell["scene_contact"]} if "scene_contact" in cell else {}),
         "failures": cell["failures"],
         "episodes": cell["episodes"],
     }

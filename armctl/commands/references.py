@@ -23,6 +23,7 @@ from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
 WISHES = ("start", "goal", "via", "duration", "speed", "difficulty", "family", "scene")
+DRAWN, PICTURE = 8, "motions.png"  # so many motions, lest none be told from another
 SMALL: dict[str, Any] = {"motions": 400, "steps": 500, "width": 128, "batch": 128}  # a generator made on the spot
 
 
@@ -78,12 +79,16 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     _check_postures(arguments, chain)
     check_measured(chain)
     from armctl.generator import write_references
+    from armctl.report.motion_picture import draw_motions
 
+    model = _generator(arguments, chain)
     found, stats = propose_certified(
-        _generator(arguments, chain), chain, arguments.count, dt=arguments.control_dt, seed=arguments.seed,
+        model, chain, arguments.count, dt=arguments.control_dt, seed=arguments.seed,
         **{name: getattr(arguments, name) for name in WISHES},
     )  # fmt: skip
     write_references(found, arguments.out, stats, overwrite=arguments.overwrite)
+    scene = model.scene if arguments.scene is None else load_scene(arguments.scene, chain)
+    draw_motions(chain, found[:DRAWN], scene, arguments.out / PICTURE)
     _show(arguments, found)
     return 0
 
@@ -191,6 +196,7 @@ def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], o
             "family": one.meta.get("family"),
             "duration_s": round(one.duration, 3),
             "speed": _rounded(one.meta.get("eta")),
+            "difficulty": _rounded(one.meta.get("difficulty")),
             "binding": one.meta.get("binding"),
         }
         for one in found
@@ -198,7 +204,8 @@ def _show(arguments: SampleArguments | SuiteArguments, found: list[Reference], o
     summary = {**store.read_json(out / "summary.json"), "references": rows, "folder": str(out)}
     proposals = summary.get("proposals")
     rate = f", {proposals['acceptance_rate']:.0%} of the proposals certified" if proposals else ""
-    show(summary, f"{table(rows)}\n\n{len(rows)} references in {out}{rate}", arguments.json)
+    picture = f", drawn in {out / PICTURE}" if (out / PICTURE).is_file() else ""
+    show(summary, f"{table(rows)}\n\n{len(rows)} references in {out}{rate}{picture}", arguments.json)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,6 +1,7 @@
 """References as members of a corpus: paths that a flow can be fitted to, and that a round is kept as."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,5 +45,5 @@ def _path(chain: Chain, q: np.ndarray) -> np.ndarray:
 
 def joined(*parts: Corpus) -> Corpus:
     """Several corpora of the same families as one."""
-    fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PATHS}
-    return Corpus(parts[0].robot, parts[0].families, **fields)
+    fields: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PATHS}
+    return Corpus(parts[0].robot, parts[0].families, **fields, scene=parts[0].scene)

@@ -9,7 +9,7 @@ import numpy as np
 from armctl import rigid
 from armctl.chain import Chain
 from armctl.errors import UsageError
-from armctl.generator.ranks import ranks, spearman
+from armctl.generator.ranks import spearman
 from armctl.motion import spline
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import split_torque
@@ -231,31 +231,3 @@ jax.tree_util.register_dataclass(
     Critic, data_fields=("mean", "scale", "weights"), meta_fields=("penalty", "rank_correlation")
 )
 jax.tree_util.register_dataclass(Dial, data_fields=("critic", "errors"), meta_fields=("scenario", "panel"))
-
-
-def select(difficulty: np.ndarray, quantile: float, count: int) -> np.ndarray:
-    """Indices (count,) of the proposals nearest to a quantile of the pool's difficulty: steering by resampling.
-
-    difficulty: (N,) predicted. quantile: in [0, 1]; 1 asks for the hardest.
-    Raises UsageError for a quantile outside [0, 1] and for more wanted than there are.
-    """
-    if not 0 <= quantile <= 1:
-        raise UsageError(f"Difficulty quantile {quantile} is outside [0, 1].")
-    if count > len(difficulty):
-        raise UsageError(f"Cannot select {count} of {len(difficulty)} proposals; propose more.")
-    place = (ranks(difficulty) - 0.5) / len(difficulty)
-    return np.argsort(np.abs(place - quantile), kind="stable")[:count]
-
-
-def curriculum_weights(regret: np.ndarray, unsteered: float = 0.3) -> np.ndarray:
-    """Sampling probabilities (N,) that favour regret and keep a share unsteered against collapse.
-
-    regret: (N,) tracker error minus that of a model-perfect controller on the same plant, m. unsteered: share of the
-    probability spread evenly. Raises UsageError for regret that is not finite and a share outside [0, 1].
-    """
-    regret = np.asarray(regret, float)
-    if not np.isfinite(regret).all() or not 0 <= unsteered <= 1:
-        raise UsageError(f"Curriculum needs finite regrets and an unsteered share in [0, 1]; got share {unsteered}.")
-    gain = np.maximum(regret, 0.0)
-    even = np.full(len(regret), 1 / len(regret))
-    return even if gain.sum() == 0 else unsteered * even + (1 - unsteered) * gain / gain.sum()

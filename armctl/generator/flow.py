@@ -22,6 +22,8 @@ HISTORY = ("step", "loss", "train_loss", "validation_loss", "gradient_norm")
 
 GUIDANCE_START = 0.5  # before this time the predicted endpoint is mostly noise and its constraints mean little
 
+LAST_CORRECTIONS = 4  # of the sample itself; on the ur5e they leave 1 of 200 invalid where 8 were
+
 
 @dataclasses.dataclass(frozen=True)
 class FlowModel:
@@ -121,6 +123,10 @@ def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance
         return x + dt * v, None
 
     x, _ = jax.lax.scan(advance, noise, jnp.arange(steps))
+    if guidance is not None:
+        x, _ = jax.lax.scan(
+            lambda x, _: (guidance(x, condition, model.to_data), None), x, None, length=LAST_CORRECTIONS
+        )
     return model.to_data(x)
 
 

@@ -17,6 +17,7 @@ from armctl.typing import Array
 
 CANDIDATES = 8
 CLEARANCE_SAMPLES = 25
+SCENE_SAMPLES = 100  # bodies are thinner than arms
 EASIEST = 0.01  # share of the limits; at less a motion of a second takes minutes, and its checks hours
 ETA_RANGE = (0.3, 0.9)
 WIGGLE = 0.12  # standard deviation of a via point off the straight line, as a part of each joint's range
@@ -110,12 +111,17 @@ def random_path(
     inner = spline.straight_inner(starts, goals) + bump[:, None] * offset
     paths = spline.control_points(starts, goals, np.clip(inner, lower, upper))
     for _ in range(6):
-        q = spline.evaluate(paths, CLEARANCE_SAMPLES, derivatives=0)[0]
+        q = spline.evaluate(paths, CLEARANCE_SAMPLES if scene is None else SCENE_SAMPLES, derivatives=0)[0]
         free = is_free(chain, q, scene).all(axis=-1)
         if free.any():
             return paths[np.argmax(free)]
         paths = start + 0.6 * (paths - start)  # shorter motions from a clear start are clear sooner or later
     return paths[np.argmax(clearance(chain, q, scene).min(axis=-1))]
+
+
+def _keeps_off(chain: Chain, path: np.ndarray, scene: Scene) -> bool:
+    """Whether a path (C, n) keeps clear of a scene."""
+    return bool(is_free(chain, spline.evaluate(path, SCENE_SAMPLES, derivatives=0)[0], scene).all())
 
 
 def _timed_path(
@@ -128,6 +134,7 @@ def _timed_path(
 ) -> tuple[np.ndarray, float, dict[str, Any]]:
     """A random path, contracted towards its start until it fits into `limit` s; its duration s; its meta data."""
     eta = float(rng.uniform(*ETA_RANGE) if eta is None else eta)
+    found = None
     for _ in range(20):
         path = random_path(chain, rng, start, scene)
         shortest, binding = path_timing(chain, path)
@@ -136,7 +143,11 @@ def _timed_path(
             shortest, binding = path_timing(chain, path)
         if np.isfinite(shortest):
             leg = {"eta": eta, "t_min": float(shortest), "binding": spline.CONSTRAINTS[int(binding)]}
-            return path, float(shortest) / eta, leg
+            found = path, float(shortest) / eta, leg
+            if scene is None or _keeps_off(chain, path, scene):  # a part of a way that does need not do so
+                return found
+    if found is not None:
+        return found
     raise UsageError(
         f"Arm {chain.name} cannot hold itself against gravity in most configurations; raise its effort limits."
     )

@@ -9,13 +9,17 @@ import numpy as np
 from armctl.chain import Chain
 from armctl.envs.bullet.body import load_arm
 from armctl.envs.bullet.client import p
+from armctl.envs.bullet.scene import scene_bodies
+from armctl.envs.bullet.view import least_hidden
 from armctl.rigid import link_poses
+from armctl.scene.body import Scene
 
 SIZE = (460, 430)  # pixels of one panel's picture
 STRIP = 92  # pixels of the error curve below it
 MARGIN = (150, 150)  # pixels left free around arm and path
 TITLE = 16  # pixels by which the scene is lower for the title
 FIELD = 36  # degrees
+PITCH = -16  # degrees, by which the camera looks down
 FLOOR = np.linspace(-0.6, 0.6, 7)  # m, lines of the floor's grid
 INK, MUTED, FRAME, BACK, SKY, GRID = (
     (27, 35, 48),
@@ -42,15 +46,18 @@ class Clip:
     """(T,) mm."""
 
 
-def animate(chain: Chain, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 36) -> bytes:
+def animate(
+    chain: Chain, reference: np.ndarray, clips: list[Clip], dt: float, frames: int = 36, scene: Scene | None = None
+) -> bytes:
     """A looping GIF of the clips side by side, in real time, with the reference path and the error below.
 
-    reference: (T, 3) tip positions, m. clips: one panel each, all of T samples. dt: sampling period, s.
+    reference: (T, 3) tip positions, m. clips: one panel each, all of T samples. dt: sampling period, s. scene: what
+    stands around the arm.
     """
     samples = np.unique(np.linspace(0, len(reference) - 1, frames).round().astype(int))
-    camera = _Camera.around(chain, clips, reference)
+    camera = _Camera.around(chain, clips, reference, scene)
     top = 1.15 * max(float(clip.error.max()) for clip in clips) or 1.0
-    with _Body(chain) as body:
+    with _Body(chain, scene) as body:
         pictures = [_frame(body, camera, reference, clips, int(k), dt, top) for k in samples]
     palette = pictures[len(pictures) // 2].quantize(128)
     images = [picture.quantize(palette=palette, dither=0) for picture in pictures]
@@ -74,11 +81,18 @@ class _Camera:
     projection: np.ndarray
 
     @classmethod
-    def around(cls, chain: Chain, clips: list[Clip], reference: np.ndarray) -> "_Camera":
-        """Look from the side on which the path spreads, as near as base, arm and path allow."""
+    def around(cls, chain: Chain, clips: list[Clip], reference: np.ndarray, scene: Scene | None) -> "_Camera":
+        """Look from the side on which the path spreads, as near as base, arm and path allow.
+
+        A scene that hides the arm from there is looked at from where it hides little.
+        """
         joints = [link_poses(chain, clip.q[:: max(1, len(clip.q) // 12)])[..., :3, 3].reshape(-1, 3) for clip in clips]
         points = np.concatenate([*joints, reference, [[0.0, 0.0, 0.0]]])
         heading = float(np.degrees(np.arctan2(*(reference.mean(axis=0)[1::-1]))) + 128)
+        if scene is not None:
+            way = np.array([-np.sin(np.radians(heading)), np.cos(np.radians(heading)), np.tan(np.radians(PITCH))])
+            turned = least_hidden(scene, points, way / np.linalg.norm(way))
+            heading = float(np.degrees(np.arctan2(-turned[0], turned[1])))
         target, distance = points.mean(axis=0), 3.0
         for _ in range(4):  # centre and fill the picture; perspective makes it a few rounds
             camera = cls.at(target, distance, heading)
@@ -93,7 +107,7 @@ class _Camera:
 
     @classmethod
     def at(cls, target: np.ndarray, distance: float, heading: float) -> "_Camera":
-        view = p.computeViewMatrixFromYawPitchRoll(target.tolist(), distance, heading, -16, 0, 2)
+        view = p.computeViewMatrixFromYawPitchRoll(target.tolist(), distance, heading, PITCH, 0, 2)
         projection = p.computeProjectionMatrixFOV(FIELD, SIZE[0] / SIZE[1], 0.05, 20)
         return cls(np.array(view), np.array(projection))
 
@@ -107,12 +121,14 @@ class _Camera:
 class _Body:
     """The arm in a PyBullet client of its own, posed and photographed."""
 
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
+    def __init__(self, chain: Chain, scene: Scene | None) -> None:
+        self.chain, self.scene = chain, scene
 
     def __enter__(self) -> "_Body":
         self.client = p.connect(p.DIRECT)
         self.body = load_arm(self.chain, self.client)
+        if self.scene is not None:
+            scene_bodies(self.client, self.scene, visual=True)
         return self
 
     def __exit__(self, *_: object) -> None:

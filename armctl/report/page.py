@@ -9,7 +9,7 @@ import numpy as np
 
 from armctl import store
 from armctl.bench.metrics import orientation_error, position_error
-from armctl.bench.records import Track, read_table, read_tracks
+from armctl.bench.records import Track, read_table, read_tracks, recorded_scene
 from armctl.bench.summary import Row, column
 from armctl.chain import Chain
 from armctl.errors import UsageError
@@ -22,6 +22,7 @@ from armctl.report.heat import heat_map
 from armctl.report.looks import looks
 from armctl.report.replay import replay
 from armctl.report.theme import figure, page, section
+from armctl.scene.body import Scene
 from armctl.urdf import load_chain
 
 PATHS = 3
@@ -65,9 +66,10 @@ def write_report(run_dir: str | Path, *, animation: bool = True) -> Path:
     summary = store.read_json(folder / "summary.json")
     table = read_table(folder, list(summary["controllers"]))
     tracks = {name: read_tracks(folder, rows) for name, rows in table.items()}
-    chain = _arm(summary)
-    movie = _movie(summary, table, tracks, chain) if animation and chain else ""
-    seen = section("Replay", replay(summary, table, tracks, chain) if chain else GONE, NOTES["Replay"] if chain else "")
+    chain, scene = _arm(summary), recorded_scene(folder)
+    movie = _movie(summary, table, tracks, chain, scene) if animation and chain else ""
+    moving = replay(summary, table, tracks, chain, scene) if chain else GONE
+    seen = section("Replay", moving, NOTES["Replay"] if chain else "")
     body = header(summary) + cards(summary) + movie + _results(summary, table, tracks) + seen + _background(summary)
     path = folder / "report.html"
     store.write_text(path, page(f"armctl bench: {summary['config'].get('robot', 'arm')}", body))
@@ -209,7 +211,13 @@ def _chosen(rows: list[Row]) -> list[int]:
     return list(found.values())[:PATHS]
 
 
-def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]], chain: Chain) -> str:
+def _movie(
+    summary: dict[str, Any],
+    table: dict[str, list[Row]],
+    tracks: dict[str, list[Track]],
+    chain: Chain,
+    scene: Scene | None,
+) -> str:
     chosen, rival = summary["comparison"]["subject"], summary["comparison"]["best_classical"]
     pair = [name for name in (chosen, rival) if name]
     pair = list(dict.fromkeys(pair))
@@ -221,7 +229,7 @@ def _movie(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[st
         Clip(look[name].label, look[name].colour, one.q, one.pose[:, :3], position_error(one.pose, one.reference))
         for name, one in zip(pair, motions, strict=True)
     ]
-    gif = animate(chain, motions[0].reference[:, :3], clips, motions[0].dt)
+    gif = animate(chain, motions[0].reference[:, :3], clips, motions[0].dt, scene=scene)
     row = table[chosen][index]
     caption = (
         f"The same episode in real time ({escape(row['suite'])}: {escape(row['reference'])}, scenario "

@@ -65,6 +65,23 @@
     }
   }
 
+  // the faces of the scene's bodies beyond a depth or before it, the farthest first; those in front are seen through
+  function solids(draw, canvas, depth, front) {
+    const shown = data.solids.flatMap(({ colour, faces }) => faces.map((face) => {
+      const corners = face.map((p) => project(canvas, p));
+      return { colour, corners, edged: faces.length < 7, far: corners.reduce((sum, p) => sum + p[2], 0) / corners.length };
+    })).filter(({ far }) => (far < depth) === front).sort((a, b) => b.far - a.far);
+    for (const { colour, corners, edged } of shown) {
+      draw.beginPath();
+      corners.forEach(([x, y], k) => (k ? draw.lineTo(x, y) : draw.moveTo(x, y)));
+      draw.closePath();
+      draw.fillStyle = draw.strokeStyle = colour; draw.lineWidth = 1;
+      draw.globalAlpha = front ? 0.18 : 0.5; draw.fill();
+      draw.globalAlpha = front ? 0.5 : 0.8; if (edged) draw.stroke();
+    }
+    draw.globalAlpha = 1;
+  }
+
   function paint({ choice, canvas, says }) {
     const ratio = window.devicePixelRatio || 1, box = canvas.getBoundingClientRect();
     canvas.width = Math.round(box.width * ratio); canvas.height = Math.round(box.height * ratio);
@@ -74,11 +91,13 @@
     floor(draw, canvas);
     const frame = Math.min(Math.floor(now / one.dt), run.frames - 1);
     const way = points(one.reference), arm = points(run.points), n = data.points;
+    const body = Array.from({ length: n }, (_, k) => point(arm, one.unit, frame * n + k));
+    const middle = body.reduce((sum, p) => sum + project(canvas, p)[2], 0) / n;
+    solids(draw, canvas, middle, false);
     const wanted = Array.from({ length: one.samples }, (_, k) => point(way, one.unit, k));
     line(draw, canvas, wanted, page.colour("#9aa4b5"), 1.5 * ratio);
     const tips = Array.from({ length: frame + 1 }, (_, k) => point(arm, one.unit, k * n + n - 1));
     line(draw, canvas, tips, page.colour(run.colour), 2 * ratio);
-    const body = Array.from({ length: n }, (_, k) => point(arm, one.unit, frame * n + k));
     const width = 0.055 * one.stage.size;
     for (let k = 0; k + 1 < n; k++) {
       const scale = project(canvas, body[k])[3];
@@ -86,6 +105,7 @@
     }
     const inks = [page.colour("#647084"), page.colour(run.colour)];
     body.forEach((p, k) => ball(draw, canvas, p, width * (k + 1 < n ? 0.8 : 0.6), inks[k + 1 < n ? 0 : 1]));
+    solids(draw, canvas, middle, true);
     const target = wanted[Math.min(Math.floor(now / one.dt), one.samples - 1)];
     const [x, y] = project(canvas, target);
     draw.beginPath(); draw.arc(x, y, 7 * ratio, 0, 2 * Math.PI);

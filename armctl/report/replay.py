@@ -14,8 +14,10 @@ from armctl.bench.summary import Row, column
 from armctl.chain import Chain
 from armctl.plot_style import SERIES
 from armctl.report.looks import looks
+from armctl.report.solids import faces
 from armctl.report.theme import number, themed
 from armctl.report.traces import charts
+from armctl.scene.body import Scene
 
 EPISODES, CONTROLLERS = 6, 6
 """How many of each; more would make the page heavy."""
@@ -32,22 +34,30 @@ controllers are drawn to one scale. Touch a plot to go there.</p>
 PANEL = '<div class="panel"><select aria-label="Controller"></select><canvas></canvas><p class="note"></p></div>'
 
 
-def replay(summary: dict[str, Any], table: dict[str, list[Row]], tracks: dict[str, list[Track]], chain: Chain) -> str:
+def replay(
+    summary: dict[str, Any],
+    table: dict[str, list[Row]],
+    tracks: dict[str, list[Track]],
+    chain: Chain,
+    scene: Scene | None = None,
+) -> str:
     """The viewer with its data, of the subject's worst episodes and a typical one.
 
-    table, tracks: controller -> its episodes, in the same order for all.
+    table, tracks: controller -> its episodes, in the same order for all. scene: what stands around the arm.
     """
     names = _shown(summary)
     chosen = _chosen(table[names[0]])
     look, settle = looks(summary), summary["config"].get("settle", 0.0)
+    solids = _solids(scene)
+    around = [np.array(face) for solid in solids if not solid["flat"] for face in solid["faces"]]
     episodes = []
     for index in chosen:
         runs = {name: tracks[name][index] for name in names}
-        episodes.append(_episode(chain, table, runs, index) | {"title": _title(table[names[0]][index])})
+        episodes.append(_episode(chain, table, runs, index, around) | {"title": _title(table[names[0]][index])})
         for name, track in runs.items():
             drawn = charts(chain, table[name][index], track, settle)
             episodes[-1]["runs"][name] |= {"label": look[name].label, "colour": look[name].colour, "charts": drawn}
-    data = {"points": chain.n + 2, "series": SERIES, "episodes": episodes}
+    data = {"points": chain.n + 2, "series": SERIES, "solids": solids, "episodes": episodes}
     script = "".join((files("armctl.report") / name).read_text(encoding="utf-8") for name in ("charts.js", "replay.js"))
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # nothing in it may end the script
     return (
@@ -83,7 +93,9 @@ def _title(row: Row) -> str:
     return f"{row['suite']}: {row['reference']}, {row['scenario']}, draw {int(row['draw'])} ({told})"
 
 
-def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], index: int) -> dict[str, Any]:
+def _episode(
+    chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], index: int, around: list[np.ndarray]
+) -> dict[str, Any]:
     dt = next(iter(runs.values())).dt
     every = max(1, round(FRAME / dt))
     bodies = {name: _points(chain, track.q[::every]) for name, track in runs.items()}
@@ -93,7 +105,7 @@ def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], 
         "dt": every * dt,
         "unit": unit,
         "samples": len(whole),
-        "stage": _stage(np.concatenate([whole, next(iter(bodies.values())).reshape(-1, 3)])),
+        "stage": _stage(np.concatenate([whole, next(iter(bodies.values())).reshape(-1, 3), *around])),
         "reference": _packed(whole, unit),
         "runs": {
             name: {
@@ -105,6 +117,18 @@ def _episode(chain: Chain, table: dict[str, list[Row]], runs: dict[str, Track], 
             for name, track in runs.items()
         },
     }
+
+
+def _solids(scene: Scene | None) -> list[dict[str, Any]]:
+    """The bodies of a scene as coloured faces, corners in m."""
+    return [
+        {
+            "colour": "#" + "".join(f"{round(255 * part):02x}" for part in body.rgba[:3]),
+            "flat": body.shape == "plane",
+            "faces": [face.round(3).tolist() for face in faces(body)],
+        }
+        for body in (() if scene is None else scene.bodies)
+    ]
 
 
 def _points(chain: Chain, q: np.ndarray) -> np.ndarray:

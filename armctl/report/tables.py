@@ -19,6 +19,7 @@ def headline(summary: Summary) -> str:
     """The table of all controllers, most accurate first."""
     blocks = summary["controllers"]
     names, elsewhere = ranked(summary), summary.get("tested_elsewhere", {})
+    in_scene = all("scene_contact" in block for block in blocks.values())
     rows = [
         [
             controller(summary, name) + ("†" if name in elsewhere else ""),
@@ -29,6 +30,7 @@ def headline(summary: Summary) -> str:
             f"{100 * blocks[name]['within_5mm_5deg']:.0f} %",
             f"{100 * blocks[name]['within_1mm_0.5deg']:.0f} %",
             str(blocks[name]["joint_limit_violations"]),
+            *([touched(blocks[name])] if in_scene else []),
             str(len(blocks[name]["failures"])),
         ]
         for name in names
@@ -42,17 +44,24 @@ def headline(summary: Summary) -> str:
         "Time within<br>5 mm, 5°",
         "Time within<br>1 mm, 0.5°",
         "Limit<br>violations",
+        *(["Scene contact<br>steps (episodes)"] if in_scene else []),
         "Failed",
     ]
     key = ELSEWHERE if elsewhere else ""
     return table(head, rows, names.index(summary["comparison"]["subject"])) + key
 
 
+def touched(block: dict[str, Any]) -> str:
+    """Control steps with scene contact of a controller, and in how many episodes they are."""
+    return f"{block['scene_contact']} ({block['scene_contact_episodes']})"
+
+
 def reaching(summary: Summary) -> str:
     """A table for every plant of every suite: who reaches the goals; empty where there are none."""
     cells = summary.get("reaching", [])
     subject, head = summary["comparison"]["subject"], ["Controller", "Reached", "Position<br>alone", "After<br>s"]
-    head += ["Error at the end<br>mm", "Error at the end<br>deg", "Way<br>m", "Limit<br>violations", "Failed"]
+    head += ["Error at the end<br>mm", "Error at the end<br>deg", "Way<br>m", "Limit<br>violations"]
+    head += [*(["Scene contact<br>steps"] if any("scene_contact" in cell for cell in cells) else []), "Failed"]
     found = []
     for suite, scenario in dict.fromkeys((cell["suite"], cell["scenario"]) for cell in cells):
         here = [cell for cell in cells if (cell["suite"], cell["scenario"]) == (suite, scenario)]
@@ -72,6 +81,7 @@ def _reached(summary: Summary, cell: dict[str, Any]) -> list[str]:
         number(cell["goal_error_deg"]["iqm"]),
         number(cell["path_length_m"]["iqm"]),
         str(cell["joint_limit_violations"]),
+        *([str(cell["scene_contact"])] if "scene_contact" in cell else []),
         str(cell["failures"]),
     ]
 

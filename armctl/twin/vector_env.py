@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.errors import UsageError
+from armctl.motion.free import check_scene
 from armctl.motion.goals import check_goal
 from armctl.plant import reward as rewards
 from armctl.plant.action import action_scale, check_actions
@@ -85,7 +86,8 @@ class TwinVectorEnv(gym.vector.VectorEnv):
         self.config = ServoConfig(control=control, physics_dt=physics_dt, control_dt=control_dt)
         self.reward, self._scenario = rewards.check_reward(reward), check_scenario(scenario)
         self.scene = None if scene is None else load_scene(scene, self.chain)
-        self._task = make_task(task, self.chain, control_dt, num_envs, of_task)
+        check_scene(self.chain, self.scene)
+        self._task = make_task(task, self.chain, control_dt, num_envs, of_task, self.scene)
         self.tolerance = self._task.near
         self.action_scale = action_scale(self.chain, self.config)
         self._describe()

@@ -52,13 +52,13 @@ class ObstructedBody(ArmBody):
         # of a point there are its distance, which is above zero where the next step would bring contact, and its force
         self.met = self.met or any(point[8] <= 0 or point[9] > 0 for point in self._contacts())
 
-    def check_clear(self) -> None:
-        """Raises UsageError where the arm, as it is placed, stands in a body."""
+    def check_clear(self, what: str = "L") -> None:
+        """Raises UsageError where the arm, as it is placed, stands in a body; what: how the sentence begins."""
         for link, k in self._pairs:
             gap = self.distance_to(self._bodies[k], link, 0.0)
             if gap < -SHALLOW:
                 raise UsageError(
-                    f"Link {link} of {self.chain.name} would start {-1e3 * gap:.1f} mm deep in body "
+                    f"{what}ink {link} of {self.chain.name} would start {-1e3 * gap:.1f} mm deep in body "
                     f"{self.scene.bodies[k].name!r} of scene {self.scene.name!r}; start elsewhere."
                 )
 

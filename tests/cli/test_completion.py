@@ -10,6 +10,7 @@ import timeit
 import pytest
 
 from armctl import cli
+from armctl.scene import NAMED
 from tests.cli.cases import refused
 from tests.cli.test_names import known
 
@@ -55,6 +56,12 @@ def test_flags_are_completed(complete, name):
     assert complete(*name.split(), "--") == [*flags, "--help"]
     assert complete(*name.split(), "--json", "--jso") == ["--json"]
     assert complete(*name.split(), "--json", "") == []  # files, which bash finds itself
+
+
+def test_named_scenes_are_completed_and_files_too(complete):
+    assert complete("bench", "--scene", "") == list(NAMED)
+    assert complete("bench", "--scene", "sh") == ["shelf"]
+    assert complete("bench", "--scene", "./") == []  # files, which bash finds itself
 
 
 def test_completing_is_fast(complete):

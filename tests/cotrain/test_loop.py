@@ -27,7 +27,8 @@ from armctl.urdf import load_chain
 CHAIN = load_chain("planar3")
 CONFIG = CotrainConfig(
     robot="planar3", controller="computed_torque", scenario="payload", references=12, plants=8, seconds=0.5, rounds=2,
-    draws=1, motions=80, labelled=40, refine=20, flow=FlowConfig(steps=20, width=16, blocks=1, batch=16, chunk=20),
+    emphasis=1.0, draws=1, motions=80, labelled=40, refine=20,
+    flow=FlowConfig(steps=20, width=16, blocks=1, batch=16, chunk=20),
     train=TrainConfig(updates=2, batch=8, horizon=10, chunk=2, gain_rate=0.2, validation=0),
 )  # fmt: skip
 CORPUS = loop_corpus(CONFIG, CHAIN)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium.utils.seeding import np_random
 
 from armctl import rigid
 from armctl.arm import Arm
@@ -22,6 +23,7 @@ from armctl.plant.scenario import Scenario
 from armctl.plant.servo import ServoConfig
 from armctl.scene import Body, Scene, save_scene
 from armctl.twin.contact import touching_scene
+from armctl.twin.tasks import make_task
 from armctl.urdf import load_chain
 
 CHAIN, ARM = load_chain("panda"), load_chain("planar3")
@@ -162,6 +164,24 @@ def test_an_arm_that_stands_in_a_body_is_refused():
         ReachEnv("panda", scene=scene_of(Body("sphere", (0.1,), (0.1, 0.0, 0.6), name="lump")))
     with pytest.raises(UsageError, match="no scene"):
         TrackEnv("panda", scene="kitchen")
+
+
+def test_drawn_goals_and_references_keep_clear_and_are_the_same_in_the_twin():
+    envs = {make: make("panda", scene="pillars") for make in (ReachEnv, TrackEnv)}
+    reach, track = envs.values()
+    for seed in range(3):
+        reach.reset(seed=seed)
+        track.reset(seed=seed)
+        for q in track.reference.q[::20]:
+            track.plant.body.place(q)
+            track.plant.body.check_clear()
+    rngs = [np_random(seed)[0] for seed in range(3)]
+    drawn = make_task("reach", reach.chain, 0.01, 1, {}, reach.scene).draw(rngs).bank.pose[2, 0]
+    np.testing.assert_allclose(drawn, np.concatenate(reach.targets[0]), atol=1e-12)
+    bank = make_task("track", track.chain, 0.01, 1, {}, track.scene).draw([np_random(2)[0]]).bank
+    np.testing.assert_allclose(bank.samples.q[0], track.reference.q, atol=1e-12)
+    for env in envs.values():
+        env.close()
 
 
 def test_a_reference_that_starts_in_a_body_is_refused_and_the_environment_goes_on():

@@ -1,10 +1,10 @@
-"""Laws of the difficulty critic, steering by resampling and the curriculum."""
+"""Laws of the difficulty critic."""
 
 import numpy as np
 import pytest
 
 from armctl.errors import UsageError
-from armctl.generator.difficulty import FEATURES, curriculum_weights, features, fit_critic, select
+from armctl.generator.difficulty import FEATURES, features, fit_critic
 from armctl.motion.sampling import random_reference
 from armctl.urdf import load_chain
 
@@ -40,30 +40,11 @@ def test_a_faster_run_of_the_same_motion_is_described_as_harder():
     assert gap["log tip path length"] == pytest.approx(0, abs=0.05)
 
 
-def test_selection_takes_the_asked_quantile():
-    difficulty = np.random.default_rng(0).normal(size=100)
-    assert set(select(difficulty, 1.0, 10)) == set(np.argsort(difficulty)[-10:])
-    assert set(select(difficulty, 0.0, 10)) == set(np.argsort(difficulty)[:10])
-    middle = difficulty[select(difficulty, 0.5, 10)]
-    assert np.all(np.abs(middle) < np.quantile(np.abs(difficulty), 0.3))
-
-
-def test_curriculum_keeps_its_unsteered_share():
-    weights = curriculum_weights(np.array([0.0, -1.0, 3.0, 1.0]), unsteered=0.3)
-    assert weights.sum() == pytest.approx(1)
-    assert weights[0] == weights[1] == pytest.approx(0.3 / 4)
-    assert weights[2] - weights[0] == pytest.approx(3 * (weights[3] - weights[0]))
-    assert np.allclose(curriculum_weights(np.zeros(5)), 0.2)
-
-
 @pytest.mark.parametrize(
     "call",
     [
         lambda: fit_critic(described(5), np.ones(5)),
         lambda: fit_critic(described(20), np.zeros(20)),
-        lambda: select(np.arange(3.0), 0.5, 4),
-        lambda: select(np.arange(3.0), 1.5, 1),
-        lambda: curriculum_weights(np.array([np.nan, 1.0])),
     ],
 )
 def test_bad_input_is_refused(call):

@@ -263,9 +263,9 @@ def test_an_autoencoder_learns_two_modes_that_a_condition_selects():
 
 
 def test_repair_makes_as_many_steps_as_guidance():
-    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=1)) == 0
-    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=16)) == 8
-    assert rivals.guided_evaluations(FlowConfig(sampler="heun", sampler_steps=16)) == 17
+    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=1)) == 4
+    assert rivals.guided_evaluations(FlowConfig(sampler="euler", sampler_steps=16)) == 12
+    assert rivals.guided_evaluations(FlowConfig(sampler="heun", sampler_steps=16)) == 21
 
 
 def test_repeated_contexts_count_once(proposed):

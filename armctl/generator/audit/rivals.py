@@ -19,7 +19,7 @@ import optax
 from flax import nnx
 
 from armctl.generator.config import FlowConfig
-from armctl.generator.flow import GUIDANCE_START, FlowModel, Guidance, sample
+from armctl.generator.flow import GUIDANCE_START, LAST_CORRECTIONS, FlowModel, Guidance, sample
 from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.training import optimiser, whitening
 
@@ -53,7 +53,7 @@ def guided_evaluations(config: FlowConfig) -> int:
     times = [k / steps for k in range(steps)]
     if config.sampler == "heun":
         times += [(k + 1) / steps for k in range(steps)]
-    return sum(t >= GUIDANCE_START for t in times)
+    return sum(t >= GUIDANCE_START for t in times) + LAST_CORRECTIONS
 
 
 def gaussian(x: np.ndarray, condition: np.ndarray) -> Sampler:
