@@ -5,8 +5,10 @@ import pytest
 
 from armctl.bench.suite import load_suite, suite_name
 from armctl.errors import UsageError
+from armctl.motion.certificate import certify
 from armctl.motion.corpus import build_corpus, references
-from armctl.motion.frozen import facts, freeze, thaw
+from armctl.motion.frozen import facts, freeze, shipped, thaw
+from armctl.scene import scene_from_fields
 from armctl.urdf import load_chain
 
 
@@ -60,3 +62,20 @@ def test_what_is_not_whole_or_anothers_is_refused(chain, frozen, tmp_path):
     motions[0].q[5] += 0.1
     with pytest.raises(UsageError, match="is no spline path"):
         freeze(motions, tmp_path / "other.npz", {})
+
+
+@pytest.mark.parametrize("robot", ["panda", "ur5e"])
+def test_shipped_suites_are_what_was_certified(robot):
+    chain = load_chain(robot)
+    assert shipped(chain).stat().st_size < 300_000
+    known, found = facts("v1", chain), thaw("v1", chain)
+    cells = {tuple(one.meta["cell"]) for one in found}
+    assert {scene for scene, _ in cells} == set(known["config"]["scenes"])
+    assert {band for _, band in cells} == set(known["bands"])
+    for one in found:
+        assert one.meta["certificate"]["valid"]
+        assert one.meta["difficulty"] == pytest.approx(known["bands"][one.meta["cell"][1]], abs=0.051)
+    for scene, band in sorted(cells)[::7]:
+        one = thaw(f"v1-{scene}-{band}", chain)[0]
+        around = None if scene == "free" else scene_from_fields(known["scenes"][scene])
+        assert certify(one, chain, around).valid
