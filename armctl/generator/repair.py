@@ -41,7 +41,14 @@ LEAST = 1e-3  # by which a measure has to fall, as a part of it: less is roundin
 PENALTY = 100.0  # of squared shares of limits and margins, beside the measure as a part of what it was
 RATE = 0.15  # of the trust region, by which a control point moves in the first gradient steps
 NO_GAIN = "no better path was found in the trust region"
-STALE = ("certificate", "difficulty", "legs")  # facts about a motion that do not hold for another path
+STALE = ("certificate", "difficulty", "legs", "eta", "t_min", "binding")  # facts that do not hold for another path
+    "certificate",
+    "difficulty",
+    "legs",
+    "eta",
+    "t_min",
+    "binding",
+)  # facts about a motion that do not hold for another path
 
 
 @dataclass(frozen=True)
@@ -347,33 +354,54 @@ def _accepted(
         (one, Improvement(one.name, aim, False, NO_GAIN, 0.0, was, was))
         for one, was in zip(references, before, strict=True)
     ]
-    t_first = path_timing(judge.chain, region.points)[0]
     for part in PARTS:
+        left = [k for k, (_, said) in enumerate(result) if not said.improved]
+        if not left:
+            break
         points = region.moved(part * move)
-        t_min, binding = path_timing(judge.chain, points)
-        durations = np.array([was.duration_s for was in before])
-        if aim == "shorter":
-            dt = references[0].dt
-            durations = np.ceil(durations * np.where(np.isfinite(t_min), t_min / t_first, 1.0) / dt - 1e-9) * dt
-        figures = judge.figures(points, durations)
-        for k, (reference, was) in enumerate(zip(references, before, strict=True)):
-            if result[k][1].improved or not np.isfinite(t_min[k]) or not _better(aim, figures[k], was):
-                continue
-            change = float(np.abs(points[k] - region.points[k]).max())
-            kept = {name: fact for name, fact in reference.meta.items() if name not in STALE}
-            meta = {**kept, "improved": {"aim": aim, "change": change}}
-            new = path_reference(
-                judge.chain, points[k], t_min[k], t_min[k] / durations[k], reference.dt,
-                binding=spline.CONSTRAINTS[int(binding[k])], name=reference.name, meta=meta,
-            )  # fmt: skip
-            certificate, after = judge.certified(new, figures[k])
-            if certificate.valid:
-                new = replace(new, meta={**new.meta, "certificate": certificate.as_dict()})
-                result[k] = new, Improvement(reference.name, aim, True, "", change, was, after)
-            else:
-                broke = f"what was better broke {', '.join(certificate.broken)}"
-                result[k] = reference, replace(result[k][1], reason=broke)
+        timed = _timed(aim, judge.chain, region.points, points, references)
+        figures = judge.figures(points, timed.duration)
+        for k in left:
+            if np.isfinite(timed.t_min[k]) and _better(aim, figures[k], before[k]):
+                new = _reference(judge.chain, references[k], points[k], timed, k)
+                certificate, after = judge.certified(new, figures[k])
+                if certificate.valid:
+                    change = float(np.abs(points[k] - region.points[k]).max())
+                    facts = {"certificate": certificate.as_dict(), "improved": {"aim": aim, "change": change}}
+                    said = Improvement(new.name, aim, True, "", change, before[k], after)
+                    result[k] = replace(new, meta={**new.meta, **facts}), said
+                else:
+                    reason = f"what was better broke {', '.join(certificate.broken)}"
+                    result[k] = references[k], replace(result[k][1], reason=reason)
     return result
+
+
+class Timed(NamedTuple):
+    """When paths are run: shortest and given durations (B,) s, and what binds, indices (B,) into CONSTRAINTS."""
+
+    t_min: np.ndarray
+    duration: np.ndarray
+    binding: np.ndarray
+
+
+def _timed(aim: str, chain: Chain, before: np.ndarray, after: np.ndarray, references: Sequence[Reference]) -> Timed:
+    """Durations of paths (B, C, n): those that they had, or where they shall be shorter at the same share of limits."""
+    t_min, binding = path_timing(chain, after)
+    duration = np.array([reference.duration for reference in references])
+    if aim != "shorter":
+        return Timed(t_min, duration, binding)
+    first, dt = path_timing(chain, before)[0], references[0].dt
+    known = np.isfinite(t_min) & np.isfinite(first)
+    steps = np.ceil(duration * np.divide(t_min, first, out=np.ones_like(first), where=known) / dt - 1e-9)
+    return Timed(t_min, steps * dt, binding)
+
+
+def _reference(chain: Chain, old: Reference, points: np.ndarray, timed: Timed, k: int) -> Reference:
+    """The motion of one path (C, n), in place of an old one."""
+    t_min, duration = timed.t_min[k], timed.duration[k]
+    meta = {name: fact for name, fact in old.meta.items() if name not in STALE}
+    binding = spline.CONSTRAINTS[int(timed.binding[k])]
+    return path_reference(chain, points, t_min, t_min / duration, old.dt, binding=binding, name=old.name, meta=meta)
 
 
 def _better(aim: str, figures: dict[str, Any], was: Measures) -> bool:
