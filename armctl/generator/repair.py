@@ -42,13 +42,6 @@ PENALTY = 100.0  # of squared shares of limits and margins, beside the measure a
 RATE = 0.15  # of the trust region, by which a control point moves in the first gradient steps
 NO_GAIN = "no better path was found in the trust region"
 STALE = ("certificate", "difficulty", "legs", "eta", "t_min", "binding")  # facts that do not hold for another path
-    "certificate",
-    "difficulty",
-    "legs",
-    "eta",
-    "t_min",
-    "binding",
-)  # facts about a motion that do not hold for another path
 
 
 @dataclass(frozen=True)
