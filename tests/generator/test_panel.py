@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from armctl.errors import UsageError
+from armctl.generator import panel
 from armctl.generator.difficulty import features, shape_of_paths
 from armctl.generator.panel import described, learn_dial
 from armctl.generator.ranks import spearman
@@ -23,7 +24,15 @@ def corpus(chain):
 
 @pytest.fixture(scope="module")
 def dial(corpus, chain):
-    return learn_dial(corpus, chain, "payload", ["computed_torque_integral"], judged=60, plants=2)
+    """Of controllers that lag by a time of their own; what real ones do is the law of tests/learn/test_tracking.py."""
+
+    def lagging(controller, chain, motions, scenarios):
+        lags = [(0.01 + 0.01 * scenario.payload_mass) * len(controller.name) for scenario in scenarios]
+        return np.array([[lag * np.sqrt(np.mean(one.twist[:, :3] ** 2)) + 1e-4 for lag in lags] for one in motions])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panel, "tracking_rms", lagging)
+        return learn_dial(corpus, chain, "payload", ["computed_torque", "diff_ik"], judged=60, plants=2)
 
 
 def test_paths_and_their_references_are_described_alike(chain, corpus):
