@@ -1,7 +1,7 @@
 # The commands of the project; `make` alone lists them.
 #
 #   make demo            set up, train, generate, compare, report: writes runs/demo/
-#   make test            set up and run every test
+#   make test            set up and run the tests; TEST_ARGS=--slow adds those that take long
 #   make lint            set up, then check style and types
 #   make docs            set up, then build the documentation: site/index.html
 #   make setup           create .venv with everything the other targets need

@@ -43,9 +43,17 @@ def pytest_configure(config):
         config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    """--slow also runs what compiles or trains for long."""
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
     """Rooms that compile come first, so that quick files are left to fill the end of a run on several workers."""
     items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in COMPILING)
+    for item in items:
+        if item.get_closest_marker("slow") and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="takes long; --slow runs it"))
 
 
 @pytest.fixture

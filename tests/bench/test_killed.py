@@ -19,6 +19,7 @@ def whole(tmp_path_factory):
     return out, time.perf_counter() - began
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_to_the_same_summary(whole, tmp_path):
     """Begun in this process alone, gone on with by two workers."""
     out, lasted = whole

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from armctl.arm import load_arm
@@ -70,5 +71,6 @@ def test_more_samples_cost_less(x64):
     assert many < few < none
 
 
+@pytest.mark.slow
 def test_its_gains_have_a_gradient():
     assert finite_gradient(Few(load_arm("planar3")))

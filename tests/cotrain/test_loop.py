@@ -61,6 +61,7 @@ def run(tmp_path_factory):
     return cotrain(CONFIG, folder / "one", corpus=CORPUS, progress=note), folder
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_at_its_round_and_ends_as_if_nothing_had_been(run):
     one, folder = run
     assert [row["update"] for row in store.read_rows(folder / "cut" / "metrics.csv")] == ["2", "4"]
@@ -74,6 +75,7 @@ def test_a_killed_run_goes_on_at_its_round_and_ends_as_if_nothing_had_been(run):
         cotrain(replace(CONFIG, curriculum="uniform"), folder / "cut", corpus=CORPUS, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_is_a_controller_and_has_a_generator(run):
     one, folder = run
     loaded = controllers.load(folder / "one", load_arm("planar3"))
@@ -91,6 +93,7 @@ def test_a_run_is_a_controller_and_has_a_generator(run):
     assert np.abs(double - plain).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_the_oracle_has_no_regret(run):
     ground = Ground(CONFIG, CHAIN, run[0], CORPUS)
     ground.tracker = ground.oracle
@@ -140,6 +143,7 @@ def asked(monkeypatch):
     return requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curriculum", CURRICULA)
 def test_rivals_differ_in_what_they_ask_for_alone(run, asked, curriculum):
     model = load_model(run[1] / "one" / "flow")

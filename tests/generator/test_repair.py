@@ -24,6 +24,7 @@ from armctl.twin.episodes import single
 from armctl.urdf import load_chain
 
 TRUST = 0.08
+AIMS = [pytest.param(aim, marks=[pytest.mark.slow] if aim == "easier" else []) for aim in repair.AIMS]
 LOADED = Scenario(payload_mass=0.5)
 
 
@@ -55,7 +56,7 @@ def following(chain, motions, follower):
     return Following(follower, chain, [LOADED], 0.02, max(one.duration for one in motions))
 
 
-@pytest.fixture(scope="module", params=repair.AIMS)
+@pytest.fixture(scope="module", params=AIMS)
 def made(request, chain, scene, motions, follower, following):
     """Two motions with one aim."""
     given = {"controller": follower, "scenarios": [LOADED]} if request.param == "easier" else {}
@@ -124,6 +125,7 @@ def test_the_smooth_duration_bounds_the_shortest_and_has_its_gradient(chain, mot
     assert (smooth <= 1.2 * shortest).all()
 
 
+@pytest.mark.slow
 def test_the_gradient_through_the_closed_loop_is_that_of_finite_differences(chain, motions, following):
     region = repair.Region.around(np.stack([repair.path_of(one, chain) for one in motions]), chain, TRUST)
     before = [repair.Measures(one.duration, 1.0, 1.0, 1.0, 1.0, {}, True) for one in motions]  # in mm as it is

@@ -42,6 +42,7 @@ def test_the_pool_is_a_window_that_moves_along_the_series():
     pool.close()
 
 
+@pytest.mark.slow
 def test_fresh_references_are_the_same_after_an_interruption(tmp_path):
     rows = []
     one = tune.tune(FRESH, block, tmp_path / "one", progress=rows.append)

@@ -55,6 +55,7 @@ def runs(tuned, tmp_path_factory):
     return folder, pair((folder / "first", folder / "second"))
 
 
+@pytest.mark.slow
 def test_two_processes_resume_a_run_and_end_as_one_does(runs):
     """To float32 rounding: the sums over episodes are taken in another order."""
     folder, said = runs
@@ -73,6 +74,7 @@ def test_two_processes_resume_a_run_and_end_as_one_does(runs):
     assert said[0] == said[1]
 
 
+@pytest.mark.slow
 def test_only_process_0_writes(runs):
     folder, _ = runs
     assert {"config.json", "learner.npz", "metrics.csv", "params.npz", "summary.json"} == {
