@@ -39,6 +39,8 @@ def _reaches(chain: Chain, link: int, joints: range, frames: list[np.ndarray]) -
     first in that of the link.
     """
     shapes = [shape for shape in chain.shapes if shape.role == "collision" and shape.link == link]
+    if not shapes:  # a frame meets nothing
+        return np.zeros(chain.n)
     center = np.concatenate([_corners(shape) for shape in shapes])[None]
     radius, reaches, turns = np.zeros(center.shape[:-1]), np.zeros(chain.n), False
     for joint, T in zip(joints, frames, strict=True):
