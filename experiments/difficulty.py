@@ -26,7 +26,7 @@ from armctl.generator import FlowConfig, train_flow
 from armctl.generator.difficulty import FEATURES
 from armctl.generator.flow import FlowModel
 from armctl.generator.fresh import certified
-from armctl.generator.panel import PANEL, described, learn_dial
+from armctl.generator.panel import PANEL, learn_dial
 from armctl.generator.ranks import spearman
 from armctl.motion.corpus import build_corpus
 from armctl.motion.reference import Reference
@@ -60,9 +60,7 @@ def measure(chain: Chain, args: argparse.Namespace) -> dict[str, Any]:
     """What was asked, and the error of every controller on every motion, mean of the logarithm over the plants."""
     corpus = build_corpus(chain, args.motions, args.seed)
     dial = learn_dial(corpus, chain, args.scenario, seed=args.seed)
-    labels = dial.percentile(described(corpus, chain))
-    model = train_flow(corpus, FlowConfig(steps=1000, seed=args.seed), chain=chain, difficulty=labels)
-    model = dataclasses.replace(model, dial=dial)
+    model = train_flow(corpus, FlowConfig(steps=1000, seed=args.seed), chain=chain, difficulty=dial)
     motions, asked = {}, {}
     for kind, (low, high) in {"difficulty": (0.05, 0.95), "speed": (0.3, 1.0)}.items():
         levels = np.repeat(np.linspace(low, high, args.levels), args.per_level)

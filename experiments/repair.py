@@ -22,7 +22,7 @@ from armctl.chain import Chain
 from armctl.commands.console import say, show, table
 from armctl.controllers.shipped import best
 from armctl.generator import FlowConfig, propose, train_flow
-from armctl.generator.repair import AIMS, Improvement, Measures, improve_all, summary
+from armctl.generator.repair import AIMS, Improvement, Measures, improve, summary
 from armctl.motion.corpus import build_corpus
 from armctl.motion.reference import Reference
 from armctl.plant.presets import sample_scenario
@@ -95,9 +95,7 @@ def one_seed(seed: int, args: Args) -> dict[str, Any]:
             continue
         say(f"seed {seed}: {label}")
         given = best(controller, Arm.from_chain(chain), motions[0].dt)[0] if controller else None
-        made = improve_all(
-            motions, chain, aim=aim, controller=given, scenarios=seen, trust=args.trust, steps=args.updates
-        )
+        made = improve(motions, chain, aim=aim, controller=given, scenarios=seen, trust=args.trust, steps=args.updates)
         if given is not None:
             after = [motion for motion, _ in made]
             found["bullet"][label] = in_bullet(controller, given, motions, after, unseen, args, seed)

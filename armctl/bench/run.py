@@ -74,20 +74,12 @@ def run_bench(
     """
     config = config or BenchConfig()
     started, chain = time.perf_counter(), load_chain(config.robot)
-    scene = scene if scene is not None else config.scene
-    scene = None if scene is None else load_scene(scene, chain)
-    if scene is not None:
-        config = replace(config, scene=config.scene or scene.name)
+    config, around = _placed(config, chain, scene)
     controllers, metrics = {name: adapted(one, chain.n) for name, one in controllers.items()}, dict(metrics or {})
     check_controllers(config, controllers)
     check_subject(subject, list(controllers))
     check_metrics(metrics)
-    if not isinstance(suites, Mapping):
-        suites = {
-            suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed, scene=scene)
-            for name in suites or ("shapes" if scene is None else "corpus",)
-        }
-    tasks = make_tasks(config, chain, suites, scenarios, scene)
+    tasks = make_tasks(config, chain, _loaded(suites, config, chain, around), scenarios, around)
     check_goals(tasks, controllers, chain.home)
     Where(config.jobs, config.ray).check()
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
@@ -95,14 +87,38 @@ def run_bench(
     checksums = {name: checksum(controller) for name, controller in controllers.items()}
     own = {name: identity(metric) for name, metric in metrics.items()}
     reach = any(task.goal is not None for task in tasks)
-    around = {} if scene is None else {"scene": [scene.name, scene_sum(scene)]}
-    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach} | around)
-    if scene is not None:
-        save_scene(scene, out / "scene.json")
+    placed = {} if around is None else {"scene": [around.name, scene_sum(around)]}
+    _check_plan(out, fingerprint(tasks, checksums) | {"metrics": own, "reach": reach} | placed)
+    if around is not None:
+        save_scene(around, out / "scene.json")
     _run_units(config, chain, controllers, tasks, out, given, metrics, progress)
     summary = write_summary(out, given, time.perf_counter() - started, subject)
     store.finish_run(out)
     return summary
+
+
+def _placed(config: BenchConfig, chain: Chain, scene: Scene | str | Path | None) -> tuple[BenchConfig, Scene | None]:
+    """The settings that name the scene, and the scene: the one that is given, else that of the settings."""
+    asked = scene if scene is not None else config.scene
+    if asked is None:
+        return config, None
+    around = load_scene(asked, chain)
+    return replace(config, scene=config.scene if scene is None else around.name), around
+
+
+def _loaded(
+    suites: Mapping[str, Sequence[Reference]] | Sequence[str] | None,
+    config: BenchConfig,
+    chain: Chain,
+    scene: Scene | None,
+) -> Mapping[str, Sequence[Reference]]:
+    """References by suite."""
+    if isinstance(suites, Mapping):
+        return suites
+    return {
+        suite_name(name): load_suite(name, chain, dt=config.control_dt, seed=config.seed, scene=scene)
+        for name in suites or ("shapes" if scene is None else "corpus",)
+    }
 
 
 def _run_units(

@@ -8,16 +8,14 @@ from typing import Annotated, Any
 import tyro
 
 from armctl import store
-from armctl.chain import Chain
 from armctl.commands.console import bar, compiling, say, show, table
 from armctl.commands.demo import DemoFlow
-from armctl.commands.generator import GeneratorConfig, corpus
+from armctl.commands.generator import corpus_of
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.commands.training import Budget, advance, check_names
 from armctl.controllers import registry
 from armctl.cotrain import CotrainConfig, cotrain
 from armctl.generator import load_model
-from armctl.motion.corpus import Corpus
 from armctl.urdf import load_chain
 
 SHOWN = ("round", "acceptance_rate", "error_mm", "regret_mm", "held_out_mean_mm", "held_out_cvar_mm", "outside_cvar_mm")
@@ -53,7 +51,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_names(config, chain)
     options: dict[str, Any] = {"overwrite": arguments.overwrite, "resume": arguments.resume, "tell": say}
     if arguments.data is not None:
-        options |= {"generator": load_model(arguments.data), "corpus": corpus_of(arguments.data, chain)}
+        options |= {"generator": load_model(arguments.data), "corpus": corpus_of(arguments.data)}
     compiling(registry.find(config.controller).compile_seconds)
     with bar(config.rounds * config.train.updates, f"cotrain {config.controller}", "update") as progress:
         cotrain(config, out, **options, progress=lambda row: advance(progress, row))
@@ -61,11 +59,3 @@ def run(argv: Sequence[str], prog: str) -> int:
     rows = [{name: float(row[name]) for name in SHOWN} for row in summary["rounds"]]
     show({**summary, "folder": str(out)}, f"{table(rows)}\n\npage: {out / 'rounds.html'}", arguments.json)
     return 0
-
-
-def corpus_of(folder: Path, chain: Chain) -> Corpus:
-    """The motions that a generator was trained on, made again as its config.json says."""
-    known = store.read_config(folder)
-    data = known.get("data")
-    config = GeneratorConfig(motions=known["motions"], seed=known["seed"], data=None if data is None else Path(data))
-    return corpus(config, chain)

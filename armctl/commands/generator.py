@@ -17,7 +17,7 @@ from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, FlowModel, save_model, train_flow
 from armctl.generator.difficulty import Dial
-from armctl.generator.panel import PANEL, described, learn_dial
+from armctl.generator.panel import PANEL, learn_dial
 from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus, import_demonstrations
 from armctl.motion.free import check_scene
@@ -96,13 +96,12 @@ def train(config: GeneratorConfig, chain: Chain, motions: Corpus) -> tuple[FlowM
     started = time.perf_counter()
     compiling(5)
     dial = None if config.difficulty_scenario is None else learn(config.difficulty_scenario, config, chain, motions)
-    labels = None if dial is None else dial.percentile(described(motions, chain))
     with bar(config.steps, "train generator", "step") as progress:
         model = train_flow(
-            motions, part(config, FlowConfig), chain=chain, difficulty=labels,
+            motions, part(config, FlowConfig), chain=chain, difficulty=dial,
             progress=lambda row: _advance(progress, row),
         )  # fmt: skip
-    return dataclasses.replace(model, dial=dial), time.perf_counter() - started
+    return model, time.perf_counter() - started
 
 
 def learn(scenario: str, config: GeneratorConfig, chain: Chain, motions: Corpus) -> Dial:
@@ -125,6 +124,12 @@ def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     if config.motions < 1:
         raise UsageError(f"motions is {config.motions}; a corpus needs at least 1.")
     return make_corpus(chain, config.motions, config.seed, scene)
+
+
+def corpus_of(folder: Path) -> Corpus:
+    """The motions that the generator in a run folder was trained on, made again as its config.json says."""
+    config = GeneratorConfig(**store.read_config(folder))
+    return corpus(config, load_chain(config.robot))
 
 
 def audit(config: GeneratorConfig, chain: Chain, out: Path, motions: Corpus) -> None:

@@ -9,7 +9,7 @@ import tyro
 
 from armctl import store
 from armctl.commands.console import compiling, show, stages
-from armctl.commands.generator import GeneratorConfig, corpus
+from armctl.commands.generator import corpus_of
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
@@ -68,8 +68,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     from armctl.report.generator_audit import draw, write_page
 
     model = load_model(config.generator)
-    trained = GeneratorConfig(**store.read_config(config.generator))
-    chain = load_chain(trained.robot)
+    chain = load_chain(store.read_config(config.generator)["robot"])
     check_measured(chain)
     store.create_run(out, config, overwrite=arguments.overwrite, resume=arguments.resume)
     known: dict[str, Any] = store.read_json(out / "rows.json") if (out / "rows.json").is_file() else {}
@@ -81,7 +80,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     compiling(60, "flow and rivals")
     with stages(STAGES, "audit generator") as tell:
         block = audit_generator(
-            model, corpus(trained, chain), chain, count=config.count, few=config.few, dt=config.control_dt,
+            model, corpus_of(config.generator), chain, count=config.count, few=config.few, dt=config.control_dt,
             seed=config.seed, known=dict(known), keep=keep, progress=tell,
         )  # fmt: skip
     about = {"robot": chain.name, "machine": store.machine(), "versions": store.versions()}

@@ -70,7 +70,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_measured(chain)
     from armctl.arm import load_arm
     from armctl.generator import write_references
-    from armctl.generator.repair import check_alike, check_wishes, improve_all, summary
+    from armctl.generator.repair import check_alike, check_wishes, improve, summary
 
     wishes = arguments.trust, arguments.updates, arguments.plants
     check_wishes(arguments.aim, *wishes, has_controller=arguments.controller is not None)
@@ -85,7 +85,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     rng = np.random.default_rng(arguments.seed)
     compiling(15 if controller is None else 15 + controller.compile_seconds)
     with counting(arguments.updates, f"make {len(motions)} motions {arguments.aim}", "step") as tell:
-        found = improve_all(
+        found = improve(
             motions, chain, aim=arguments.aim, controller=controller, scene=scene, trust=arguments.trust,
             scenarios=[sample_scenario(arguments.scenario, chain, rng) for _ in range(arguments.plants)],
             steps=arguments.updates, progress=tell,

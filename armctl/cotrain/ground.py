@@ -13,24 +13,26 @@ from armctl.controllers.base import Controller
 from armctl.controllers.shipped import best
 from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import Measured
-from armctl.cotrain.measure import Measure
 from armctl.cotrain.monitors import Monitors
 from armctl.cotrain.paths import joined
 from armctl.errors import UsageError
-from armctl.generator.panel import described
+from armctl.generator.difficulty import described
+from armctl.learn.tracking import Tracking
 from armctl.learn.tune import HELD_OUT, draw_plants, training_setting
 from armctl.motion.corpus import Corpus, build_corpus, references
 from armctl.motion.families import FAMILIES
 from armctl.motion.reference import Reference
 from armctl.motion.shapes import iso_suite, shape_suite
 from armctl.plant.scenario import PlantParams
+from armctl.scene import Scene
 
 LEAST_HELD_OUT = 4  # motions; of fewer nothing can be said
 
 
-def loop_corpus(config: CotrainConfig, chain: Chain) -> Corpus:
-    """The motions that the generator learns from: of all families but those that are held out."""
-    return build_corpus(chain, config.motions, config.seed, [name for name in FAMILIES if name not in config.without])
+def loop_corpus(config: CotrainConfig, chain: Chain, scene: Scene | None = None) -> Corpus:
+    """The motions in a scene that the generator learns from: of all families but those that are held out."""
+    families = [name for name in FAMILIES if name not in config.without]
+    return build_corpus(chain, config.motions, config.seed, families, scene=scene)
 
 
 class Ground:
@@ -56,7 +58,7 @@ class Ground:
         oracle, _ = best("oracle", arm, dt)
         self.setting = training_setting(arm, controller.control, config)
         told = training_setting(arm, oracle.control, config)._replace(preview=oracle.preview)
-        self.tracker, self.oracle = Measure(controller, self.setting, samples), Measure(oracle, told, samples)
+        self.tracker, self.oracle = Tracking(controller, self.setting, samples), Tracking(oracle, told, samples)
         self.truth = nnx.state(oracle, nnx.Param)
         self.plants = self.draw(HELD_OUT + 1)
 

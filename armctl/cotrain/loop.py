@@ -83,7 +83,7 @@ def cotrain(
     store.create_run(out, record, overwrite=overwrite, resume=resume)
     if corpus is None:
         tell("making motions")
-        corpus = loop_corpus(config, chain)
+        corpus = loop_corpus(config, chain, None if generator is None else generator.scene)
     model = _generator(config, chain, corpus, generator, out, tell)
     loop = _Loop(Ground(config, chain, controller, corpus), model, out, tell)
     return loop.run(controller, progress, devices)
@@ -105,7 +105,13 @@ def _generator(
             f"The generator knows the families {', '.join(model.paths.families)}, co-training is on "
             f"{', '.join(corpus.families)}; train one on those, or leave it out."
         )
-    return model
+    if model.scene != corpus.scene:
+        here, there = ("free space" if scene is None else scene.name for scene in (model.scene, corpus.scene))
+        raise UsageError(
+            f"The generator was trained in {here}, the corpus made in {there}; give those that go together."
+        )
+    # difficulty is regret here, not the error of a panel
+    return replace(model, dial=None)
 
 
 class _Loop:
@@ -189,7 +195,8 @@ class _Loop:
         if steering:
             self.tell("refining the generator")
             families = ground.corpus.families
-            made = made_motions(ground.chain, motions, q, measured.error[:, 0], LOST / 2, families)
+            scene = ground.corpus.scene
+            made = made_motions(ground.chain, motions, q, measured.error[:, 0], LOST / 2, families, scene)
             self.model, critic = refined(
                 self.config, ground.chain, self.model, ground.known, ground.described, measured, self.proposals.paths,
                 made, self.number,

@@ -20,7 +20,7 @@ def as_corpus(chain: Chain, references: Sequence[Reference], families: tuple[str
 
     references: with meta["family"] among families.
     """
-    paths = np.stack([_fitted(chain, reference) for reference in references])
+    paths = np.stack([spline.fitted(reference.q, chain.lower, chain.upper)[0] for reference in references])
     t_min, binding = path_timing(chain, paths)
     count, known = len(references), [reference.meta.get("context", -1) for reference in references]
     eta = np.clip(t_min / np.array([reference.duration for reference in references]), 1e-3, 1.0)
@@ -31,16 +31,7 @@ def as_corpus(chain: Chain, references: Sequence[Reference], families: tuple[str
 
 def fits(chain: Chain, q: np.ndarray) -> bool:
     """Whether a motion (K, n) rad is a path from rest to rest within the limits, to 0.2 rad."""
-    path = _path(chain, q)
-    return bool(np.abs(spline.evaluate(path, len(q), derivatives=0)[0] - q).max() <= MAX_MISFIT)
-
-
-def _fitted(chain: Chain, reference: Reference) -> np.ndarray:
-    return _path(chain, reference.q)
-
-
-def _path(chain: Chain, q: np.ndarray) -> np.ndarray:
-    return spline.control_points(q[0], q[-1], np.clip(spline.fit(q), chain.lower, chain.upper))
+    return spline.fitted(q, chain.lower, chain.upper)[1] <= MAX_MISFIT
 
 
 def joined(*parts: Corpus) -> Corpus:

@@ -13,14 +13,14 @@ from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import SCORES, Measured, failure_weights
 from armctl.cotrain.paths import as_corpus, fits, joined
 from armctl.generator import FlowModel, train_flow
-from armctl.generator.difficulty import Critic, fit_critic
+from armctl.generator.difficulty import Critic, described, fit_critic
 from armctl.generator.fresh import certified
-from armctl.generator.panel import described
 from armctl.generator.ranks import ranks
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference
+from armctl.scene import Scene
 
 ASKED = (0.75, 0.95)
 """Percentiles of the score that steered proposals are asked for, half of them each."""
@@ -125,13 +125,15 @@ def made_motions(
     error: np.ndarray,
     limit: float,
     families: tuple[str, ...],
+    scene: Scene | None = None,
 ) -> Corpus | None:
     """Paths of what a tracker made of motions, certified (PARC, 2505.04002); at most MADE, None where there are none.
 
     q: (T, N, n) rad, the joints from the first sample on. error: (N,) m; those above limit are failures, not motions.
+    scene: what motions have to keep off.
     """
     found: list[Reference] = []
-    with Checker(chain) as checker:
+    with Checker(chain, scene) as checker:
         for k, motion in enumerate(motions):
             length = len(motion.q)
             if len(found) == MADE:

@@ -11,6 +11,7 @@ from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.ranks import spearman
 from armctl.motion import spline
+from armctl.motion.corpus import Corpus
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import split_torque
 from armctl.plant.presets import rated_payload
@@ -37,6 +38,7 @@ FEATURES = (
 PENALTIES = np.logspace(-2, 3, 11)
 FOLDS = 5
 SAMPLES = 51  # of a motion, which its description is made from
+BLOCK = 256  # paths described at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,6 +82,15 @@ class Shape:
 def shape_of_paths(chain: Chain, control_points: np.ndarray) -> Shape:
     """The shape of spline paths, control_points (B, C, n) rad; pure NumPy."""
     return _shape(chain, *spline.evaluate(control_points, SAMPLES, derivatives=2))
+
+
+def described(corpus: Corpus, chain: Chain) -> np.ndarray:
+    """Descriptions (N, F) of the motions of a corpus."""
+    parts = []
+    for k in range(0, len(corpus), BLOCK):
+        rows = slice(k, k + BLOCK)
+        parts.append(shape_of_paths(chain, corpus.control_points[rows]).features(corpus.duration[rows]))
+    return np.concatenate(parts)
 
 
 def features(reference: Reference, chain: Chain) -> np.ndarray:

@@ -19,7 +19,6 @@ from armctl.motion.windows import ReferenceBank
 from armctl.plant.observe import Window
 from armctl.plant.scenario import Scenario, plant_params, stack_params
 from armctl.plant.servo import ServoConfig
-from armctl.twin import episodes as ep
 from armctl.twin.episodes import Setting, Task, single
 from armctl.typing import Array
 
@@ -79,10 +78,7 @@ class Following:
         controller, objective = nnx.merge(*self.controller), Objective()
         task = Task(self.bank(points, timing), self.plants)
         reference, plant = (x.ravel() for x in np.indices((len(points), self.count)))
-        fresh, zero = controller.init_carry(reference.shape), jnp.zeros(len(reference), jnp.int32)
-        q, qd = (x[reference, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
-        begun = ep.start(self.setting, task, q, qd, jnp.asarray(reference), jnp.asarray(plant), zero, fresh)
-        episodes = rollout.told(controller, task, begun)
+        episodes = rollout.first(self.setting, task, controller, reference, plant)
         _, (_, (position, chord)) = rollout.advance(
             self.setting, task, controller, episodes, objective, 1.0, self.horizon, SEGMENT
         )

@@ -13,7 +13,7 @@ from armctl.arm import Arm
 from armctl.chain import Chain
 from armctl.controllers.shipped import best
 from armctl.errors import UsageError
-from armctl.generator.difficulty import Dial, features, fit_critic, shape_of_paths
+from armctl.generator.difficulty import Dial, described, features, fit_critic
 from armctl.learn.tracking import tracking_rms
 from armctl.motion.corpus import Corpus, references
 from armctl.motion.reference import Reference
@@ -23,7 +23,6 @@ PANEL = ("computed_torque_integral", "operational_space_integral", "diff_ik")
 PLANTS = 6
 JUDGED = 200
 """References that the critic is fitted on."""
-BLOCK = 256  # paths described at once
 
 
 def panel_errors(
@@ -76,12 +75,3 @@ def learn_dial(
     critic = fit_critic(np.stack([features(motion, chain) for motion in motions]), errors, seed=seed)
     expected = np.sort(critic.predict(described(corpus, chain)))
     return Dial(critic, expected, scenario, tuple(controllers))
-
-
-def described(corpus: Corpus, chain: Chain) -> np.ndarray:
-    """Descriptions (N, F) of the motions of a corpus."""
-    parts = []
-    for k in range(0, len(corpus), BLOCK):
-        rows = slice(k, k + BLOCK)
-        parts.append(shape_of_paths(chain, corpus.control_points[rows]).features(corpus.duration[rows]))
-    return np.concatenate(parts)

@@ -21,7 +21,7 @@ from armctl.controllers.base import Controller
 from armctl.errors import UsageError
 from armctl.generator import aims
 from armctl.generator.following import Following
-from armctl.generator.paths import joint_range
+from armctl.generator.trust_region import Region, path_of
 from armctl.motion import spline
 from armctl.motion.certificate import Certificate, Checker
 from armctl.motion.collision import safe_margin
@@ -35,7 +35,6 @@ from armctl.typing import Array
 Progress = Callable[[int], None]
 AIMS = {"shorter": "duration_s", "smoother": "jerk", "clearer": "crowding_m", "easier": "error_mm"}
 """What motions can be made, and the measure that falls then."""
-MISFIT = 1e-3  # rad a path may lie off a motion that is to be improved
 PARTS = (1.0, 0.5, 0.25, 0.1)  # of the way to the best path found, that are tried until one is certified
 LEAST = 1e-3  # by which a measure has to fall, as a part of it: less is rounding
 PENALTY = 100.0  # of squared shares of limits and margins, beside the measure as a part of what it was
@@ -93,22 +92,6 @@ class Improvement:
 
 
 def improve(
-    reference: Reference,
-    chain: Chain,
-    *,
-    aim: str = "shorter",
-    controller: Controller | None = None,
-    scenarios: Sequence[Scenario] = (),
-    scene: Scene | None = None,
-    trust: float = 0.1,
-    steps: int = 30,
-) -> tuple[Reference, Improvement]:
-    """One motion made better, or itself, and what became of it; arguments as of `improve_all`."""
-    options: dict[str, Any] = {"controller": controller, "scenarios": scenarios, "scene": scene}
-    return improve_all([reference], chain, aim=aim, trust=trust, steps=steps, **options)[0]
-
-
-def improve_all(
     references: Sequence[Reference],
     chain: Chain,
     *,
@@ -163,55 +146,6 @@ def check_alike(references: Sequence[Reference]) -> None:
     """Raise UsageError unless there are motions, and of one sampling time."""
     if not references or np.ptp([reference.dt for reference in references]) > 1e-12:
         raise UsageError("Give at least one motion to improve, and several at one sampling time.")
-
-
-def path_of(reference: Reference, chain: Chain) -> np.ndarray:
-    """Control points (C, n) rad of a motion that is a rest-to-rest spline. Raises UsageError for any other."""
-    low, high = bounds(chain)
-    path = spline.control_points(reference.q[0], reference.q[-1], np.clip(spline.fit(reference.q), low, high))
-    miss = np.abs(spline.evaluate(path, len(reference.q), derivatives=0)[0] - reference.q).max()
-    if miss > MISFIT:
-        raise UsageError(
-            f"Reference {reference.name!r} is no rest-to-rest spline of {spline.CONTROL_POINTS} control points (missed "
-            f"by {miss:.2g} rad); improve motions of a generator or of the corpus."
-        )
-    return path
-
-
-def bounds(chain: Chain) -> tuple[np.ndarray, np.ndarray]:
-    """Limits (n,) of each joint, infinite for one that turns without end."""
-    middle, half, bounded = joint_range(chain)
-    return np.where(bounded, middle - half, -np.inf), np.where(bounded, middle + half, np.inf)
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """Where the inner control points of paths may be: a box around each, within the limits.
-
-    points: (B, C, n) the paths. low, high: (B, C - 6, n) the box, rad. radius: (n,) half its width, rad.
-    """
-
-    points: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    radius: np.ndarray
-
-    @classmethod
-    def around(cls, points: np.ndarray, chain: Chain, trust: float) -> "Region":
-        """The box of `trust` times half of each joint's range around the inner control points of paths (B, C, n)."""
-        radius, inner = trust * joint_range(chain)[1], points[:, spline.TIED : -spline.TIED]
-        low, high = bounds(chain)
-        return cls(points, np.maximum(inner - radius, low), np.minimum(inner + radius, high), radius)
-
-    @property
-    def inner(self) -> np.ndarray:
-        """(B, C - 6, n) rad."""
-        return self.points[:, spline.TIED : -spline.TIED]
-
-    def moved(self, move: np.ndarray) -> np.ndarray:
-        """Paths (B, C, n) whose inner control points have moved by `move` (B, C - 6, n) radii, as far as they may."""
-        inner = np.clip(self.inner + move * self.radius, self.low, self.high)
-        return spline.control_points(self.points[:, 0], self.points[:, -1], inner)
 
 
 class Problem(NamedTuple):

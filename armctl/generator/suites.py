@@ -11,9 +11,9 @@ from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
 from armctl.generator.difficulty import Dial
 from armctl.generator.fresh import certified
-from armctl.generator.panel import described, learn_dial
+from armctl.generator.panel import learn_dial
 from armctl.generator.training import train_flow
-from armctl.motion.corpus import build_corpus
+from armctl.motion.corpus import Corpus, build_corpus
 from armctl.motion.frozen import FREE, freeze
 from armctl.motion.reference import Reference
 from armctl.scene import Scene, load_scene
@@ -71,7 +71,8 @@ def build_suite(
     found: list[Reference] = []
     for name, scene in scenes.items():
         progress(f"motions in {name}")
-        found += _cells(config, chain, dial, name, scene)
+        corpus = free if scene is None else build_corpus(chain, config.motions, config.seed, scene=scene)
+        found += _cells(config, chain, dial, name, corpus)
     facts: dict[str, Any] = {"robot": chain.name, "config": config, "panel": dial.panel, "bands": BANDS}
     facts |= {"scenes": {name: scene for name, scene in scenes.items() if scene is not None}}
     facts |= {"rank_correlation": dial.critic.rank_correlation, "versions": store.versions()}
@@ -79,12 +80,10 @@ def build_suite(
     return found
 
 
-def _cells(config: SuiteConfig, chain: Chain, dial: Dial, name: str, scene: Scene | None) -> list[Reference]:
-    """The motions of every band in one scene."""
-    corpus = build_corpus(chain, config.motions, config.seed, scene=scene)
+def _cells(config: SuiteConfig, chain: Chain, dial: Dial, name: str, corpus: Corpus) -> list[Reference]:
+    """The motions of every band in the scene of a corpus."""
     flow = dataclasses.replace(config.flow, seed=config.seed)
-    labels = dial.percentile(described(corpus, chain))
-    model = dataclasses.replace(train_flow(corpus, flow, chain=chain, difficulty=labels), dial=dial)
+    model = train_flow(corpus, flow, chain=chain, difficulty=dial)
     found = []
     for band, difficulty in BANDS.items():
         motions, _ = certified(model, chain, config.count, difficulty=difficulty, seed=config.seed)

@@ -13,6 +13,7 @@ import optax
 from armctl.chain import Chain
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
+from armctl.generator.difficulty import Dial, described
 from armctl.generator.flow import HISTORY, FlowModel, flow_loss
 from armctl.generator.network import Params, initialise
 from armctl.generator.paths import PathCoder
@@ -41,26 +42,29 @@ class TrainState(NamedTuple):
 
 
 def train_flow(
-    corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain, difficulty: np.ndarray | None = None,
-    start: FlowModel | None = None, progress: Progress | None = None,
+    corpus: Corpus, config: FlowConfig | None = None, *, chain: Chain,
+    difficulty: np.ndarray | Dial | None = None,    start: FlowModel | None = None, progress: Progress | None = None,
 ) -> FlowModel:  # fmt: skip
     """Fit the flow to the paths of a corpus; the model with the lowest validation loss seen.
 
     corpus: its "train" split is fitted, its "val" split only scored; where that is empty "train" serves for both.
     config: FlowConfig() if None; its seed decides every random number. chain: whose limits normalise the joints.
-    difficulty: percentile in [0, 1] of every member of the corpus, unknown where None. start: a model of the same arm
-    and families to go on from, whose whitening is kept.
+    difficulty: percentile in [0, 1] of every member of the corpus, or the dial that says it, which the model keeps;
+    unknown where None. start: a model of the same arm and families to go on from, whose whitening is kept.
     progress: called with a row of HISTORY per chunk.
     Raises UsageError for too few trajectories, and where training does not stay finite.
     """
     config = config or FlowConfig()
     coder = PathCoder.of(chain, corpus)
+    dial, labels = (difficulty, None) if isinstance(difficulty, Dial) else (None, difficulty)
+    if dial is not None:
+        labels = dial.percentile(described(corpus, chain))
     held_out = "val" if len(corpus.subset("val")) else "train"
     train, validation = (
-        coder.dataset(corpus, split, difficulty, reversal=config.reversal) for split in ("train", held_out)
+        coder.dataset(corpus, split, labels, reversal=config.reversal) for split in ("train", held_out)
     )
     model = fit_flow(*train, *validation, config, groups=coder.columns, start=start, progress=progress)
-    return dataclasses.replace(model, coder=coder, scene=corpus.scene)
+    return dataclasses.replace(model, coder=coder, scene=corpus.scene, dial=dial)
 
 
 def fit_flow(

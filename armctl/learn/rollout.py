@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from armctl.controllers.base import Controller
 from armctl.learn.losses import Objective, step_loss
@@ -33,11 +34,15 @@ def renew(
 
 def whole(setting: Setting, task: Task, controller: Controller) -> Episodes:
     """One episode of every reference of the task from its first sample on, with the plants in turn."""
-    count = len(task.bank.length)
-    each, plant = jnp.arange(count), jnp.arange(count) % len(task.plants.mass)
-    q, qd = (jnp.asarray(x)[:, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
-    fresh = ep.start(setting, task, q, qd, each, plant, jnp.zeros(count, jnp.int32), controller.init_carry((count,)))
-    return told(controller, task, fresh)
+    each = np.arange(len(task.bank.length))
+    return first(setting, task, controller, each, each % len(task.plants.mass))
+
+
+def first(setting: Setting, task: Task, controller: Controller, reference: Array, plant: Array) -> Episodes:
+    """Episodes of references on plants, (E,) numbers each, from the first sample on."""
+    q, qd = (jnp.asarray(x)[reference, 0] for x in (task.bank.samples.q, task.bank.samples.qd))
+    at = jnp.asarray(reference), jnp.asarray(plant), jnp.zeros(len(reference), jnp.int32)
+    return told(controller, task, ep.start(setting, task, q, qd, *at, controller.init_carry((len(reference),))))
 
 
 def told(controller: Controller, task: Task, episodes: Episodes) -> Episodes:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -158,17 +158,10 @@ def tune(
     arm = Arm.from_chain(chain)
     controller = make(config.controller, arm, config.control_dt, config.preview, config.seed)
     setting = training_setting(arm, controller.control, config)
-    out, pool = Path(out), None
-    if callable(references):
-        held_out = _given(held_out, config)
-        pool = make_pool(chain, references, config)
-        task = pool(int(_last_row(out).get("update", 0)) if resume else 0).task
-        data = fingerprint([pool.block(0).samples.q])
-    else:
-        references, held_out = _split(references, held_out, config)
-        task, data = make_task(chain, references, config), fingerprint([reference.q for reference in references])
-        setting = setting._replace(names=tuple(r.name for r in references))
-    held = make_held_out(chain, held_out, config)
+    out = Path(out)
+    done = int(_last_row(out).get("update", 0)) if resume else 0
+    task, held, pool, names, data = _material(config, chain, references, held_out, done)
+    setting = setting._replace(names=names)
     described = {name: getattr(controller, name) for name in ("title", "family", "information")}
     record = _Record(**_shallow(config), robot_name=chain.name, data=data, **described)
     hosts.agree(repr(record))
@@ -198,6 +191,30 @@ def tune(
             store.write_json(out / "summary.json", summary)
     hosts.on_first(lambda: store.finish_run(out))
     return controller
+
+
+class _Material(NamedTuple):
+    """What a run trains on and is judged by."""
+
+    task: Task  # to begin with
+    held_out: Task | None
+    pool: Pool | None  # where references are drawn as training goes on
+    names: tuple[str, ...]  # of the references of the task, for messages; none where they change
+    data: str  # fingerprint of the references
+
+
+def _material(
+    config: TuneConfig, chain: Chain, references: list[Reference] | Draw, held_out: list[Reference] | None, done: int
+) -> _Material:
+    """The tasks of a run, arguments as of `tune`. done: updates that were made already."""
+    if callable(references):
+        others, pool = _given(held_out, config), make_pool(chain, references, config)
+        data = fingerprint([pool.block(0).samples.q])
+        return _Material(pool(done).task, make_held_out(chain, others, config), pool, (), data)
+    known, others = _split(references, held_out, config)
+    task, names = make_task(chain, known, config), tuple(reference.name for reference in known)
+    held = make_held_out(chain, others, config)
+    return _Material(task, held, None, names, fingerprint([reference.q for reference in known]))
 
 
 def _check_updates(out: Path, config: TuneConfig) -> None:

@@ -238,9 +238,7 @@ def import_demonstrations(folder: str | Path, chain: Chain, seed: int = 0) -> Co
 
 
 def _fit_demonstration(chain: Chain, demo: Reference) -> np.ndarray:
-    inner = np.clip(spline.fit(demo.q), chain.lower, chain.upper)
-    path = spline.control_points(demo.q[0], demo.q[-1], inner)
-    miss = np.abs(spline.evaluate(path, len(demo.q), derivatives=0)[0] - demo.q).max()
+    path, miss = spline.fitted(demo.q, chain.lower, chain.upper)
     if miss > MAX_MISFIT:
         raise UsageError(
             f"Demonstration '{demo.name}' is too winding for one path (missed by {miss:.2f} rad); cut it into parts."

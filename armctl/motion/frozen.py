@@ -118,8 +118,8 @@ def _path(reference: Reference) -> np.ndarray:
     q = reference.q
     if len(q) <= spline.CONTROL_POINTS:
         raise UsageError(f"Reference '{reference.name}' has {len(q)} samples, too few to tell its path.")
-    points = spline.control_points(q[0], q[-1], spline.fit(q))
-    if np.abs(spline.evaluate(points, len(q), derivatives=0)[0] - q).max() > 1e-6:
+    points, miss = spline.fitted(q)
+    if miss > 1e-6:
         raise UsageError(f"Reference '{reference.name}' is no spline path of a generator or corpus; freeze those.")
     return points
 

@@ -138,6 +138,15 @@ def fit(q: np.ndarray, count: int = CONTROL_POINTS, samples: ArrayLike | None = 
     return inverse @ residual
 
 
+def fitted(q: np.ndarray, lower: ArrayLike = -np.inf, upper: ArrayLike = np.inf) -> tuple[np.ndarray, float]:
+    """Control points (C, n) of the rest-to-rest path nearest to samples q (K, n), and by how much it misses them, rad.
+
+    lower, upper: (n,) rad, between which its inner control points are put.
+    """
+    path = control_points(q[0], q[-1], np.clip(fit(q), lower, upper))
+    return path, float(np.abs(evaluate(path, len(q), derivatives=0)[0] - q).max())
+
+
 def minimal_duration(
     limits: Any, derivatives: Sequence[Array], gravity_torque: Array = None, dynamic_torque: Array = None
 ) -> tuple[Array, Array]:

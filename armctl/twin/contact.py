@@ -37,8 +37,8 @@ def touching(arm: Arm, q: Float[Array, "B n"]) -> Bool[Array, "B"]:
 def touching_scene(arm: Arm, scene: Scene, q: Float[Array, "B n"]) -> Bool[Array, "B"]:
     """Where a link that moves meets a body of a scene, so that contact would act in PyBullet. q: (B, n) rad -> (B,).
 
-    Spheres cover the links, so none is missed. Those that meet a body at home, where the arm itself does not, count
-    from where they are deeper in it than there.
+    Spheres cover the links, so that contact is told early and not missed, with one exception: a sphere that meets a
+    body at home, where the arm itself does not, counts from where it is deeper in it than there.
     """
     moving, bodies = np.flatnonzero(np.array(arm.sphere_link, int) >= 0), scene_arrays(scene)
     if not len(moving):

@@ -5,8 +5,8 @@ import pytest
 
 from armctl.errors import UsageError
 from armctl.generator import panel
-from armctl.generator.difficulty import features, shape_of_paths
-from armctl.generator.panel import described, learn_dial
+from armctl.generator.difficulty import described, features, shape_of_paths
+from armctl.generator.panel import learn_dial
 from armctl.generator.ranks import spearman
 from armctl.motion.corpus import build_corpus, references
 from armctl.urdf import load_chain

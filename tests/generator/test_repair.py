@@ -13,6 +13,7 @@ from armctl.errors import UsageError
 from armctl.generator import aims, repair, write_references
 from armctl.generator.following import Following
 from armctl.generator.paths import joint_range
+from armctl.generator.trust_region import Region, path_of
 from armctl.motion.certificate import certify
 from armctl.motion.corpus import build_corpus, references
 from armctl.motion.files import load_suite_dir
@@ -62,7 +63,7 @@ def made(request, chain, scene, motions, follower, following):
     given = {"controller": follower, "scenarios": [LOADED]} if request.param == "easier" else {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repair, "Following", lambda *_: following)
-        return repair.improve_all(motions, chain, aim=request.param, scene=scene, trust=TRUST, steps=8, **given)
+        return repair.improve(motions, chain, aim=request.param, scene=scene, trust=TRUST, steps=8, **given)
 
 
 def test_what_is_aimed_at_falls_or_the_motion_comes_back(made, motions):
@@ -85,7 +86,7 @@ def test_ends_limits_and_trust_region_hold_exactly(made, motions, chain):
     middle, half, bounded = joint_range(chain)
     for (new, said), old in zip(made, motions, strict=True):
         np.testing.assert_array_equal(new.q[[0, -1]], old.q[[0, -1]])
-        before, after = (repair.path_of(one, chain) for one in (old, new))
+        before, after = (path_of(one, chain) for one in (old, new))
         moved = np.abs(after - before)
         assert moved[TIED:-TIED].max() == pytest.approx(said.change, abs=1e-9)
         assert (moved <= TRUST * half + 1e-9).all()
@@ -104,8 +105,8 @@ def test_what_was_made_is_certified_and_measured_afresh(made, chain, scene):
 
 
 def test_moves_never_leave_the_box_nor_the_limits(chain, motions):
-    points = np.stack([repair.path_of(one, chain) for one in motions])
-    region = repair.Region.around(points, chain, TRUST)
+    points = np.stack([path_of(one, chain) for one in motions])
+    region = Region.around(points, chain, TRUST)
     far = region.moved(np.random.default_rng(0).normal(scale=100.0, size=region.inner.shape))
     inner = far[:, TIED:-TIED]
     assert ((inner >= region.low) & (inner <= region.high)).all()
@@ -114,7 +115,7 @@ def test_moves_never_leave_the_box_nor_the_limits(chain, motions):
 
 
 def test_the_smooth_duration_bounds_the_shortest_and_has_its_gradient(chain, motions):
-    points = np.stack([repair.path_of(one, chain) for one in motions])
+    points = np.stack([path_of(one, chain) for one in motions])
     arm = single(Arm.from_chain(chain))
 
     def duration(points):
@@ -127,7 +128,7 @@ def test_the_smooth_duration_bounds_the_shortest_and_has_its_gradient(chain, mot
 
 @pytest.mark.slow
 def test_the_gradient_through_the_closed_loop_is_that_of_finite_differences(chain, motions, following):
-    region = repair.Region.around(np.stack([repair.path_of(one, chain) for one in motions]), chain, TRUST)
+    region = Region.around(np.stack([path_of(one, chain) for one in motions]), chain, TRUST)
     before = [repair.Measures(one.duration, 1.0, 1.0, 1.0, 1.0, {}, True) for one in motions]  # in mm as it is
     problem = repair.make_problem("easier", chain, region, before, 0.02, following)
     way = single(np.random.default_rng(1).normal(size=region.inner.shape))
@@ -150,12 +151,12 @@ def test_the_gradient_through_the_closed_loop_is_that_of_finite_differences(chai
 )
 def test_wrong_wishes_are_one_sentence(chain, motions, options, said):
     with pytest.raises(UsageError, match=said):
-        repair.improve(motions[0], chain, **options)
+        repair.improve([motions[0]], chain, **options)
 
 
 def test_what_is_no_spline_is_refused(chain, motions):
     with pytest.raises(UsageError, match="no rest-to-rest spline"):
-        repair.improve(motions[0].after_hold(20), chain)
+        repair.improve([motions[0].after_hold(20)], chain)
 
 
 def test_a_folder_is_improved_by_the_command(chain, scene, motions, tmp_path, capsys):

@@ -8,8 +8,7 @@ import pytest
 from armctl import geometry, rigid
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, load_model, propose, save_model, train_flow
-from armctl.generator.difficulty import FEATURES, Critic, Dial, features
-from armctl.generator.panel import described
+from armctl.generator.difficulty import FEATURES, Critic, Dial, described, features
 from armctl.generator.vias import onto, places
 from armctl.motion.corpus import build_corpus
 from armctl.motion.postures import TipPose
@@ -33,8 +32,7 @@ def model(chain):
     weights[1 + FEATURES.index("rms joint speed / limit")] = 1.0
     critic = Critic(np.zeros(len(FEATURES)), np.ones(len(FEATURES)), weights, 1.0, 1.0)
     dial = Dial(critic, np.sort(critic.predict(described(corpus, chain))), "payload", ("diff_ik",))
-    labels = dial.percentile(described(corpus, chain))
-    return dataclasses.replace(train_flow(corpus, CONFIG, chain=chain, difficulty=labels), dial=dial)
+    return train_flow(corpus, CONFIG, chain=chain, difficulty=dial)
 
 
 def test_start_goal_via_and_duration_hold_together(chain, model):

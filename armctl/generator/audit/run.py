@@ -174,7 +174,7 @@ def _few_motions(
 ) -> Row:  # fmt: skip
     """The row of a flow trained on few motions, compared with those, and its train/validation gap."""
     small = fewer(corpus, few, seed)
-    trained = train_flow(small, dataclasses.replace(model.config, seed=seed), chain=chain)
+    trained = train_flow(small, dataclasses.replace(model.config, seed=seed), chain=chain, difficulty=model.dial)
     seen, test = (references(small, chain, split, dt) for split in ("train", "test"))
     against: Yardstick = yardstick(seen, test, chain, seed=seed, size=count // 2)
     guidance = ClearanceGuidance.of(chain, trained.paths, trained.scene)
