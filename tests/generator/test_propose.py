@@ -213,7 +213,7 @@ def test_the_command_audits_a_run_folder_and_draws_a_page(model, audited, monkey
         return block
 
     monkeypatch.setattr("armctl.generator.audit.audit_generator", again)
-    monkeypatch.setattr("armctl.commands.generator_audit.corpus", lambda *_: None)
+    monkeypatch.setattr("armctl.commands.generator_audit.corpus_of", lambda *_: None)
     folder, out = tmp_path / "flow", tmp_path / "flow-audit"
     store.create_run(folder, GeneratorConfig(robot="planar3"))
     save_model(model, folder)
