@@ -67,6 +67,7 @@ def test_exercises_stay_within_the_limits(robot, control):
     assert np.abs(episode.q - swing.q0).max() > 0.03
 
 
+@pytest.mark.slow
 def test_gradient_is_pybullets_and_growth_is_what_a_perturbation_does():
     chain, config = load_chain("planar3"), ServoConfig(control="torque")
     found = gradient_parity(chain, config, WINDOW)

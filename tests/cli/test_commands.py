@@ -16,6 +16,7 @@ from armctl.plant.scenario import Scenario
 from tests.cli.cases import SMALL, SMALL_FLOW, TUNE, content, motion, refused
 
 
+@pytest.mark.slow
 def test_sampled_references_come_from_a_small_generator_that_is_announced(capsys, monkeypatch, tmp_path):
     from armctl.commands import references
 

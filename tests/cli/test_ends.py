@@ -85,6 +85,7 @@ def test_commands_run_in_other_threads_too():
     assert status == [0]
 
 
+@pytest.mark.slow
 def test_updates_are_raised_on_resume_and_not_lowered(capsys, made, tmp_path):
     shutil.copytree(made / "tuned", "run")
     argv = [*map(str, TUNE), "--data", str(made / "motions"), "--out", "run", "--json", "--resume"]

@@ -40,6 +40,7 @@ def test_what_is_not_finite_is_null(capsys):
     assert json.loads(capsys.readouterr().out) == {"a": [1.0, None], "b": None}
 
 
+@pytest.mark.slow
 def test_a_tuned_and_benched_controller_too(capsys, tmp_path):
     argv = [*TUNE, "--references", "2", "--out", "run", "--json"]
     assert cli.main(argv) == 0
@@ -53,6 +54,7 @@ def test_a_tuned_and_benched_controller_too(capsys, tmp_path):
     assert re.search("bench.* " + BAR.format(1), err)
 
 
+@pytest.mark.slow
 def test_proposals_of_a_generator_too(capsys, tmp_path):
     assert cli.main(["train", "generator", *PLANAR, "--motions", "60", *SMALL_FLOW, "--out", "flow", "--json"]) == 0
     out, err = capsys.readouterr()

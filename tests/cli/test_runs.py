@@ -48,6 +48,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made, tmp_path, monkeypatch):
         np.testing.assert_array_equal(once[name], twice[name])
 
 
+@pytest.mark.slow
 def test_seeds_are_runs_of_their_own_the_best_one_first(capsys, made, tmp_path):
     """In two processes; the first is what this process has made of it."""
     argv = [*TUNE, "--data", str(made / "motions"), "--seeds", "0", "1", "--jobs", "2", "--out", "both", "--json"]

@@ -12,6 +12,7 @@ from armctl.errors import UsageError
 from tests.controller_audit.loops import ARM, CONFIG, loop
 
 
+@pytest.mark.slow
 def test_a_whole_audit(tmp_path, monkeypatch):
     subject, _ = loop()
     monkeypatch.setattr(audit, "make_subject", lambda *_: subject)  # whose programs are compiled

@@ -67,5 +67,6 @@ def test_it_is_told_what_acted_not_what_was_wanted(x64):
     np.testing.assert_allclose(controller.acted(carry, m), dynamics.forward_dynamics(arm, *m, acting), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_its_gains_have_a_gradient():
     assert finite_gradient(compiled("extended_state_observer")[0])

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from armctl import dynamics, kinematics
 from armctl.controllers.preview import ahead, held, lead_steps
@@ -41,5 +42,6 @@ def test_a_push_at_the_tip_meets_the_stiffness(x64):
     )  # what the projection lets through near singular axes
 
 
+@pytest.mark.slow
 def test_its_gains_have_a_gradient():
     assert finite_gradient(compiled("impedance")[0])

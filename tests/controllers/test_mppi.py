@@ -51,6 +51,7 @@ def test_without_perturbations_it_is_the_nominal_law(x64):
     )
 
 
+@pytest.mark.slow
 def test_more_samples_cost_less(x64):
     """The cost of the plan that comes out, on average over many situations: none, few, many samples."""
     m, w = situation(count=16)

@@ -69,6 +69,7 @@ def test_it_is_remembered_until_it_is_forgotten(learned):
     assert not np.asarray(controller.init_carry((2,)).habit).any()
 
 
+@pytest.mark.slow
 def test_it_begins_as_the_tracker_that_was_trained():
     """With the same parameters, and nothing learned yet, to the rounding of another program."""
     arm = load_arm("planar3")

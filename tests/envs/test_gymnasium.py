@@ -197,7 +197,7 @@ def test_actions_of_every_kind_of_number_are_the_same_action():
     env.close()
 
 
-@pytest.mark.parametrize("backend", ["bullet", "twin"])
+@pytest.mark.parametrize("backend", ["bullet", pytest.param("twin", marks=pytest.mark.slow)])
 def test_settling_comes_before_the_reference_and_counts_nothing(backend):
     options = {"settle": 0.2, "duration": 0.5, "reference": None, "scenario": Scenario(payload_mass=1.0)}
     env = make_vec("armctl/Planar3Track-v1", 1, backend=backend, **options)

@@ -79,6 +79,7 @@ def test_a_reference_of_ones_own_is_certified_and_followed(example):
     assert 5 < loaded.min() < loaded.max() < 50
 
 
+@pytest.mark.slow
 def test_a_controller_is_trained_and_benched(example, tmp_path):
     words = ("--controllers", "computed_torque", "--updates", 4, "--episodes", 2, "--out", tmp_path / "runs")
     said = example(5, *PLANAR, *words)
@@ -88,6 +89,7 @@ def test_a_controller_is_trained_and_benched(example, tmp_path):
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"computed_torque", "bench"}
 
 
+@pytest.mark.slow
 def test_generated_goals_are_certified_and_as_difficult_as_asked_for(example, tmp_path):
     small = ("--motions", 100, "--flow.steps", 60, "--flow.blocks", 1, "--flow.width", 32, "--flow.sampler", "euler")
     said = example(6, *PLANAR, *small, "--count", 3, "--speed", 0.7, "--out", tmp_path / "runs")
@@ -99,6 +101,7 @@ def test_generated_goals_are_certified_and_as_difficult_as_asked_for(example, tm
     assert shares[0, 1] > 20
 
 
+@pytest.mark.slow
 def test_a_payload_is_found(example):
     said = example(7, *PLANAR)
     found = numbers(r"payload (?:mass|x|z): # ± # \w+ \(95 %\) in truth #", said)

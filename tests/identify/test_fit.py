@@ -94,6 +94,7 @@ def test_a_log_in_two_parts_says_what_the_whole_says():
     np.testing.assert_allclose(both.values, found(NOISY).values, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latency", [0, 2])
 def test_the_delay_of_commands_is_found(latency):
     result = found(replace(NOISY, latency=latency), latency=None)

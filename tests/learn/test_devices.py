@@ -77,6 +77,7 @@ def trained():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one(trained):
     """To float32 rounding: the sums over episodes are taken in another order."""
     one, all_ = trained["one"], trained["all"]
@@ -86,16 +87,19 @@ def test_eight_devices_train_as_one(trained):
         np.testing.assert_allclose(all_["parameters"][name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_the_number_of_devices(trained):
     assert trained["all"]["episodes"] == trained["one"]["episodes"]
 
 
+@pytest.mark.slow
 def test_every_device_holds_its_share_of_the_episodes_and_all_parameters(trained):
     assert trained["all"]["held"] == [[device, SMALL.batch // 8] for device in range(8)]
     assert trained["all"]["whole"]
     assert trained["one"]["held"] == [[0, SMALL.batch]]
 
 
+@pytest.mark.slow
 def test_devices_add_up_once_per_update_and_not_in_every_step_of_the_backward_pass(trained):
     assert any("shard_map/psum" in line for line in trained["sums"])
     assert not any("transpose(" in line for line in trained["sums"])

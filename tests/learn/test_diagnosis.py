@@ -41,6 +41,7 @@ def stopped():
     return raised.value, before, saved.parameters(controller)
 
 
+@pytest.mark.slow
 def test_non_finite_updates_stop_training_and_keep_the_last_good_parameters(stopped):
     error, before, after = stopped
     assert "stopped at update 3: 3 gradients in a row" in str(error)
@@ -49,6 +50,7 @@ def test_non_finite_updates_stop_training_and_keep_the_last_good_parameters(stop
         np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.slow
 def test_training_names_the_arm_whose_plant_is_to_blame(stopped):
     said, broken = str(stopped[0]), stopped[0].breakdown
     assert int(re.findall(r"planar3, plant (\d+), reference 'motion-\d'", said)[0]) % 2 == 1

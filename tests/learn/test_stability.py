@@ -34,6 +34,7 @@ def loop():
     return controller, setting, task, episodes, advance
 
 
+@pytest.mark.slow
 def test_it_is_the_derivative_of_the_window(loop):
     controller, setting, task, episodes, advance = loop
     params = nnx.state(controller, nnx.Param)

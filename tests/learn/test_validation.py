@@ -55,6 +55,7 @@ def test_sound_parameters_come_before_more_accurate_ones():
     assert better(replace(lost, score=2.0), replace(lost, score=0.1, diverged=2))
 
 
+@pytest.mark.slow
 def test_stated_deviations_cover_the_truth_as_often_as_they_should():
     """On the plants that they are calibrated on, however small the filter takes its errors to be."""
     controller = controllers.make("filter_bank", ARM)

@@ -50,6 +50,7 @@ def test_window_gradient_is_that_of_finite_differences(window, x64):
     assert abs(slope - finite) < 1e-5 * abs(finite)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [1, 3])
 def test_a_segmented_window_has_the_same_loss_and_gradient(window, segment, x64):
     """In double precision, to its rounding: the steps between are the same ones, rolled again."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from armctl import dynamics
 from armctl.recursions import blocks as scanform_blocks
@@ -31,6 +32,7 @@ def test_blocks_of_a_batch_are_the_batch(x64, monkeypatch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), run(), whole)
 
 
+@pytest.mark.slow
 def test_second_derivatives_pass_the_opaque_passes(x64):
     """Reverse over reverse against differences of the gradient."""
     chain, arm = load_chain("planar3"), plain_arm("planar3")
