@@ -1,4 +1,4 @@
-"""The whole loop in one command: corpus, generator, tracker, tuned baselines, bench in PyBullet, report."""
+"""The whole loop in one command: corpus, generator, a tracker that steers it, tuned baselines, bench, report."""
 
 import os
 import sys
@@ -21,6 +21,7 @@ from armctl.bench.tuning import describe_tuning
 from armctl.chain import Chain
 from armctl.controllers.base import Controller
 from armctl.controllers.registry import find
+from armctl.cotrain import CotrainConfig, cotrain
 from armctl.errors import UsageError
 from armctl.generator import (
     FlowConfig,
@@ -45,7 +46,10 @@ from armctl.urdf import load_chain
 
 T = TypeVar("T")
 SELDOM = 5.0  # s between lines on the progress of a part
-CONTROLLERS = ("tracker", "operational_space_integral", "operational_space", "computed_torque", "diff_ik")
+LOOP, CORPUS = "tracker", "tracker_corpus"
+"""Rows of the tracker: trained in the closed loop with the generator, and on the corpus alone."""
+CONTROLLERS = (CORPUS, LOOP, "operational_space_integral", "computed_torque", "diff_ik")
+REFERENCES = 128  # that are trained on at a time, in the loop as on the corpus: one size, so that programs are shared
 LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
 WEAKNESSES = (
     "One arm, one payload preset and one seed of training: the intervals are over episodes, not over trainings.",
@@ -72,18 +76,32 @@ class DemoConfig:
     """Share of the arm's limits that generated motions use; as in the corpus when None."""
     seed: int = 0
     """Seed of everything."""
-    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=300, batch=64, horizon=32, validation=0))
+    tuning: TrainConfig = field(default_factory=lambda: TrainConfig(updates=200, batch=64, horizon=32, validation=0))
     """The one budget that every controller is tuned with."""
+    rounds: int = 2
+    """Rounds of the closed loop, in which the tracker meets new proposals; they share its updates."""
     flow: FlowConfig = field(default_factory=FlowConfig)
     """The generator."""
 
     def __post_init__(self) -> None:
         check_finite(self)
-        for name in ("corpus", "episodes"):
+        for name in ("corpus", "episodes", "rounds"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
+        if self.tuning.updates % self.rounds:
+            raise UsageError(
+                f"updates is {self.tuning.updates}, which {self.rounds} rounds do not share evenly; choose a multiple of them."
+            )
         if self.speed is not None:
             check_eta(self.speed)
+
+    def loop(self) -> CotrainConfig:
+        """The closed loop: small, on the plants and with the updates of the others."""
+        train = replace(self.tuning, updates=self.tuning.updates // self.rounds, seed=self.seed)
+        return CotrainConfig(
+            robot=self.robot, controller=LOOP, scenario=self.scenario, seed=self.seed, train=train, rounds=self.rounds,
+            references=REFERENCES, draws=1, motions=self.corpus, labelled=256, refine=100, flow=self.flow,
+        )  # fmt: skip
 
 
 class Clock:
@@ -144,10 +162,11 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     corpus = clock.timed("build_corpus", _corpus, config, chain, clock)
-    training = references(corpus, chain, "train", TuneConfig.control_dt, TuneConfig.references)
+    training = references(corpus, chain, "train", TuneConfig.control_dt, REFERENCES)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
-    clock.say(f"compiling while training starts, about {sum(find(name).compile_seconds for name in CONTROLLERS)} s")
+    compiling = sum(find(_kind(name)).compile_seconds for name in CONTROLLERS)
+    clock.say(f"compiling while training starts, about {compiling} s")
     results = _trained(config, chain, corpus, training, out, clock)
     generated, stats = results.pop("generator")
     suites, certified = _suites(config, chain, corpus, generated)
@@ -178,10 +197,12 @@ def _trained(
     pool = ThreadPoolExecutor(_workers())  # as a context manager it would wait for its threads after Ctrl-C
     jobs: dict[str, Future[Any]] = {}
     try:
-        jobs[CONTROLLERS[0]] = pool.submit(_tune, CONTROLLERS[0], config, training, out, clock)
-        jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
-        for name in CONTROLLERS[1:]:
-            jobs[name] = pool.submit(_tune, name, config, training, out, clock)
+        made = jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
+        for name in CONTROLLERS:
+            if name == LOOP:
+                jobs[name] = pool.submit(_close_loop, made, config, corpus, out, clock)
+            else:
+                jobs[name] = pool.submit(_tune, name, config, training, out, clock)
         return {name: job.result() for name, job in jobs.items()}
     except BaseException as error:
         clock.stopped.set()
@@ -214,11 +235,33 @@ def _short(candidates: list[Reference]) -> list[Reference]:
     return [r for r in candidates if r.duration <= LONGEST]
 
 
+def _kind(name: str) -> str:
+    """What a row of the comparison is among the registered controllers."""
+    return LOOP if name == CORPUS else name
+
+
+def _close_loop(made: Future[Any], config: DemoConfig, corpus: Corpus, out: Path, clock: Clock) -> Controller:
+    """Train the tracker on what the generator proposes, which its regret steers, once there is a generator."""
+    made.result()
+    folder, updates = out / LOOP, config.tuning.updates
+
+    def progress(row: dict[str, float]) -> None:
+        clock.left(f"{LOOP}, updates", int(row["update"]), updates, f", {row['position_rms_mm']:.2f} mm rms")
+
+    return clock.timed(
+        f"train_{LOOP}",
+        lambda: cotrain(
+            config.loop(), folder, generator=load_model(out / "generator"), corpus=corpus, progress=progress,
+            tell=lambda text: clock.say(f"{LOOP}: {text}"), devices=jax.devices()[:1], resume=folder.exists(),
+        ),
+    )  # fmt: skip
+
+
 def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, clock: Clock) -> Controller:
     """Tune one controller with the common budget."""
     settings = TuneConfig(
         robot=config.robot,
-        controller=name,
+        controller=_kind(name),
         scenario=config.scenario,
         seed=config.seed,
         train=replace(config.tuning, seed=config.seed),

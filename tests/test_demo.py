@@ -5,7 +5,7 @@ import re
 import signal
 import threading
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
 import pytest
 
@@ -17,7 +17,7 @@ from armctl.motion.corpus import build_corpus, references
 from tests.cli.cases import content
 
 SMALL = demo.DemoConfig(
-    robot="planar3", scenario="nominal", corpus=60, episodes=1,
+    robot="planar3", scenario="nominal", corpus=60, episodes=1, rounds=1,
     tuning=TrainConfig(updates=1, batch=4, horizon=4, chunk=1, validation=0),
     flow=FlowConfig(steps=20, width=16, blocks=1, batch=16, chunk=20),
 )  # fmt: skip
@@ -65,6 +65,22 @@ def test_an_interrupted_demo_goes_on_with_what_is_whole(tmp_path, monkeypatch, c
     whole = [name for name in made if name.endswith(".npz")]
     assert "computed_torque/learner.npz" in whole
     assert [name for name in whole if kept[name] != made[name]] == []
+
+
+def test_the_tracker_of_the_loop_has_the_updates_of_the_others_and_their_generator(tmp_path, monkeypatch):
+    given, made = [], Future()
+    made.set_result(None)
+    monkeypatch.setattr(demo, "load_model", lambda folder: folder)
+    monkeypatch.setattr(demo, "cotrain", lambda *args, **options: given.append((args, options)) or "controller")
+    config = demo.DemoConfig(robot="planar3", rounds=4)
+    assert demo._close_loop(made, config, "corpus", tmp_path, demo.Clock()) == "controller"
+    [((loop, folder), options)] = given
+    assert folder == tmp_path / "tracker"
+    assert (options["generator"], options["corpus"]) == (tmp_path / "generator", "corpus")
+    assert loop.rounds * loop.train.updates == config.tuning.updates
+    assert (loop.controller, loop.curriculum, loop.scenario) == ("tracker", "regret", config.scenario)
+    with pytest.raises(UsageError, match=r"updates is 200, which 3 rounds do not share evenly"):
+        demo.DemoConfig(rounds=3)
 
 
 def test_parts_of_a_demo_say_how_long_they_will_take(monkeypatch, capsys):

@@ -9,6 +9,8 @@ from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig
 from armctl.motion.families import FAMILIES
 
+STEERINGS = ("conditioned", "chosen")
+
 
 @dataclass(frozen=True)
 class CotrainConfig(TuneConfig):
@@ -24,6 +26,9 @@ class CotrainConfig(TuneConfig):
     """What steers proposals: regret (error over the oracle's), uniform (nothing), corpus (motions of the corpus, none
     of the generator's), failure_bins (families and speeds that failed), learnability (p (1 - p) on the success ladder)
     or hardest (error without the oracle)."""
+    steering: str = "conditioned"
+    """How a score steers: conditioned (the flow learns its percentile and is asked for hard ones) or chosen (of CHOICE
+    times as many proposals of the first flow those that the critic expects to score highest)."""
     unsteered: float = 0.3
     """Share of a round's proposals that is not steered, at least 0.3."""
     emphasis: float = 2.0
@@ -48,6 +53,8 @@ class CotrainConfig(TuneConfig):
                 raise UsageError(f"{name} is {getattr(self, name)}; co-training needs at least 1.")
         if self.curriculum not in CURRICULA:
             raise UsageError(f"Unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}.")
+        if self.steering not in STEERINGS:
+            raise UsageError(f"Unknown steering {self.steering!r}; choose {' or '.join(STEERINGS)}.")
         if not 0.3 <= self.unsteered <= 1:
             raise UsageError(f"unsteered is {self.unsteered:g}; against collapse it must lie in [0.3, 1].")
         if not self.emphasis >= 0:

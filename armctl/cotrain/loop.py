@@ -23,9 +23,10 @@ from armctl.cotrain.curricula import SCORES, Measured
 from armctl.cotrain.ground import Ground, loop_corpus
 from armctl.cotrain.page import write_page
 from armctl.cotrain.paths import PATHS
-from armctl.cotrain.steering import Proposals, made_motions, proposals, refined
+from armctl.cotrain.steering import Proposals, made_motions, proposals, refined, scorer
 from armctl.errors import UsageError
 from armctl.generator import FlowModel, load_model, save_model, train_flow
+from armctl.generator.difficulty import Critic
 from armctl.generator.proposals import check_fits
 from armctl.learn import devices as dv
 from armctl.learn.fresh import Exchange
@@ -128,7 +129,7 @@ class _Loop:
         if (out / STATE).exists():
             self._load(store.load_arrays(out / STATE))
         else:
-            self._propose(None)
+            self._propose(None, None)
         self._forget()
 
     def run(
@@ -191,27 +192,30 @@ class _Loop:
         measured, q = ground.measured(params, motions, self.number)
         row = self._row(measured) | ground.on_suites(params) | ground.monitors(motions)
         told, last = {"critic_rank": np.nan, "made": 0}, self.number + 1 == self.config.rounds
-        steering = self.config.curriculum in SCORES and not last
-        if steering:
+        critic = None
+        if self.config.curriculum in SCORES and not last:
+            critic = scorer(self.config, ground.chain, measured, self.proposals.paths)
+            told["critic_rank"] = critic.rank_correlation
+        if critic is not None and self.config.steering == "conditioned":
             self.tell("refining the generator")
             families = ground.corpus.families
             scene = ground.corpus.scene
             made = made_motions(ground.chain, motions, q, measured.error[:, 0], LOST / 2, families, scene)
-            self.model, critic = refined(
-                self.config, ground.chain, self.model, ground.known, ground.described, measured, self.proposals.paths,
+            self.model = refined(
+                self.config, ground.chain, self.model, ground.known, ground.described, critic, self.proposals.paths,
                 made, self.number,
             )  # fmt: skip
-            told = {"critic_rank": critic.rank_correlation, "made": 0 if made is None else len(made)}
+            told["made"] = 0 if made is None else len(made)
         self.number += 1
         if not last:
-            self._propose(measured)
+            self._propose(measured, critic)
         store.append_rows(self.out / ROUNDS, [row | told | {"seconds": time.perf_counter() - self.began}])
         self._save(learner)
 
-    def _propose(self, measured: Measured | None) -> None:
+    def _propose(self, measured: Measured | None, critic: Critic | None) -> None:
         self.tell(f"proposing for round {self.number + 1} of {self.config.rounds}")
         self.proposals = proposals(
-            self.config, self.ground.chain, self.model, self.ground.corpus, measured, self.number
+            self.config, self.ground.chain, self.model, self.ground.corpus, measured, critic, self.number
         )
 
     def _row(self, measured: Measured) -> dict[str, float]:

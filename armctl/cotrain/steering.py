@@ -28,6 +28,8 @@ MADE = 16
 """Motions that the tracker really made which join the generator's data in a round, at most."""
 NEAR = 0.15
 """Percentiles by which a context may be easier or harder than what is asked for around it."""
+CHOICE = 4
+"""Certified proposals per one that is chosen by the critic."""
 CONTEXTS = 1024
 """Contexts that a flow draws around: always so many, so that one compiled program serves."""
 RATE = 0.3
@@ -48,9 +50,13 @@ class Proposals(NamedTuple):
 
 
 def proposals(
-    config: CotrainConfig, chain: Chain, model: FlowModel, corpus: Corpus, measured: Measured | None, number: int
-) -> Proposals:
-    """What the round of this number trains on; measured: what the one before has shown, None before the first."""
+    config: CotrainConfig, chain: Chain, model: FlowModel, corpus: Corpus, measured: Measured | None,
+    critic: Critic | None, number: int,
+) -> Proposals:  # fmt: skip
+    """What the round of this number trains on.
+
+    measured: what the one before has shown, None before the first; critic: of its scores, where the curriculum has any.
+    """
     began = time.perf_counter()
     count, seeds = config.references, np.random.SeedSequence([config.seed, number]).generate_state(5)
     rng = np.random.default_rng(seeds[0])
@@ -67,6 +73,11 @@ def proposals(
         more, tries = certified(even, chain, 2 * steered, dt=config.control_dt, seed=int(seeds[2]))
         drawn = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
         found, attempts = found + [more[i] for i in drawn], attempts + tries // 2
+    elif steered and config.steering == "chosen":
+        assert critic is not None
+        more, tries = certified(even, chain, CHOICE * steered, dt=config.control_dt, seed=int(seeds[2]))
+        best = np.argsort(critic.score(more, chain))[-steered:]
+        found, attempts = found + [more[i] for i in best], attempts + tries // CHOICE
     elif steered:
         for k, percentile in enumerate(ASKED):
             part_count = steered // 2 + (steered % 2 if k else 0)
@@ -96,16 +107,20 @@ def around(model: FlowModel, percentile: float | None, rng: np.random.Generator)
     return dataclasses.replace(model, contexts=jnp.asarray(chosen))
 
 
+def scorer(config: CotrainConfig, chain: Chain, measured: Measured, paths: Corpus) -> Critic:
+    """What says how the curriculum would score motions that were not measured; paths: of those that were."""
+    return fit_critic(described(paths, chain), SCORES[config.curriculum](measured), seed=config.seed)
+
+
 def refined(
     config: CotrainConfig, chain: Chain, model: FlowModel, known: Corpus, known_features: np.ndarray,
-    measured: Measured, paths: Corpus, made: Corpus | None, number: int,
-) -> tuple[FlowModel, Critic]:  # fmt: skip
-    """The flow taught what the curriculum thinks difficult, and the critic that says so of motions not measured.
+    critic: Critic, paths: Corpus, made: Corpus | None, number: int,
+) -> FlowModel:  # fmt: skip
+    """The flow taught what the curriculum's critic thinks difficult.
 
     known: motions of the corpus, train and val, of these features (N, F). paths: of the motions that were measured;
     made: of those that the tracker really made.
     """
-    critic = fit_critic(described(paths, chain), SCORES[config.curriculum](measured), seed=config.seed)
     further = [paths] if made is None else [paths, made]
     fill = np.arange(2 * len(paths) - sum(map(len, further))) % len(paths)  # one size, so one compiled program
     new = joined(*further, paths.take(fill))
@@ -115,7 +130,7 @@ def refined(
         config.flow, steps=config.refine, chunk=min(config.flow.chunk, config.refine), seed=config.seed + number,
         learning_rate=RATE * config.flow.learning_rate,
     )  # fmt: skip
-    return train_flow(joined(known, new), schedule, chain=chain, difficulty=percentile, start=model), critic
+    return train_flow(joined(known, new), schedule, chain=chain, difficulty=percentile, start=model)
 
 
 def made_motions(

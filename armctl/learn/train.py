@@ -150,6 +150,8 @@ def train(
             task, told = new.task, new.row
             everywhere = dv.place(task, placement(config, devices).update)
             learner = retire(learner, dv.place(new.replaced, placement(config, devices).update))
+            if new.replaced.all():  # errors on other motions do not compare with those before
+                learner = learner._replace(score=jnp.full_like(learner.score, jnp.inf))
         before = learner
         left = config.updates - int(learner.update)
         if left < whole:  # a run whose updates were raised

@@ -18,7 +18,7 @@ from armctl.cotrain.curricula import CURRICULA, EVEN, SCORES, Measured, bins, fa
 from armctl.cotrain.ground import Ground, loop_corpus
 from armctl.cotrain.paths import as_corpus
 from armctl.errors import UsageError
-from armctl.generator import FlowConfig, load_model, sample
+from armctl.generator import FlowConfig, load_model, sample, train_flow
 from armctl.learn.learner import TrainConfig
 from armctl.motion.corpus import references
 from armctl.motion.reference import Reference
@@ -32,7 +32,7 @@ CONFIG = CotrainConfig(
     train=TrainConfig(updates=2, batch=8, horizon=10, chunk=2, gain_rate=0.2, validation=0),
 )  # fmt: skip
 CORPUS = loop_corpus(CONFIG, CHAIN)
-MOTIONS = references(CORPUS, CHAIN, "train", limit=30)
+MOTIONS = references(CORPUS, CHAIN, "train", limit=40)
 CLOCKS = ("seconds", "proposal_seconds")
 
 
@@ -143,20 +143,42 @@ def asked(monkeypatch):
     return requests
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def model():
+    """A flow that has learned next to nothing."""
+    return train_flow(CORPUS, CONFIG.flow, chain=CHAIN)
+
+
+def measured_somehow():
+    """What might be measured of a round, and the critic of it."""
+    paths = as_corpus(CHAIN, MOTIONS[:12], CORPUS.families)
+    measured = measured_(MOTIONS[:12], np.linspace(1e-3, 9e-3, 24).reshape(12, 2))
+    return measured, steering.scorer(CONFIG, CHAIN, measured, paths)
+
+
 @pytest.mark.parametrize("curriculum", CURRICULA)
-def test_rivals_differ_in_what_they_ask_for_alone(run, asked, curriculum):
-    model = load_model(run[1] / "one" / "flow")
+def test_rivals_differ_in_what_they_ask_for_alone(model, asked, curriculum):
     config = replace(CONFIG, curriculum=curriculum)
-    first = steering.proposals(config, CHAIN, model, CORPUS, None, 0)
+    first = steering.proposals(config, CHAIN, model, CORPUS, None, None, 0)
     before = list(asked)
-    then = steering.proposals(config, CHAIN, model, CORPUS, measured_(MOTIONS[:12], np.full((12, 2), 1e-3)), 1)
+    then = steering.proposals(config, CHAIN, model, CORPUS, *measured_somehow(), 1)
     assert len(first.paths) == len(then.paths) == CONFIG.references
     assert not first.steered.any()
     assert [(count, percentile) for count, percentile, _ in before] == [(12, None)] * (curriculum != "corpus")
     assert then.steered.sum() == (0 if curriculum in ("uniform", "corpus") else 8)
     percentiles = {percentile for _, percentile, _ in asked} - {None}
     assert percentiles == (set(steering.ASKED) if curriculum in SCORES else set())
+
+
+def test_the_critic_chooses_the_hardest_of_many(model, asked):
+    measured, critic = measured_somehow()
+    config = replace(CONFIG, steering="chosen")
+    found = steering.proposals(config, CHAIN, model, CORPUS, measured, critic, 1)
+    (plain, _, _), (many, _, _) = asked
+    assert (plain, many) == (4, 8 * steering.CHOICE)
+    expected = critic.score(MOTIONS[:many], CHAIN)
+    chosen = critic.score(found.motions(CHAIN, 0.01), CHAIN)[found.steered]
+    np.testing.assert_allclose(np.sort(chosen), np.sort(expected)[-8:], atol=1e-6)
 
 
 def test_spline_motions_are_found_again_to_rounding_error():
@@ -171,6 +193,7 @@ def test_spline_motions_are_found_again_to_rounding_error():
     [
         ({"unsteered": 0.2}, "against collapse"),
         ({"curriculum": "fun"}, "choose one of regret"),
+        ({"steering": "wheel"}, "choose conditioned or chosen"),
         ({"rounds": 0}, "at least 1"),
     ],
 )
