@@ -197,8 +197,10 @@ def _trained(
     pool = ThreadPoolExecutor(_workers())  # as a context manager it would wait for its threads after Ctrl-C
     jobs: dict[str, Future[Any]] = {}
     try:
+        first, *others = CONTROLLERS
+        jobs[first] = pool.submit(_tune, first, config, training, out, clock)
         made = jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
-        for name in CONTROLLERS:
+        for name in others:
             if name == LOOP:
                 jobs[name] = pool.submit(_close_loop, made, config, corpus, out, clock)
             else:

@@ -40,8 +40,8 @@ class Args:
     """Arms."""
     controllers: tuple[str, ...] = ("tracker_mlp", "tracker")
     """Controllers by name."""
-    curricula: tuple[str, ...] = CURRICULA
-    """What steers."""
+    curricula: tuple[str, ...] = (*CURRICULA, "regret:chosen")
+    """What steers; after a colon how."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of weights, plants, proposals and episodes."""
     rounds: int = 4
@@ -64,9 +64,11 @@ class Args:
 
 def settings(args: Args, robot: str, controller: str, curriculum: str, seed: int) -> CotrainConfig:
     """One run."""
+    score, _, how = curriculum.partition(":")
     train = TrainConfig(updates=args.updates, batch=args.batch, horizon=32, validation=32)
     return CotrainConfig(
-        robot=robot, controller=controller, curriculum=curriculum, seed=seed, rounds=args.rounds, train=train,
+        robot=robot, controller=controller, curriculum=score, steering=how or "conditioned", seed=seed,
+        rounds=args.rounds, train=train,
         references=args.references, seconds=args.seconds, motions=args.motions, without=("arc", "figure_eight"),
         labelled=256, flow=FlowConfig(steps=1000),
     )  # fmt: skip
