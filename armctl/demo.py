@@ -90,8 +90,8 @@ class DemoConfig:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
         if self.tuning.updates % self.rounds:
             raise UsageError(
-                f"updates is {self.tuning.updates}, which {self.rounds} rounds do not share evenly; choose a multiple of "
-                f"{self.rounds}."
+                f"updates is {self.tuning.updates}, which {self.rounds} rounds do not share evenly; choose a "
+                f"multiple of {self.rounds}."
             )
         if self.speed is not None:
             check_eta(self.speed)
