@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from armctl.chain import Chain
 from armctl.controllers.base import Controller
 from armctl.controllers.registry import find
 from armctl.cotrain import CotrainConfig, cotrain
+from armctl.cotrain.ground import check_held_back
 from armctl.errors import UsageError
 from armctl.generator import (
     FlowConfig,
@@ -48,7 +49,7 @@ T = TypeVar("T")
 SELDOM = 5.0  # s between lines on the progress of a part
 LOOP, CORPUS = "tracker", "tracker_corpus"
 """Rows of the tracker: trained in the closed loop with the generator, and on the corpus alone."""
-CONTROLLERS = (CORPUS, LOOP, "operational_space_integral", "computed_torque", "diff_ik")
+CONTROLLERS = (LOOP, CORPUS, "operational_space_integral", "computed_torque", "diff_ik")
 REFERENCES = 128  # that are trained on at a time, in the loop as on the corpus: one size, so that programs are shared
 LONGEST = 5.0  # s; longer motions are slow ones, which tell controllers apart least and cost most
 WEAKNESSES = (
@@ -88,10 +89,11 @@ class DemoConfig:
         for name in ("corpus", "episodes", "rounds"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; the demo needs at least 1.")
-        if self.tuning.updates % self.rounds:
+        each, chunk = self.tuning.updates / self.rounds, self.tuning.chunk
+        if each % min(chunk, each) or not each.is_integer():
             raise UsageError(
-                f"updates is {self.tuning.updates}, which {self.rounds} rounds do not share evenly; choose a "
-                f"multiple of {self.rounds}."
+                f"updates is {self.tuning.updates}, which gives each of {self.rounds} rounds {each:g}; choose a whole "
+                f"number below {chunk} for each, or a multiple of {chunk}."
             )
         if self.speed is not None:
             check_eta(self.speed)
@@ -163,6 +165,7 @@ def run_demo(config: DemoConfig, out: str | Path, *, overwrite: bool = False, re
     sample_scenario(config.scenario, chain, np.random.default_rng(0))  # refuses an unknown preset before work starts
     out = store.create_run(out, config, overwrite=overwrite, resume=resume)
     corpus = clock.timed("build_corpus", _corpus, config, chain, clock)
+    check_held_back(corpus)
     training = references(corpus, chain, "train", TuneConfig.control_dt, REFERENCES)
     # before the threads start: it runs in float64, and that switch and other threads' tracing do not mix
     parity = clock.timed("twin_parity", torque_parity, chain)
@@ -198,15 +201,16 @@ def _trained(
     pool = ThreadPoolExecutor(_workers())  # as a context manager it would wait for its threads after Ctrl-C
     jobs: dict[str, Future[Any]] = {}
     try:
-        first, *others = CONTROLLERS
-        jobs[first] = pool.submit(_tune, first, config, training, out, clock)
+        tuned = [name for name in CONTROLLERS if name != LOOP]
+        jobs[tuned[0]] = pool.submit(_tune, tuned[0], config, training, out, clock)  # takes longest
         made = jobs["generator"] = pool.submit(_generate, config, chain, corpus, out, clock)
-        for name in others:
-            if name == LOOP:
-                jobs[name] = pool.submit(_close_loop, made, config, corpus, out, clock)
-            else:
-                jobs[name] = pool.submit(_tune, name, config, training, out, clock)
-        return {name: job.result() for name, job in jobs.items()}
+        if LOOP in CONTROLLERS:
+            jobs[LOOP] = pool.submit(_close_loop, made, config, corpus, out, clock)
+        for name in tuned[1:]:
+            jobs[name] = pool.submit(_tune, name, config, training, out, clock)
+        for job in as_completed(jobs.values()):
+            job.result()  # the first that fails ends all
+        return {name: jobs[name].result() for name in (*CONTROLLERS, "generator")}
     except BaseException as error:
         clock.stopped.set()
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
@@ -246,18 +250,27 @@ def _kind(name: str) -> str:
 def _close_loop(made: Future[Any], config: DemoConfig, corpus: Corpus, out: Path, clock: Clock) -> Controller:
     """Train the tracker on what the generator proposes, which its regret steers, once there is a generator."""
     made.result()
-    folder, updates = out / LOOP, config.tuning.updates
-
-    def progress(row: dict[str, float]) -> None:
-        clock.left(f"{LOOP}, updates", int(row["update"]), updates, f", {row['position_rms_mm']:.2f} mm rms")
-
+    folder = out / LOOP
     return clock.timed(
         f"train_{LOOP}",
         lambda: cotrain(
-            config.loop(), folder, generator=load_model(out / "generator"), corpus=corpus, progress=progress,
-            tell=lambda text: clock.say(f"{LOOP}: {text}"), devices=jax.devices()[:1], resume=folder.exists(),
+            config.loop(), folder, generator=load_model(out / "generator"), corpus=corpus,
+            progress=_progress(LOOP, config, clock), tell=lambda text: clock.say(f"{LOOP}: {text}"), devices=_device(),
+            resume=folder.exists(),
         ),
     )  # fmt: skip
+
+
+def _progress(name: str, config: DemoConfig, clock: Clock) -> Callable[[dict[str, float]], None]:
+    """What tells how far the training of a controller is."""
+    return lambda row: clock.left(
+        f"{name}, updates", int(row["update"]), config.tuning.updates, f", {row['position_rms_mm']:.2f} mm rms"
+    )
+
+
+def _device() -> list[jax.Device]:
+    """Several are tuned at a time, and programs that span devices must not be started from several threads."""
+    return jax.devices()[:1]
 
 
 def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, clock: Clock) -> Controller:
@@ -270,17 +283,10 @@ def _tune(name: str, config: DemoConfig, training: list[Reference], out: Path, c
         train=replace(config.tuning, seed=config.seed),
     )
 
-    def progress(row: dict[str, float]) -> None:
-        clock.left(
-            f"{name}, updates", int(row["update"]), config.tuning.updates, f", {row['position_rms_mm']:.2f} mm rms"
-        )
-
-    # several are tuned at a time, and programs that span devices must not be started from several threads
-    one = jax.devices()[:1]
-    folder = out / name
+    folder, progress = out / name, _progress(name, config, clock)
     return clock.timed(
         f"train_{name}",
-        lambda: tune(settings, training, folder, progress=progress, devices=one, resume=folder.exists()),
+        lambda: tune(settings, training, folder, progress=progress, devices=_device(), resume=folder.exists()),
     )
 
 

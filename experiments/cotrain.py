@@ -40,8 +40,8 @@ class Args:
     """Arms."""
     controllers: tuple[str, ...] = ("tracker_mlp", "tracker")
     """Controllers by name."""
-    curricula: tuple[str, ...] = (*CURRICULA, "regret:chosen")
-    """What steers; after a colon how."""
+    curricula: tuple[str, ...] = (*CURRICULA, "regret-chosen")
+    """What steers; after a hyphen how."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of weights, plants, proposals and episodes."""
     rounds: int = 4
@@ -64,7 +64,7 @@ class Args:
 
 def settings(args: Args, robot: str, controller: str, curriculum: str, seed: int) -> CotrainConfig:
     """One run."""
-    score, _, how = curriculum.partition(":")
+    score, _, how = curriculum.partition("-")
     train = TrainConfig(updates=args.updates, batch=args.batch, horizon=32, validation=32)
     return CotrainConfig(
         robot=robot, controller=controller, curriculum=score, steering=how or "conditioned", seed=seed,

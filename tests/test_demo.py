@@ -79,8 +79,12 @@ def test_the_tracker_of_the_loop_has_the_updates_of_the_others_and_their_generat
     assert (options["generator"], options["corpus"]) == (tmp_path / "generator", "corpus")
     assert loop.rounds * loop.train.updates == config.tuning.updates
     assert (loop.controller, loop.curriculum, loop.scenario) == ("tracker", "regret", config.scenario)
-    with pytest.raises(UsageError, match=r"updates is 200, which 3 rounds do not share evenly"):
-        demo.DemoConfig(rounds=3)
+
+
+@pytest.mark.parametrize(("rounds", "each"), [(3, "66.6667"), (5, "40"), (400, "0.5")])
+def test_rounds_that_updates_do_not_fill_are_refused_before_work_starts(rounds, each):
+    with pytest.raises(UsageError, match=rf"updates is 200, which gives each of {rounds} rounds {each}; choose"):
+        demo.DemoConfig(rounds=rounds)
 
 
 def test_parts_of_a_demo_say_how_long_they_will_take(monkeypatch, capsys):

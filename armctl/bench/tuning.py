@@ -21,6 +21,7 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
     if "curriculum" in config:
         budget += f", {config['rounds']} rounds of proposals, curriculum {config['curriculum']}"
+        budget += " (chosen)" if config.get("steering") == "chosen" else ""
     if _unstable(_summary(folder).get("last", {})):
         budget += ", not stable on every plant of validation"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from armctl.cotrain.curricula import CURRICULA
+from armctl.cotrain.curricula import CURRICULA, SCORES
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
 from armctl.learn.learner import TrainConfig
@@ -27,7 +27,7 @@ class CotrainConfig(TuneConfig):
     of the generator's), failure_bins (families and speeds that failed), learnability (p (1 - p) on the success ladder)
     or hardest (error without the oracle)."""
     steering: str = "conditioned"
-    """How a score steers: conditioned (the flow learns its percentile and is asked for hard ones) or chosen (of CHOICE
+    """How a score steers: conditioned (the flow learns its percentile and is asked for hard ones) or chosen (of four
     times as many proposals of the first flow those that the critic expects to score highest)."""
     unsteered: float = 0.3
     """Share of a round's proposals that is not steered, at least 0.3."""
@@ -55,6 +55,11 @@ class CotrainConfig(TuneConfig):
             raise UsageError(f"Unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}.")
         if self.steering not in STEERINGS:
             raise UsageError(f"Unknown steering {self.steering!r}; choose {' or '.join(STEERINGS)}.")
+        if self.steering == "chosen" and self.curriculum not in SCORES:
+            raise UsageError(
+                f"steering is chosen, but curriculum {self.curriculum} has no score to choose by; give one of "
+                f"{', '.join(SCORES)}, or leave steering out."
+            )
         if not 0.3 <= self.unsteered <= 1:
             raise UsageError(f"unsteered is {self.unsteered:g}; against collapse it must lie in [0.3, 1].")
         if not self.emphasis >= 0:

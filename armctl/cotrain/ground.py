@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -35,19 +36,25 @@ def loop_corpus(config: CotrainConfig, chain: Chain, scene: Scene | None = None)
     return build_corpus(chain, config.motions, config.seed, families, scene=scene)
 
 
+def check_held_back(corpus: Corpus) -> None:
+    """Raise UsageError for a corpus too small to hold motions back."""
+    left = min(int(corpus.in_split(split).sum()) for split in ("val", "test"))
+    if left < LEAST_HELD_OUT:
+        raise UsageError(
+            f"A corpus of {len(corpus)} motions leaves {left} to hold back, of {LEAST_HELD_OUT} that are needed; give "
+            "more motions."
+        )
+
+
 class Ground:
     """A controller and an oracle to be measured, on what and beside what."""
 
     def __init__(self, config: CotrainConfig, chain: Chain, controller: Controller, corpus: Corpus) -> None:
         """Raises UsageError for a corpus too small to hold motions back."""
         self.config, self.chain, self.corpus = config, chain, corpus
+        check_held_back(corpus)
         dt = config.control_dt
         self.held_out, unseen = (references(corpus, chain, split, dt) for split in ("val", "test"))
-        if min(len(self.held_out), len(unseen)) < LEAST_HELD_OUT:
-            raise UsageError(
-                f"A corpus of {len(corpus)} motions leaves {min(len(self.held_out), len(unseen))} to hold back, of "
-                f"{LEAST_HELD_OUT} that are needed; give more motions."
-            )
         known = corpus.subset("train").take(np.arange(min(config.labelled, int(corpus.in_split("train").sum()))))
         motions = references(known, chain, "train", dt)
         self.known = joined(known, corpus.subset("val"))
@@ -60,7 +67,7 @@ class Ground:
         told = training_setting(arm, oracle.control, config)._replace(preview=oracle.preview)
         self.tracker, self.oracle = Tracking(controller, self.setting, samples), Tracking(oracle, told, samples)
         self.truth = nnx.state(oracle, nnx.Param)
-        self.plants = self.draw(HELD_OUT + 1)
+        self.plants = self.draw(config.references * config.draws, HELD_OUT + 1)
 
     def _outside(self) -> list[Reference]:
         """Motions of no family of the corpus: figures, those of ISO 9283, and of the families that are held out."""
@@ -70,15 +77,19 @@ class Ground:
             found += references(build_corpus(self.chain, 32, HELD_OUT, without), self.chain, "train", dt)
         return found
 
-    def draw(self, *seeds: int) -> PlantParams:
-        """A true plant for every episode that is measured."""
-        count = self.config.references * self.config.draws
+    def draw(self, count: int, *seeds: int) -> PlantParams:
+        """So many true plants of the scenario."""
         return draw_plants(self.chain, self.config.scenario, count, np.random.default_rng(seeds))
 
     def measured(self, params: Any, motions: Sequence[Reference], number: int) -> tuple[Measured, np.ndarray]:
-        """Tracker and oracle on motions (N), on plants that the round decides; joints (T, N, n) rad on the first."""
+        """Tracker and oracle on motions (N), on plants that the round decides; joints (T, N, n) rad on the first.
+
+        All motions meet the same plants: regret differs as much between plants as between motions, and what is wanted
+        is which of the motions are hard.
+        """
         draws = self.config.draws
-        rows, plants = [one for one in motions for _ in range(draws)], self.draw(self.config.seed, number)
+        rows, drawn = [one for one in motions for _ in range(draws)], self.draw(draws, self.config.seed, number)
+        plants = jax.tree.map(lambda x: np.tile(x, (len(motions), *[1] * (np.ndim(x) - 1))), drawn)
         error, q = self.tracker(params, rows, plants)
         told, _ = self.oracle(self.truth, rows, plants)
         shape = len(motions), draws

@@ -17,13 +17,13 @@ from armctl.bench.stats import cvar
 from armctl.chain import Chain
 from armctl.controllers.base import Controller
 from armctl.controllers.registry import make
-from armctl.controllers.saved import save
+from armctl.controllers.saved import load, save
 from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import SCORES, Measured
 from armctl.cotrain.ground import Ground, loop_corpus
-from armctl.cotrain.page import write_page
+from armctl.cotrain.page import PAGE, write_page
 from armctl.cotrain.paths import PATHS
-from armctl.cotrain.steering import Proposals, made_motions, proposals, refined, scorer
+from armctl.cotrain.steering import Proposals, foretells, made_motions, proposals, refined, scorer
 from armctl.errors import UsageError
 from armctl.generator import FlowModel, load_model, save_model, train_flow
 from armctl.generator.difficulty import Critic
@@ -36,9 +36,12 @@ from armctl.learn.train import train
 from armctl.learn.tune import flatten, make_held_out, make_task, restore
 from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus
+from armctl.motion.reference import Reference
 from armctl.urdf import load_chain
 
 STATE, ROUNDS, METRICS = "state.npz", "rounds.csv", "metrics.csv"
+UNTOLD = {"critic_rank": np.nan, "made": 0}
+"""What rounds.csv says of a critic and of motions that were made where there are none."""
 Progress = Callable[[dict[str, float]], None]
 Tell = Callable[[str], None]
 
@@ -82,6 +85,8 @@ def cotrain(
     whole = replace(config.train, updates=config.rounds * config.train.updates)
     record = _Record(**vars(replace(config, train=whole)), robot_name=chain.name, **described)
     store.create_run(out, record, overwrite=overwrite, resume=resume)
+    if (out / PAGE).exists():  # written last: a run that is resumed has nothing left to do
+        return load(out, controller.arm)
     if corpus is None:
         tell("making motions")
         corpus = loop_corpus(config, chain, None if generator is None else generator.scene)
@@ -191,26 +196,36 @@ class _Loop:
         motions = self.proposals.motions(ground.chain, self.config.control_dt)
         measured, q = ground.measured(params, motions, self.number)
         row = self._row(measured) | ground.on_suites(params) | ground.monitors(motions)
-        told, last = {"critic_rank": np.nan, "made": 0}, self.number + 1 == self.config.rounds
-        critic = None
-        if self.config.curriculum in SCORES and not last:
-            critic = scorer(self.config, ground.chain, measured, self.proposals.paths)
-            told["critic_rank"] = critic.rank_correlation
-        if critic is not None and self.config.steering == "conditioned":
-            self.tell("refining the generator")
-            families = ground.corpus.families
-            scene = ground.corpus.scene
-            made = made_motions(ground.chain, motions, q, measured.error[:, 0], LOST / 2, families, scene)
-            self.model = refined(
-                self.config, ground.chain, self.model, ground.known, ground.described, critic, self.proposals.paths,
-                made, self.number,
-            )  # fmt: skip
-            told["made"] = 0 if made is None else len(made)
+        last = self.number + 1 == self.config.rounds
+        critic, told = (None, UNTOLD) if last else self._learn(motions, measured, q)
         self.number += 1
         if not last:
             self._propose(measured, critic)
         store.append_rows(self.out / ROUNDS, [row | told | {"seconds": time.perf_counter() - self.began}])
         self._save(learner)
+
+    def _learn(
+        self, motions: Sequence[Reference], measured: Measured, q: np.ndarray
+    ) -> tuple[Critic | None, dict[str, float]]:
+        """A critic of what was measured, taught to the flow, and what to say of it in rounds.csv; None without use."""
+        config, ground = self.config, self.ground
+        if config.curriculum not in SCORES:
+            return None, UNTOLD
+        critic = scorer(config, ground.chain, measured, self.proposals.paths)
+        told = UNTOLD | {"critic_rank": critic.rank_correlation}
+        if not foretells(critic, len(motions)):
+            self.tell("the critic cannot tell motions apart: the next round is not steered")
+            return None, told
+        if config.steering == "chosen":
+            return critic, told
+        self.tell("refining the generator")
+        families, scene = ground.corpus.families, ground.corpus.scene
+        made = made_motions(ground.chain, motions, q, measured.error[:, 0], LOST / 2, families, scene)
+        self.model = refined(
+            config, ground.chain, self.model, ground.known, ground.described, critic, self.proposals.paths, made,
+            self.number,
+        )  # fmt: skip
+        return critic, told | {"made": 0 if made is None else len(made)}
 
     def _propose(self, measured: Measured | None, critic: Critic | None) -> None:
         self.tell(f"proposing for round {self.number + 1} of {self.config.rounds}")

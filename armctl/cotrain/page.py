@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from armctl import store
+from armctl.cotrain.curricula import SCORES
 from armctl.plot_style import MUTED, PALETTE, figure_style
 from armctl.report.plots import inline_svg
 from armctl.report.theme import figure, number, page, section, table
 
+PAGE = "rounds.html"
 OURS, AGAINST, TRUTH = PALETTE["learned"][0], PALETTE["classical"][0], PALETTE["classical"][2]
 PANELS = {
     "Regret on the round's motions, mm": {
@@ -24,10 +26,10 @@ PANELS = {
     "Coverage of held-out motions": {"coverage": ("proposals", OURS), "coverage_floor": ("other motions", MUTED)},
 }
 COLUMNS = {
-    "round": "Round", "acceptance_rate": "Accepted", "error_mm": "Error, mm", "oracle_mm": "Oracle, mm",
+    "round": "Round", "error_mm": "Error, mm", "oracle_mm": "Oracle, mm",
     "regret_mm": "Regret, mm", "held_out_mean_mm": "Held out, mm", "held_out_cvar_mm": "worst tenth",
-    "outside_mean_mm": "Out of family, mm", "outside_cvar_mm": "worst tenth", "coverage": "Coverage",
-    "nn_ratio": "Neighbour ratio", "z_u": "Z_U", "critic_rank": "Critic's rank correlation",
+    "outside_mean_mm": "Outside, mm", "outside_cvar_mm": "worst tenth", "coverage": "Coverage",
+    "nn_ratio": "Neighbours", "z_u": "Z_U", "critic_rank": "Critic's rank",
 }  # fmt: skip
 
 
@@ -40,14 +42,20 @@ def write_page(folder: Path) -> Path:
         drawn.savefig(data, format="png", dpi=160, facecolor="white")
         picture = inline_svg(drawn, "rounds")
     store.write_bytes(folder / "rounds.png", data.getvalue())
-    tags = (f"robot {config['robot_name']}", f"curriculum {config['curriculum']}", f"scenario {config['scenario']}")
+    steering = "" if config["curriculum"] not in SCORES else f", {config['steering']}"
+    tags: tuple[str, ...] = (f"robot {config['robot_name']}", f"curriculum {config['curriculum']}{steering}")
+    tags += (f"scenario {config['scenario']}",)
     head = f"<h1>Co-training: {escape(config['controller'])}</h1>"
     head += f'<div class="tags">{"".join(f"<span>{escape(tag)}</span>" for tag in tags)}</div>'
-    caption = "Regret is the error less the oracle's on the same motion and plant; the worst tenth is CVaR."
-    cells = [[number(row[name]) for name in COLUMNS] for row in rows]
+    caption = (
+        "Regret is the error less the oracle's on the same motion and plant; the worst tenth is CVaR. Neighbours: the "
+        "ratio of distances to known and to held-out motions, Z_U the test of copying. Critic's rank: the correlation "
+        "of regrets that it predicts, cross-validated, with those that were measured."
+    )
+    cells = [[str(int(row["round"]) + 1), *(number(row[name]) for name in list(COLUMNS)[1:])] for row in rows]
     body = head + section("Round by round", figure(picture, caption) + table(list(COLUMNS.values()), cells))
-    store.write_text(folder / "rounds.html", page(f"armctl cotrain: {config['controller']}", body))
-    return folder / "rounds.html"
+    store.write_text(folder / PAGE, page(f"armctl cotrain: {config['controller']}", body))
+    return folder / PAGE
 
 
 def _drawn(rows: list[dict[str, float]]) -> Any:
@@ -63,6 +71,6 @@ def _drawn(rows: list[dict[str, float]]) -> Any:
         axes.set_title(title)
         axes.set_xlabel("round")
         axes.set_xticks(rounds)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
         axes.legend()
     return drawn

@@ -29,7 +29,9 @@ MADE = 16
 NEAR = 0.15
 """Percentiles by which a context may be easier or harder than what is asked for around it."""
 CHOICE = 4
-"""Certified proposals per one that is chosen by the critic."""
+"""Certified proposals per one that is chosen, by failure bins or by the critic."""
+CHANCE = 1.645
+"""Standard deviations that a rank correlation of nothing exceeds one time in 20."""
 CONTEXTS = 1024
 """Contexts that a flow draws around: always so many, so that one compiled program serves."""
 RATE = 0.3
@@ -55,7 +57,8 @@ def proposals(
 ) -> Proposals:  # fmt: skip
     """What the round of this number trains on.
 
-    measured: what the one before has shown, None before the first; critic: of its scores, where the curriculum has any.
+    measured: what the one before has shown, None before the first; critic: of its scores, None where the curriculum
+    has none or they cannot be foretold, and nothing is steered by them.
     """
     began = time.perf_counter()
     count, seeds = config.references, np.random.SeedSequence([config.seed, number]).generate_state(5)
@@ -65,19 +68,18 @@ def proposals(
         return Proposals(
             part.take(rng.choice(len(part), count, replace=count > len(part))), np.zeros(count, bool), 1.0, 0.0
         )
-    steered = 0 if measured is None or config.curriculum == "uniform" else round((1 - config.unsteered) * count)
+    by = {"uniform": None, "failure_bins": measured}.get(config.curriculum, critic)
+    steered = 0 if by is None else round((1 - config.unsteered) * count)
     even = around(model, None, rng)
     found, attempts = certified(even, chain, count - steered, dt=config.control_dt, seed=int(seeds[1]))
-    if steered and config.curriculum == "failure_bins":
-        assert measured is not None
-        more, tries = certified(even, chain, 2 * steered, dt=config.control_dt, seed=int(seeds[2]))
-        drawn = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
-        found, attempts = found + [more[i] for i in drawn], attempts + tries // 2
-    elif steered and config.steering == "chosen":
-        assert critic is not None
+    if steered and (config.curriculum == "failure_bins" or config.steering == "chosen"):
         more, tries = certified(even, chain, CHOICE * steered, dt=config.control_dt, seed=int(seeds[2]))
-        best = np.argsort(critic.score(more, chain))[-steered:]
-        found, attempts = found + [more[i] for i in best], attempts + tries // CHOICE
+        if critic is not None:
+            chosen = np.argsort(critic.score(more, chain))[-steered:]
+        else:
+            assert measured is not None
+            chosen = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
+        found, attempts = found + [more[i] for i in chosen], attempts + tries // CHOICE
     elif steered:
         for k, percentile in enumerate(ASKED):
             part_count = steered // 2 + (steered % 2 if k else 0)
@@ -110,6 +112,11 @@ def around(model: FlowModel, percentile: float | None, rng: np.random.Generator)
 def scorer(config: CotrainConfig, chain: Chain, measured: Measured, paths: Corpus) -> Critic:
     """What says how the curriculum would score motions that were not measured; paths: of those that were."""
     return fit_critic(described(paths, chain), SCORES[config.curriculum](measured), seed=config.seed)
+
+
+def foretells(critic: Critic, count: int) -> bool:
+    """Whether a critic of so many motions ranks those it was not fitted on better than chance would one time in 20."""
+    return critic.rank_correlation > CHANCE / np.sqrt(count - 1)
 
 
 def refined(

@@ -12,7 +12,8 @@ from armctl.errors import UsageError
 from armctl.export.c_form import write_c
 from armctl.export.numpy_form import write_numpy
 from armctl.export.onnx_form import write_onnx
-from armctl.export.program import Program, program
+from armctl.export.program import Program
+from armctl.export.translation import program
 from armctl.plant.observe import Window
 
 FORMS = ("numpy", "onnx", "c")

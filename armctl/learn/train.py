@@ -127,8 +127,8 @@ def train(
     """Tune a controller's parameters by the gradient through twin rollouts and leave the best in the controller.
 
     The best are those that do best on `held_out`, episodes of other motions and plants, and whose loop contracts there
-    (learn/validation.py); without it those after the chunk of updates with the lowest training error. What training
-    starts from is among the candidates.
+    (learn/validation.py), and what training starts from is among the candidates; without it those after the chunk of
+    updates with the lowest training error since all references were exchanged last.
 
     learner: where to continue, from `begin` when None; on_chunk: called with the learner and a row of metrics after
     every chunk (progress, checkpoints); devices: among which the episodes are divided, all of jax.devices() when None;

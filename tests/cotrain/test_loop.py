@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from armctl import controllers, store
 from armctl.arm import load_arm
 from armctl.controllers import saved
+from armctl.controllers.registry import make
 from armctl.cotrain import CotrainConfig, cotrain, steering
 from armctl.cotrain.curricula import CURRICULA, EVEN, SCORES, Measured, bins, failure_weights
 from armctl.cotrain.ground import Ground, loop_corpus
 from armctl.cotrain.paths import as_corpus
 from armctl.errors import UsageError
 from armctl.generator import FlowConfig, load_model, sample, train_flow
+from armctl.generator.difficulty import fit_critic
 from armctl.learn.learner import TrainConfig
 from armctl.motion.corpus import references
 from armctl.motion.reference import Reference
@@ -161,13 +163,44 @@ def test_rivals_differ_in_what_they_ask_for_alone(model, asked, curriculum):
     config = replace(CONFIG, curriculum=curriculum)
     first = steering.proposals(config, CHAIN, model, CORPUS, None, None, 0)
     before = list(asked)
-    then = steering.proposals(config, CHAIN, model, CORPUS, *measured_somehow(), 1)
+    measured, critic = measured_somehow()
+    critic = critic if curriculum in SCORES else None
+    then = steering.proposals(config, CHAIN, model, CORPUS, measured, critic, 1)
     assert len(first.paths) == len(then.paths) == CONFIG.references
     assert not first.steered.any()
     assert [(count, percentile) for count, percentile, _ in before] == [(12, None)] * (curriculum != "corpus")
     assert then.steered.sum() == (0 if curriculum in ("uniform", "corpus") else 8)
     percentiles = {percentile for _, percentile, _ in asked} - {None}
     assert percentiles == (set(steering.ASKED) if curriculum in SCORES else set())
+
+
+def test_a_critic_that_foretells_nothing_steers_nothing(model, asked):
+    measured, _ = measured_somehow()
+    assert not steering.proposals(CONFIG, CHAIN, model, CORPUS, measured, None, 1).steered.any()
+    described, rng = np.random.default_rng(1).normal(size=(200, 3)), np.random.default_rng(2)
+    useful, useless = (fit_critic(described, np.exp(y)) for y in (described[:, 0], rng.normal(size=200)))
+    assert steering.foretells(useful, 200)
+    assert not steering.foretells(useless, 200)
+
+
+def test_all_motions_of_a_round_meet_the_same_plants(monkeypatch):
+    """Those of the next round are others."""
+    seen = []
+
+    def met(params, rows, plants):
+        seen.append(np.asarray(plants.mass)[:, -1].reshape(len(MOTIONS), 2))
+        return np.zeros(len(rows)), np.zeros((3, len(rows), CHAIN.n))
+
+    ground = Ground(replace(CONFIG, draws=2), CHAIN, make("computed_torque", load_arm("planar3"), 0.01, 7), CORPUS)
+    monkeypatch.setattr(ground, "tracker", met)
+    monkeypatch.setattr(ground, "oracle", met)
+    for number in (0, 1):
+        ground.measured(None, MOTIONS, number)
+    for plants in seen:
+        assert (plants == plants[0]).all()
+        assert plants[0, 0] != plants[0, 1]
+    assert (seen[0] == seen[1]).all()
+    assert (seen[0] != seen[2]).all()
 
 
 def test_the_critic_chooses_the_hardest_of_many(model, asked):
@@ -194,6 +227,7 @@ def test_spline_motions_are_found_again_to_rounding_error():
         ({"unsteered": 0.2}, "against collapse"),
         ({"curriculum": "fun"}, "choose one of regret"),
         ({"steering": "wheel"}, "choose conditioned or chosen"),
+        ({"steering": "chosen", "curriculum": "uniform"}, "curriculum uniform has no score"),
         ({"rounds": 0}, "at least 1"),
     ],
 )

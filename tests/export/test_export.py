@@ -151,7 +151,6 @@ def largest(played, off):
     return np.max(np.abs(off) / np.asarray(limit))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_in_double_precision_an_export_gives_the_commands_of_jax(played, true, form, tmp_path):
     assert largest(played, of_export(*played, tmp_path, form, np.float64) - true) < 1e-6

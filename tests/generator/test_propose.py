@@ -176,7 +176,6 @@ def audited(chain, corpus, model):
     return block, kept, told
 
 
-@pytest.mark.slow
 def test_the_audit_block_is_complete(audited):
     block, kept, told = audited
     rows = block["rows"]
@@ -203,7 +202,6 @@ def test_an_audit_that_was_interrupted_goes_on_with_its_rows(chain, corpus, mode
     assert store.plain(again) == store.plain(block)
 
 
-@pytest.mark.slow
 def test_the_command_audits_a_run_folder_and_draws_a_page(model, audited, monkeypatch, tmp_path, capsys):
     block, kept, _ = audited
     given = []

@@ -1,0 +1,86 @@
+"""Can a round of the closed loop tell which motions are hard? All on the same plants, against each on plants of its own.
+
+The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement and
+critic rank the motions by their mean regret on eight further plants (Spearman).
+
+    python experiments/critic.py
+    python experiments/critic.py --robot ur5e --scenario latency
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from flax import nnx
+
+from armctl import store
+from armctl.arm import Arm
+from armctl.commands.console import say
+from armctl.controllers.shipped import best
+from armctl.cotrain import CotrainConfig
+from armctl.cotrain.ground import Ground, loop_corpus
+from armctl.generator.difficulty import described, fit_critic
+from armctl.generator.ranks import spearman
+from armctl.motion.corpus import references
+from armctl.urdf import load_chain
+
+DRAWS = (1, 2, 4)
+FURTHER = 8  # plants on which the truth is measured
+LEAST = 1e-6  # m
+
+
+@dataclass(frozen=True)
+class Args:
+    """Settings of the study."""
+
+    robot: str = "panda"
+    """Arm."""
+    scenario: str = CotrainConfig.scenario
+    """Presets of the plants."""
+    motions: int = 128
+    """Motions that are measured."""
+    seed: int = 0
+    """Seed of motions and plants."""
+    out: Path = Path("runs/critic")
+    """Folder of the table."""
+
+
+def main(args: Args) -> None:
+    """Measure, fit, rank, and write table.csv."""
+    config = CotrainConfig(robot=args.robot, scenario=args.scenario, references=args.motions, draws=1, seed=args.seed)
+    chain = load_chain(args.robot)
+    tracker, _ = best("tracker", Arm.from_chain(chain), config.control_dt)
+    corpus = loop_corpus(config, chain)
+    ground, params = Ground(config, chain, tracker, corpus), nnx.state(tracker, nnx.Param)
+    part = corpus.subset("train").take(np.arange(args.motions))
+    motions, features = references(part, chain, "train", config.control_dt), described(part, chain)
+
+    def regret(plants: Any) -> np.ndarray:
+        return ground.tracker(params, motions, plants)[0] - ground.oracle(ground.truth, motions, plants)[0]
+
+    def repeated(plants: Any, k: int) -> Any:
+        return jax.tree.map(lambda x: np.repeat(np.asarray(x)[k : k + 1], len(motions), axis=0), plants)
+
+    shared = ground.draw(DRAWS[-1] + FURTHER, args.seed, 1)
+    say("every motion on the same plants")
+    same = np.array([regret(repeated(shared, k)) for k in range(DRAWS[-1] + FURTHER)])
+    say("every motion on plants of its own")
+    own = np.array([regret(ground.draw(len(motions), args.seed, 2 + k)) for k in range(DRAWS[-1])])
+    truth, rows = same[DRAWS[-1] :].mean(axis=0), []
+    for plants, found in (("the same", same), ("its own", own)):
+        for draws in DRAWS:
+            measured = np.maximum(found[:draws].mean(axis=0), LEAST)
+            critic = fit_critic(features, measured, seed=args.seed)
+            ranks = spearman(measured, truth), critic.rank_correlation, spearman(critic.predict(features), truth)
+            names = "measured_to_truth", "critic_cross_validated", "critic_to_truth"
+            rows.append({"plants": plants, "draws": draws, **dict(zip(names, map(float, ranks), strict=True))})
+            print(rows[-1], flush=True)
+    store.write_rows(args.out / f"{chain.name}.csv", rows)
+    store.write_json(args.out / f"{chain.name}.json", {"settings": args, "rows": rows, "machine": store.machine()})
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
