@@ -1,7 +1,7 @@
 """Can a round of the closed loop tell which motions are hard? All on the same plants, against each on plants of its own.
 
-The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement and
-critic rank the motions by their mean regret on eight further plants (Spearman).
+The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement
+and critic rank the motions by their mean regret on eight further plants (Spearman).
 
     python experiments/critic.py
     python experiments/critic.py --robot ur5e --scenario latency
