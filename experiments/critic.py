@@ -1,4 +1,4 @@
-"""Can a round of the closed loop tell which motions are hard? All on the same plants, against each on plants of its own.
+"""Can a round of the closed loop tell which motions are hard: all on the same plants, or each on plants of its own?
 
 The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement
 and critic rank the motions by their mean regret on eight further plants (Spearman).
