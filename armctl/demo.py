@@ -103,7 +103,7 @@ class DemoConfig:
         train = replace(self.tuning, updates=self.tuning.updates // self.rounds, seed=self.seed)
         return CotrainConfig(
             robot=self.robot, controller=LOOP, scenario=self.scenario, seed=self.seed, train=train, rounds=self.rounds,
-            references=REFERENCES, draws=1, motions=self.corpus, labelled=256, refine=100, flow=self.flow,
+            references=REFERENCES, motions=self.corpus, labelled=256, refine=100, flow=self.flow,
         )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class CotrainConfig(TuneConfig):
     emphasis: float = 2.0
     """Classifier-free guidance on the difficulty that is asked for; 1 asks as the flow was trained."""
     draws: int = 2
-    """True plants on which each motion is measured."""
+    """True plants on which every motion is measured, the same in all rounds."""
     motions: int = 1500
     """Motions of the corpus that the generator learns from."""
     without: tuple[str, ...] = ()

@@ -68,6 +68,7 @@ class Ground:
         self.tracker, self.oracle = Tracking(controller, self.setting, samples), Tracking(oracle, told, samples)
         self.truth = nnx.state(oracle, nnx.Param)
         self.plants = self.draw(config.references * config.draws, HELD_OUT + 1)
+        self.shared = self.draw(config.draws, config.seed, HELD_OUT + 2)
 
     def _outside(self) -> list[Reference]:
         """Motions of no family of the corpus: figures, those of ISO 9283, and of the families that are held out."""
@@ -81,15 +82,15 @@ class Ground:
         """So many true plants of the scenario."""
         return draw_plants(self.chain, self.config.scenario, count, np.random.default_rng(seeds))
 
-    def measured(self, params: Any, motions: Sequence[Reference], number: int) -> tuple[Measured, np.ndarray]:
-        """Tracker and oracle on motions (N), on plants that the round decides; joints (T, N, n) rad on the first.
+    def measured(self, params: Any, motions: Sequence[Reference]) -> tuple[Measured, np.ndarray]:
+        """Tracker and oracle on motions (N), each on config.draws plants; joints (T, N, n) rad on the first.
 
-        All motions meet the same plants: regret differs as much between plants as between motions, and what is wanted
-        is which of the motions are hard.
+        All motions of all rounds meet the same plants: regret differs as much between plants as between motions, and
+        what is wanted is which of the motions are hard, and whether rounds lower it.
         """
         draws = self.config.draws
-        rows, drawn = [one for one in motions for _ in range(draws)], self.draw(draws, self.config.seed, number)
-        plants = jax.tree.map(lambda x: np.tile(x, (len(motions), *[1] * (np.ndim(x) - 1))), drawn)
+        rows = [one for one in motions for _ in range(draws)]
+        plants = jax.tree.map(lambda x: np.tile(x, (len(motions), *[1] * (np.ndim(x) - 1))), self.shared)
         error, q = self.tracker(params, rows, plants)
         told, _ = self.oracle(self.truth, rows, plants)
         shape = len(motions), draws

@@ -194,7 +194,7 @@ class _Loop:
         self.tell(f"measuring round {self.number + 1} of {self.config.rounds}")
         ground, params = self.ground, dv.local(learner.params)
         motions = self.proposals.motions(ground.chain, self.config.control_dt)
-        measured, q = ground.measured(params, motions, self.number)
+        measured, q = ground.measured(params, motions)
         row = self._row(measured) | ground.on_suites(params) | ground.monitors(motions)
         last = self.number + 1 == self.config.rounds
         critic, told = (None, UNTOLD) if last else self._learn(motions, measured, q)
