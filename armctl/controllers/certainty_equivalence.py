@@ -139,14 +139,26 @@ def attainable(effort: Array, asked: Array, mobility: Array) -> Array:
     kinetic energy, by some sweeps of projected Gauss-Seidel. Cut off joint by joint instead, a torque drives all joints
     elsewhere, and the harder the further off they are.
     """
-    n = asked.shape[-1]
-    least, most = (sign * effort - asked for sign in (-1, 1))
-    off = [jnp.clip(jnp.zeros_like(asked[..., i]), least[..., i], most[..., i]) for i in range(n)]
-    for _ in range(SWEEPS):
-        for i in range(n):
-            slope = sum(mobility[..., i, j] * off[j] for j in range(n))
-            off[i] = jnp.clip(off[i] - slope / mobility[..., i, i], least[..., i], most[..., i])
-    return asked + jnp.stack(off, axis=-1)
+    beyond = jnp.any(jnp.abs(asked) > effort)  # hardly ever: nearly all steps of nearly all batches skip the search
+    return jax.lax.cond(beyond, _nearest, lambda effort, asked, mobility: asked, effort, asked, mobility)
+
+
+@jax.checkpoint  # of the search nothing is kept for the backward pass, which makes it anew
+def _nearest(effort: Array, asked: Array, mobility: Array) -> Array:
+    """`attainable` by the search, one joint after the other; batch last, as the recursions are."""
+    n, rows, wanted = asked.shape[-1], jnp.moveaxis(mobility, (-2, -1), (0, 1)), jnp.moveaxis(asked, -1, 0)
+    bound = jnp.moveaxis(jnp.broadcast_to(effort, asked.shape), -1, 0)
+    least, most = -bound - wanted, bound - wanted
+    joints = jnp.arange(n).reshape(n, *[1] * (asked.ndim - 1))
+
+    def relax(off: Array, i: Array) -> tuple[Array, None]:
+        row, own, low, high = (jax.lax.dynamic_index_in_dim(x, i, keepdims=False) for x in (rows, off, least, most))
+        slope = sum(row[j] * off[j] for j in range(n))
+        new = jnp.clip(own - slope / jax.lax.dynamic_index_in_dim(row, i, keepdims=False), low, high)
+        return jnp.where(joints == i, new, off), None
+
+    off, _ = jax.lax.scan(relax, jnp.clip(jnp.zeros_like(wanted), least, most), jnp.tile(jnp.arange(n), SWEEPS))
+    return jnp.moveaxis(wanted + off, 0, -1)
 
 
 def along(plant: Plant, axis: int) -> Plant:

@@ -88,8 +88,8 @@ class _Translation:
         name, params = eqn.primitive.name, eqn.params
         if name == "scan":
             return self._scan(params, given)
-        if name == "cond" and isinstance(given[0], np.ndarray):
-            return self._walk(params["branches"][int(given[0])], given[1:])
+        if name == "cond":
+            return self._branches(params["branches"], given[0], given[1:])
         inner = next((params[key] for key in CALLS if hasattr(params.get(key), "eqns")), None)
         if inner is not None and name != "while":
             return self._walk(inner if hasattr(inner, "jaxpr") else ClosedJaxpr(inner, ()), given)
@@ -103,6 +103,17 @@ class _Translation:
             rule(given, eqn) if rule else self._emit(name, given, eqn.outvars[0].aval.shape, eqn.outvars[0].aval.dtype)
         )
         return found if isinstance(found, list) else [found]
+
+    def _branches(self, branches: Sequence[ClosedJaxpr], which: Operand, given: list[Operand]) -> list[Operand]:
+        """Of a known branch its results; of others those of all, from which is chosen then."""
+        if isinstance(which, np.ndarray):
+            return self._walk(branches[int(which)], given)
+        chosen, *others = (self._walk(branch, given) for branch in branches)
+        for k, other in enumerate(others, 1):
+            this = self._emit("eq", [which, np.asarray(k, which.dtype)], (), bool)
+            pairs = zip(chosen, other, strict=True)
+            chosen = [self._emit("select_n", [self._spread(this, x.shape), x, y], x.shape, x.dtype) for x, y in pairs]
+        return chosen
 
     def _scan(self, params: dict[str, Any], given: list[Operand]) -> list[Operand]:
         ends = np.cumsum([params["num_consts"], params["num_carry"]])

@@ -88,4 +88,4 @@ def _with_bounds(problem: tuple[Array, ...], side: Array) -> tuple[Array, Array]
 
 def _times(M: Array, x: Array) -> Array:
     """(n, n, ...) times (n, ...)."""
-    return jnp.sum(M * x[None], axis=1)
+    return sum((M[:, j] * x[j] for j in range(1, len(x))), start=M[:, 0] * x[0])

@@ -14,12 +14,13 @@ from flax import nnx
 from armctl import twin
 from armctl.arm import load_arm
 from armctl.controllers import make
+from armctl.controllers.computed_torque import ComputedTorque
 from armctl.errors import UsageError
 from armctl.export import export
 from armctl.export.standalone import Controller
 from armctl.motion.sampling import random_reference
 from armctl.motion.windows import stack_references, windows
-from armctl.plant.observe import Measurement
+from armctl.plant.observe import Measurement, Window
 from armctl.plant.scenario import Scenario, plant_params
 from armctl.plant.servo import ServoConfig
 from armctl.urdf import load_chain
@@ -177,6 +178,26 @@ def test_in_single_precision_every_step_of_an_export_is_as_near_as_jaxs(played, 
         found.reset()
         off.append(found(*m, w._asdict()) - true[-1])
     assert largest(played, np.array(off)) < 2 * largest(played, commands - np.array(true)) + 1e-6
+
+
+class Turning(ComputedTorque):
+    """Gives the other command where the first joint is beyond the middle."""
+
+    def __call__(self, carry, m, w):
+        carry, command = super().__call__(carry, m, w)
+        return carry, jax.lax.cond(m.q[..., 0] > 0, lambda x: -x, lambda x: x, command)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_takes_the_branch_that_jax_takes(form, tmp_path):
+    controller = Turning(load_arm("planar3"))
+    samples = controller.preview + 1
+    w = Window(*(np.zeros((samples, *x), np.float32) for x in ((3,), (3,), (3,), (3,), (3, 3), (6,), (6,))))
+    in_jax, out = InJax(controller, np.float32), exported(controller, tmp_path, form, np.float32)
+    for first in (-0.2, 0.2):
+        m = Measurement(np.array([first, 0.1, 0.3], np.float32), np.zeros(3, np.float32))
+        out.reset()
+        np.testing.assert_allclose(out(*m, w._asdict()), in_jax.step(in_jax.start, m, w)[1], rtol=1e-4, atol=1e-5)
 
 
 def test_an_export_runs_where_there_is_no_jax(tmp_path):
