@@ -40,7 +40,7 @@ class Args:
     """Arms."""
     controllers: tuple[str, ...] = ("tracker_mlp", "tracker")
     """Controllers by name."""
-    curricula: tuple[str, ...] = (*CURRICULA, "regret-chosen")
+    curricula: tuple[str, ...] = (*CURRICULA, "regret-chosen", "regret-guided")
     """What steers; after a hyphen how."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of weights, plants, proposals and episodes."""

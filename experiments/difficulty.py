@@ -78,7 +78,8 @@ def proposed(model: FlowModel, chain: Chain, kind: str, levels: np.ndarray, each
     """Certified motions, so many of each level of difficulty or speed."""
     found: list[Reference] = []
     for k, level in enumerate(levels[::each]):
-        made, _ = certified(model, chain, each, **{kind: float(level)}, seed=seed + 100 * k)
+        asked: dict[str, Any] = {kind: float(level), "seed": seed + 100 * k}
+        made, _ = certified(model, chain, each, **asked)
         found += [dataclasses.replace(one, name=f"{kind}_{k:02d}_{j}") for j, one in enumerate(made)]
     return found
 

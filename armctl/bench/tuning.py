@@ -21,7 +21,8 @@ def describe_tuning(folder: str | Path) -> dict[str, str]:
     budget = f"{updates} × {train['batch']} episodes × {train['horizon']} steps, scenario {config['scenario']}"
     if "curriculum" in config:
         budget += f", {config['rounds']} rounds of proposals, curriculum {config['curriculum']}"
-        budget += " (chosen)" if config.get("steering") == "chosen" else ""
+        how = config.get("steering", "conditioned")
+        budget += "" if how == "conditioned" else f" ({how})"
     if _unstable(_summary(folder).get("last", {})):
         budget += ", not stable on every plant of validation"
     weights = ", ".join(f"{name} {value:g}" for name, value in train.get("objective", {}).items())

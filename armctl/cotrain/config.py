@@ -9,7 +9,7 @@ from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig
 from armctl.motion.families import FAMILIES
 
-STEERINGS = ("conditioned", "chosen")
+STEERINGS = ("conditioned", "chosen", "guided")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class CotrainConfig(TuneConfig):
     of the generator's), failure_bins (families and speeds that failed), learnability (p (1 - p) on the success ladder)
     or hardest (error without the oracle)."""
     steering: str = "conditioned"
-    """How a score steers: conditioned (the flow learns its percentile and is asked for hard ones) or chosen (of four
-    times as many proposals of the first flow those that the critic expects to score highest)."""
+    """How a score steers: conditioned (the flow learns its percentile and is asked for hard ones), guided (the same
+    with the gradient of the critic inside the flow in place of emphasis) or chosen (of four times as many proposals of
+    the first flow those that the critic expects to score highest)."""
     unsteered: float = 0.3
     """Share of a round's proposals that is not steered, at least 0.3."""
     emphasis: float = 2.0
@@ -54,10 +55,10 @@ class CotrainConfig(TuneConfig):
         if self.curriculum not in CURRICULA:
             raise UsageError(f"Unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}.")
         if self.steering not in STEERINGS:
-            raise UsageError(f"Unknown steering {self.steering!r}; choose {' or '.join(STEERINGS)}.")
-        if self.steering == "chosen" and self.curriculum not in SCORES:
+            raise UsageError(f"Unknown steering {self.steering!r}; choose one of {', '.join(STEERINGS)}.")
+        if self.steering != "conditioned" and self.curriculum not in SCORES:
             raise UsageError(
-                f"steering is chosen, but curriculum {self.curriculum} has no score to choose by; give one of "
+                f"steering is {self.steering}, but curriculum {self.curriculum} has no score to steer by; give one of "
                 f"{', '.join(SCORES)}, or leave steering out."
             )
         if not 0.3 <= self.unsteered <= 1:

@@ -16,6 +16,7 @@ from armctl.generator import FlowModel, train_flow
 from armctl.generator.difficulty import Critic, described, fit_critic
 from armctl.generator.fresh import certified
 from armctl.generator.ranks import ranks
+from armctl.generator.uphill import in_coordinates
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, references
 from armctl.motion.reference import Reference
@@ -81,12 +82,18 @@ def proposals(
             chosen = rng.choice(len(more), steered, replace=False, p=failure_weights(measured, more))
         found, attempts = found + [more[i] for i in chosen], attempts + tries // CHOICE
     elif steered:
+        guide = None
+        if config.steering == "guided" and critic is not None:
+            guide = in_coordinates(critic, model, chain, corpus.subset("train"))
         for k, percentile in enumerate(ASKED):
             part_count = steered // 2 + (steered % 2 if k else 0)
-            pushed = dataclasses.replace(around(model, percentile, rng), emphasis=config.emphasis)
+            pushed = around(model, percentile, rng)
+            if guide is None:
+                pushed = dataclasses.replace(pushed, emphasis=config.emphasis)
             more, tries = certified(
-                pushed, chain, part_count, difficulty=percentile, dt=config.control_dt, seed=int(seeds[2 + k])
-            )
+                pushed, chain, part_count,
+                critic=guide, difficulty=percentile, dt=config.control_dt, seed=int(seeds[2 + k]),
+            )  # fmt: skip
             found, attempts = found + more, attempts + tries
     paths, seconds = as_corpus(chain, found, corpus.families), time.perf_counter() - began
     return Proposals(paths, np.arange(count) >= count - steered, count / attempts, seconds)

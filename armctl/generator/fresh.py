@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from armctl.chain import Chain
+from armctl.generator.difficulty import Critic
 from armctl.generator.flow import FlowModel
 from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.proposals import candidates, check_fits, judged, refuse_hopeless
 from armctl.generator.request import make_request
+from armctl.generator.uphill import CriticGuidance
 from armctl.motion.certificate import Checker
 from armctl.motion.reference import Reference
 
@@ -38,13 +40,17 @@ class Fresh:
         return found, {"acceptance_rate": self.count / attempts}
 
 
-def certified(model: FlowModel, chain: Chain, count: int, **requests: Any) -> tuple[list[Reference], int]:
+def certified(
+    model: FlowModel, chain: Chain, count: int, *, critic: Critic | None = None, **requests: Any
+) -> tuple[list[Reference], int]:
     """So many certified references and how many proposals they took; requests as of `propose`.
 
+    critic: in the flow's coordinates (uphill.py), up whose score the flow is bent.
     Unlike `propose` it does not also judge proposals without guidance. Raises UsageError for too few certified ones.
     """
     request = make_request(model, chain, **requests)
-    stream = candidates(model, chain, ClearanceGuidance.of(chain, model.paths, request.scene), request)
+    clear = ClearanceGuidance.of(chain, model.paths, request.scene)
+    stream = candidates(model, chain, clear if critic is None else CriticGuidance(critic, clear), request)
     kept: list[Reference] = []
     verdicts: list[tuple[str, ...]] = []
     with Checker(chain, request.scene) as checker:

@@ -138,7 +138,7 @@ def asked(monkeypatch):
     """What was asked of the flow in place of proposing: count and percentile of each request."""
     requests = []
 
-    def certified(model, chain, count, *, difficulty=None, seed, dt):
+    def certified(model, chain, count, *, critic=None, difficulty=None, seed, dt):
         requests.append((count, difficulty, seed))
         return MOTIONS[:count], count
 
@@ -214,6 +214,23 @@ def test_the_critic_chooses_the_hardest_of_many(model, asked):
     np.testing.assert_allclose(np.sort(chosen), np.sort(expected)[-8:], atol=1e-6)
 
 
+def test_steering_by_the_gradient_gives_the_flow_a_critic_and_no_emphasis(model, monkeypatch):
+    measured, critic = measured_somehow()
+    seen = []
+
+    def certified(model, chain, count, critic=None, difficulty=None, **others):
+        seen.append((critic, difficulty, model.emphasis))
+        return MOTIONS[:count], count
+
+    monkeypatch.setattr(steering, "certified", certified)
+    config = replace(CONFIG, steering="guided", emphasis=2.0)
+    steering.proposals(config, CHAIN, model, CORPUS, measured, critic, 1)
+    (unsteered, *_), *pushed = seen
+    assert unsteered is None
+    assert [(difficulty, emphasis) for _, difficulty, emphasis in pushed] == [(p, 1.0) for p in steering.ASKED]
+    assert all(-1 <= told.rank_correlation <= 1 for told, *_ in pushed)
+
+
 def test_spline_motions_are_found_again_to_rounding_error():
     again = references(as_corpus(CHAIN, MOTIONS[:10], CORPUS.families), CHAIN, "train")
     for one, two in zip(MOTIONS[:10], again, strict=True):
@@ -226,7 +243,7 @@ def test_spline_motions_are_found_again_to_rounding_error():
     [
         ({"unsteered": 0.2}, "against collapse"),
         ({"curriculum": "fun"}, "choose one of regret"),
-        ({"steering": "wheel"}, "choose conditioned or chosen"),
+        ({"steering": "wheel"}, "choose one of conditioned, chosen, guided"),
         ({"steering": "chosen", "curriculum": "uniform"}, "curriculum uniform has no score"),
         ({"rounds": 0}, "at least 1"),
     ],
