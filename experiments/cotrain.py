@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import tyro
+from scipy import stats
 
 from armctl import store
 from armctl.commands.console import say
@@ -28,8 +29,8 @@ from armctl.learn.learner import TrainConfig
 from armctl.urdf import load_chain
 
 AGAINST = "uniform"
+"""What the others are compared with."""
 METRICS = ("held_out_mean_mm", "held_out_cvar_mm", "outside_mean_mm", "outside_cvar_mm")
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
@@ -116,43 +117,44 @@ def write_table(args: Args) -> None:
     if rows:
         store.write_rows(args.out / "table.csv", rows)
         facts = {"machine": store.machine(), "versions": store.versions(), "settings": replace(args, table=False)}
-        store.write_json(args.out / "table.json", {"rows": rows, **facts})
+        store.write_json(args.out / "summary.json", {"rows": rows, **facts})
         print(markdown(rows), flush=True)
 
 
 def errors(found: dict[tuple[str, int], dict[str, float]], curriculum: str, seeds: list[int]) -> dict[str, Any]:
-    """Geometric mean over the seeds of every metric, and of its ratio to uniform proposals with a 95 % interval."""
+    """Geometric mean over the seeds of every metric, and of its ratio to uniform proposals with a 95 % interval.
+
+    The interval is Student's, of the logarithms of the ratios seed by seed; there is none for a single seed.
+    """
     row: dict[str, Any] = {}
     paired = [seed for seed in seeds if (AGAINST, seed) in found]
     for name in METRICS:
         row[name] = float(np.exp(np.mean([np.log(found[curriculum, seed][name]) for seed in seeds])))
         logs = np.array([np.log(found[curriculum, s][name] / found[AGAINST, s][name]) for s in paired])
-        drawn = np.random.default_rng(0).integers(len(logs), size=(RESAMPLES, len(logs))) if len(logs) else None
-        spread = np.full(2, np.nan) if drawn is None else np.quantile(logs[drawn].mean(axis=1), (0.025, 0.975))
-        row[f"{name}_ratio"] = float(np.exp(logs.mean())) if len(logs) else np.nan
-        row[f"{name}_low"], row[f"{name}_high"] = (float(x) for x in np.exp(spread))
+        count = len(logs)
+        reach = stats.t.ppf(0.975, count - 1) * np.std(logs, ddof=1) / np.sqrt(count) if count > 1 else np.nan
+        middle = logs.mean() if len(logs) else np.nan
+        row[f"{name}_ratio"] = float(np.exp(middle))
+        row[f"{name}_low"], row[f"{name}_high"] = float(np.exp(middle - reach)), float(np.exp(middle + reach))
     return row
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The ratios as a table for a page."""
-    head = [
-        "arm",
-        "controller",
-        "curriculum",
-        "seeds",
-        "held out, mean",
-        "held out, CVaR",
-        "outside, mean",
-        "outside, CVaR",
-    ]
+    """The table for a page: errors of uniform proposals in mm, those of the others as ratios to them."""
+    head = ["arm", "controller", "curriculum", "seeds", "held out, mean", "worst tenth", "outside, mean", "worst tenth"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * 5]
     for row in rows:
-        cells = [f"{row[f'{m}_ratio']:.2f} [{row[f'{m}_low']:.2f}, {row[f'{m}_high']:.2f}]" for m in METRICS]
-        lines.append(
-            "| " + " | ".join([*(str(row[k]) for k in ("robot", "controller", "curriculum", "seeds")), *cells]) + " |"
-        )
+        first = [*(str(row[k]) for k in ("robot", "controller", "curriculum", "seeds"))]
+        lines.append("| " + " | ".join(first + [cell(row, name) for name in METRICS]) + " |")
     return "\n".join(lines)
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    """One figure."""
+    if row["curriculum"] == AGAINST:
+        return f"{row[name]:.3f} mm"
+    within = f" [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]" if np.isfinite(row[f"{name}_low"]) else ""
+    return f"× {row[f'{name}_ratio']:.2f}{within}"
 
 
 def main(args: Args) -> None:

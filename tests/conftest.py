@@ -17,6 +17,9 @@ install_import_hook([f"armctl.{name}" for name in CHECKED], CHECKER)  # before a
 from tests.quick import XLA_FLAGS  # noqa: E402
 
 os.environ.setdefault("XLA_FLAGS", XLA_FLAGS)  # read when the first function is compiled
+# what one test has compiled serves the others, other workers, the processes that they start, and the next run
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
