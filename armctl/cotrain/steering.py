@@ -71,7 +71,9 @@ def proposals(
         )
     by = {"uniform": None, "failure_bins": measured}.get(config.curriculum, critic)
     steered = 0 if by is None else round((1 - config.unsteered) * count)
-    even = around(model, None, rng)
+    # a refined flow's own contexts are in part those that were steered to
+    known = model.paths.dataset(corpus, "train", reversal=model.config.reversal)[1]
+    even = around(dataclasses.replace(model, contexts=jnp.asarray(known)), None, rng)
     found, attempts = certified(even, chain, count - steered, dt=config.control_dt, seed=int(seeds[1]))
     if steered and (config.curriculum == "failure_bins" or config.steering == "chosen"):
         more, tries = certified(even, chain, CHOICE * steered, dt=config.control_dt, seed=int(seeds[2]))
@@ -87,6 +89,8 @@ def proposals(
             guide = in_coordinates(critic, model, chain, corpus.subset("train"))
         for k, percentile in enumerate(ASKED):
             part_count = steered // 2 + (steered % 2 if k else 0)
+            if not part_count:
+                continue
             pushed = around(model, percentile, rng)
             if guide is None:
                 pushed = dataclasses.replace(pushed, emphasis=config.emphasis)

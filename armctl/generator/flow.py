@@ -15,7 +15,9 @@ from armctl.generator.paths import PathCoder
 from armctl.scene.body import Scene
 
 Guidance = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
-"""Correct the predicted endpoint: (z1 (B, D) whitened, condition (B, C), to_data: z -> x) -> better z1 (B, D)."""
+"""Correct the predicted endpoint: (z1 (B, D) whitened, condition (B, C), to_data: z -> x) -> better z1 (B, D).
+
+One that wants more of a sample than that it be valid has as `settling` the guidance that corrects the finished one."""
 
 HISTORY = ("step", "loss", "train_loss", "validation_loss", "gradient_norm")
 """Columns of FlowModel.history and keys of a progress row."""
@@ -124,9 +126,8 @@ def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance
 
     x, _ = jax.lax.scan(advance, noise, jnp.arange(steps))
     if guidance is not None:
-        x, _ = jax.lax.scan(
-            lambda x, _: (guidance(x, condition, model.to_data), None), x, None, length=LAST_CORRECTIONS
-        )
+        settle: Guidance = getattr(guidance, "settling", guidance)
+        x, _ = jax.lax.scan(lambda x, _: (settle(x, condition, model.to_data), None), x, None, length=LAST_CORRECTIONS)
     return model.to_data(x)
 
 

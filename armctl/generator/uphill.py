@@ -16,7 +16,7 @@ from armctl.generator.difficulty import Critic, described, fit_critic
 from armctl.generator.flow import FlowModel, Guidance
 from armctl.motion.corpus import Corpus
 
-STRENGTH = 0.8
+STRENGTH = 1.5
 """Length of a step uphill, standard deviations of the data, per evaluation of the flow."""
 FARTHEST = 3.0
 """Standard deviations beyond which the regression is not asked."""
@@ -38,6 +38,11 @@ class CriticGuidance:
         slope = jax.grad(lambda z: jnp.sum(self.score(z, condition)))(z1)
         step = self.strength * slope / (jnp.linalg.norm(slope, axis=-1, keepdims=True) + 1e-9)
         return self.after(z1 + step, condition, to_data)
+
+    @property
+    def settling(self) -> Guidance:
+        """What corrects the finished sample, which no flow would heal after a step."""
+        return self.after
 
     def score(self, z1: jax.Array, condition: jax.Array) -> jax.Array:
         """What the critic says (B,) of endpoints, as `Critic.predict` does."""
