@@ -126,9 +126,20 @@ def corpus(config: GeneratorConfig, chain: Chain) -> Corpus:
     return make_corpus(chain, config.motions, config.seed, scene)
 
 
+def trained_config(folder: Path) -> GeneratorConfig:
+    """What `armctl train generator` was told. Raises UsageError for a folder that something else has written."""
+    told = store.read_config(folder)
+    if not {"robot", "motions"} <= told.keys():
+        raise UsageError(
+            f"'{folder}' does not say on what motions its generator was trained, because another command made it; "
+            "give one of `armctl train generator`."
+        )
+    return GeneratorConfig(**told)
+
+
 def corpus_of(folder: Path) -> Corpus:
     """The motions that the generator in a run folder was trained on, made again as its config.json says."""
-    config = GeneratorConfig(**store.read_config(folder))
+    config = trained_config(folder)
     return corpus(config, load_chain(config.robot))
 
 

@@ -9,7 +9,7 @@ import tyro
 
 from armctl import store
 from armctl.commands.console import compiling, show, stages
-from armctl.commands.generator import corpus_of
+from armctl.commands.generator import corpus_of, trained_config
 from armctl.commands.parsing import Flag, Folder, check_out, parse, part
 from armctl.errors import UsageError
 from armctl.motion.certificate import check_measured
@@ -61,14 +61,15 @@ def run(argv: Sequence[str], prog: str) -> int:
     """`armctl audit generator`; returns the exit status."""
     arguments = parse(GeneratorAuditArguments, argv, prog)
     config = part(arguments, GeneratorAuditConfig)
-    out = arguments.out or config.generator.with_name(f"{config.generator.name}-audit")
+    folder = config.generator.resolve()
+    out = arguments.out or folder.with_name(f"{folder.name}-audit")
     check_out(out, overwrite=arguments.overwrite, resume=arguments.resume)
     from armctl.generator import load_model
     from armctl.generator.audit import STAGES, audit_generator, table
     from armctl.report.generator_audit import draw, write_page
 
     model = load_model(config.generator)
-    chain = load_chain(store.read_config(config.generator)["robot"])
+    chain = load_chain(trained_config(config.generator).robot)
     check_measured(chain)
     store.create_run(out, config, overwrite=arguments.overwrite, resume=arguments.resume)
     known: dict[str, Any] = store.read_json(out / "rows.json") if (out / "rows.json").is_file() else {}

@@ -17,6 +17,7 @@ from armctl.motion.files import load_suite_dir
 from armctl.motion.free import check_scene
 from armctl.plant.presets import check_preset, sample_scenario
 from armctl.scene import load_scene
+from armctl.scene.named import NAMED
 from armctl.settings import check_finite
 from armctl.urdf import load_chain
 
@@ -40,7 +41,8 @@ class ImproveArguments:
     plants: int = 4
     """Plants that are drawn from it."""
     scene: str | None = None
-    """Obstacles to keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file."""
+    """Obstacles to keep off: table, shelf, pillars, bin, wall, or a .json, .toml or .urdf file; those of the named
+    scene that the motions were made in if absent."""
     trust: float = 0.1
     """How far a control point may move, as a part of half its joint's range."""
     updates: int = 30
@@ -70,14 +72,17 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_measured(chain)
     from armctl.arm import load_arm
     from armctl.generator import write_references
-    from armctl.generator.repair import check_alike, check_wishes, improve, summary
+    from armctl.generator.repair import check_alike, check_scenes, check_wishes, improve, summary
 
     wishes = arguments.trust, arguments.updates, arguments.plants
     check_wishes(arguments.aim, *wishes, has_controller=arguments.controller is not None)
-    scene = None if arguments.scene is None else load_scene(arguments.scene, chain)
-    check_scene(chain, scene)
     motions = load_suite_dir(arguments.suite, chain)
     check_alike(motions)
+    made_in = {motion.meta.get("scene") for motion in motions}
+    place = arguments.scene or (made_in.pop() if len(made_in) == 1 and made_in <= NAMED.keys() else None)
+    scene = None if place is None else load_scene(place, chain)
+    check_scenes(motions, scene)
+    check_scene(chain, scene)
     controller = None
     if arguments.controller is not None:
         bench = BenchConfig(robot=arguments.robot, control_dt=motions[0].dt)

@@ -150,5 +150,6 @@ def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: s
         remedy = "replace it with --overwrite" if resume is None else "continue it with --resume or --overwrite it"
         what = "already exists, an unfinished run" if unfinished(out) else "already exists"
         raise UsageError(f"'{out}' {what}; {remedy}, or name another folder with --out.")
-    if not (out / mark).is_file():
-        raise UsageError(f"'{out}' was not written by this command (no {mark}), so it is left alone; name another.")
+    told = store.read_json(out / mark) if (out / mark).is_file() else None
+    if not isinstance(told, dict) or (mark == "summary.json" and told.get("kind") != "references"):
+        raise UsageError(f"'{out}' was not written by this command, so it is left alone; name another.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from armctl.cotrain.curricula import CURRICULA, SCORES
 from armctl.errors import UsageError
 from armctl.generator.config import FlowConfig
+from armctl.generator.difficulty import FEWEST
 from armctl.learn.learner import TrainConfig
 from armctl.learn.tune import TuneConfig
 from armctl.motion.families import FAMILIES
@@ -54,6 +55,16 @@ class CotrainConfig(TuneConfig):
                 raise UsageError(f"{name} is {getattr(self, name)}; co-training needs at least 1.")
         if self.curriculum not in CURRICULA:
             raise UsageError(f"Unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}.")
+        if self.curriculum in SCORES and self.references < FEWEST:
+            raise UsageError(
+                f"references is {self.references}; the critic of curriculum {self.curriculum} needs {FEWEST} or more."
+            )
+        samples = round(self.seconds / self.control_dt) + 1
+        if samples < self.train.horizon + 2:
+            raise UsageError(
+                f"{self.seconds:g} s of a motion are {samples} samples, too few for windows of {self.train.horizon} "
+                "control steps; raise seconds or lower train.horizon."
+            )
         if self.steering not in STEERINGS:
             raise UsageError(f"Unknown steering {self.steering!r}; choose one of {', '.join(STEERINGS)}.")
         if self.steering != "conditioned" and self.curriculum not in SCORES:

@@ -56,10 +56,9 @@ class Ground:
         dt = config.control_dt
         self.held_out, unseen = (references(corpus, chain, split, dt) for split in ("val", "test"))
         known = corpus.subset("train").take(np.arange(min(config.labelled, int(corpus.in_split("train").sum()))))
-        motions = references(known, chain, "train", dt)
         self.known = joined(known, corpus.subset("val"))
         self.described = described(self.known, chain)
-        self.monitors = Monitors(chain, motions, unseen)
+        self.monitors = Monitors(chain, references(corpus, chain, "train", dt), unseen)
         self.suites = {"held_out": self.held_out, "outside": self._outside()}
         samples, arm = round(config.seconds / dt) + 1, Arm.from_chain(chain)
         oracle, _ = best("oracle", arm, dt)
@@ -100,6 +99,8 @@ class Ground:
         """Mean and CVaR of the error, mm, on each fixed suite."""
         row, count = {}, self.config.references * self.config.draws
         for name, suite in self.suites.items():
-            error, _ = self.tracker(params, [suite[i % len(suite)] for i in range(count)], self.plants)
+            # all of a suite in turn, or as many as there is room for, evenly
+            each = np.arange(count) % len(suite) if len(suite) <= count else np.arange(count) * len(suite) // count
+            error, _ = self.tracker(params, [suite[i] for i in each], self.plants)
             row[f"{name}_mean_mm"], row[f"{name}_cvar_mm"] = 1e3 * float(error.mean()), 1e3 * float(cvar(error))
         return row

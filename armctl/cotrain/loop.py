@@ -20,7 +20,7 @@ from armctl.controllers.registry import make
 from armctl.controllers.saved import load, save
 from armctl.cotrain.config import CotrainConfig
 from armctl.cotrain.curricula import SCORES, Measured
-from armctl.cotrain.ground import Ground, loop_corpus
+from armctl.cotrain.ground import Ground, check_held_back, loop_corpus
 from armctl.cotrain.page import PAGE, write_page
 from armctl.cotrain.paths import PATHS
 from armctl.cotrain.steering import Proposals, foretells, made_motions, proposals, refined, scorer
@@ -33,7 +33,7 @@ from armctl.learn.fresh import Exchange
 from armctl.learn.learner import Learner, begin
 from armctl.learn.tracking import LOST
 from armctl.learn.train import train
-from armctl.learn.tune import flatten, make_held_out, make_task, restore
+from armctl.learn.tune import fingerprint, flatten, make_held_out, make_task, restore
 from armctl.motion.certificate import check_measured
 from armctl.motion.corpus import Corpus
 from armctl.motion.reference import Reference
@@ -51,6 +51,7 @@ class _Record(CotrainConfig):
     """What config.json holds: the settings, with the updates of all rounds, and what they were used on."""
 
     robot_name: str = ""
+    data: str = ""  # fingerprint of generator and corpus, where they were given
     title: str = ""
     family: str = ""
     information: str = ""
@@ -81,18 +82,47 @@ def cotrain(
     out, chain = Path(out), load_chain(config.robot)
     check_measured(chain)
     controller = make(config.controller, Arm.from_chain(chain), config.control_dt, config.preview, config.seed)
-    described = {name: getattr(controller, name) for name in ("title", "family", "information")}
-    whole = replace(config.train, updates=config.rounds * config.train.updates)
-    record = _Record(**vars(replace(config, train=whole)), robot_name=chain.name, **described)
-    store.create_run(out, record, overwrite=overwrite, resume=resume)
-    if (out / PAGE).exists():  # written last: a run that is resumed has nothing left to do
-        return load(out, controller.arm)
-    if corpus is None:
+    given = [] if generator is None else [np.asarray(generator.mean), np.asarray(generator.axes)]
+    given += [] if corpus is None else [corpus.control_points]
+    finished = resume and (out / PAGE).exists()  # written last: a run that is resumed has nothing left to do
+    if corpus is None and not finished:
         tell("making motions")
         corpus = loop_corpus(config, chain, None if generator is None else generator.scene)
+    if corpus is not None:
+        _check_given(config, chain, corpus, generator)
+    described = {name: getattr(controller, name) for name in ("title", "family", "information")}
+    whole = replace(config.train, updates=config.rounds * config.train.updates)
+    data = fingerprint(given) if given else ""
+    record = _Record(**vars(replace(config, train=whole)), robot_name=chain.name, data=data, **described)
+    store.create_run(out, record, overwrite=overwrite, resume=resume)
+    if corpus is None or finished:
+        return load(out, controller.arm)
     model = _generator(config, chain, corpus, generator, out, tell)
     loop = _Loop(Ground(config, chain, controller, corpus), model, out, tell)
     return loop.run(controller, progress, devices)
+
+
+def _check_given(config: CotrainConfig, chain: Chain, corpus: Corpus, generator: FlowModel | None) -> None:
+    """Raise UsageError for motions and a generator with which no run is to begin."""
+    check_held_back(corpus)
+    if known := set(config.without) & set(corpus.families):
+        raise UsageError(
+            f"Family {sorted(known)[0]} is to be held out, but is among the motions given; give a generator that was "
+            "trained without it, or leave both out."
+        )
+    if generator is None:
+        return
+    check_fits(generator, chain)
+    if generator.paths.families != corpus.families:
+        raise UsageError(
+            f"The generator knows the families {', '.join(generator.paths.families)}, co-training is on "
+            f"{', '.join(corpus.families)}; train one on those, or leave it out."
+        )
+    if generator.scene != corpus.scene:
+        here, there = ("free space" if scene is None else scene.name for scene in (generator.scene, corpus.scene))
+        raise UsageError(
+            f"The generator was trained in {here}, the corpus made in {there}; give those that go together."
+        )
 
 
 def _generator(
@@ -105,17 +135,6 @@ def _generator(
         tell("training the generator")
         model = train_flow(corpus, replace(config.flow, seed=config.seed), chain=chain)
         save_model(model, out / "generator")
-    check_fits(model, chain)
-    if model.paths.families != corpus.families:
-        raise UsageError(
-            f"The generator knows the families {', '.join(model.paths.families)}, co-training is on "
-            f"{', '.join(corpus.families)}; train one on those, or leave it out."
-        )
-    if model.scene != corpus.scene:
-        here, there = ("free space" if scene is None else scene.name for scene in (model.scene, corpus.scene))
-        raise UsageError(
-            f"The generator was trained in {here}, the corpus made in {there}; give those that go together."
-        )
     # difficulty is regret here, not the error of a panel
     return replace(model, dial=None)
 
@@ -158,7 +177,7 @@ class _Loop:
             summary = {"status": "finished", "best": ground.on_suites(nnx.state(controller, nnx.Param))}
         finally:
             save(self.out, controller)
-            rows = store.read_rows(self.out / ROUNDS)
+            rows = [{name: float(value) for name, value in row.items()} for row in store.read_rows(self.out / ROUNDS)]
             summary |= {"seconds": time.perf_counter() - self.began, "rounds": rows, "last": self._last_row()}
             store.write_json(self.out / "summary.json", summary)
         save_model(self.model, self.out / "flow")
@@ -280,8 +299,10 @@ class _Loop:
             rows = store.read_rows(self.out / name)
             kept = [row for row in rows if float(row[key]) <= limit]
             if len(kept) < len(rows):
-                (self.out / name).unlink()
-                store.append_rows(self.out / name, kept)
+                if kept:
+                    store.write_rows(self.out / name, kept)
+                else:
+                    (self.out / name).unlink()
 
     def _last_row(self) -> dict[str, float]:
         rows = store.read_rows(self.out / METRICS) or [{}]

@@ -48,6 +48,9 @@ class FlowConfig:
         for name in ("width", "embedding", "blocks", "steps", "batch", "chunk", "sampler_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"FlowConfig.{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("learning_rate", "clip", "max_nonfinite"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"FlowConfig.{name} is {getattr(self, name)}; it must be above 0.")
         for name in ("ema", "condition_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"FlowConfig.{name} is {getattr(self, name)}; it must lie in [0, 1].")

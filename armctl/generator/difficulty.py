@@ -37,6 +37,8 @@ FEATURES = (
 )
 PENALTIES = np.logspace(-2, 3, 11)
 FOLDS = 5
+FEWEST = 2 * FOLDS
+"""Motions that a critic needs."""
 SAMPLES = 51  # of a motion, which its description is made from
 BLOCK = 256  # paths described at once
 
@@ -173,8 +175,8 @@ def fit_critic(described: np.ndarray, errors: np.ndarray, *, seed: int = 0) -> C
     Raises UsageError for fewer than ten references and for errors that are not positive and finite.
     """
     errors = np.asarray(errors, float).reshape(len(errors), -1)
-    if len(errors) < 2 * FOLDS or not (np.isfinite(errors).all() and (errors > 0).all()):
-        raise UsageError(f"The critic needs {2 * FOLDS} or more positive, finite errors; got {len(errors)} references.")
+    if len(errors) < FEWEST or not (np.isfinite(errors).all() and (errors > 0).all()):
+        raise UsageError(f"The critic needs {FEWEST} or more positive, finite errors; got {len(errors)} references.")
     target = np.log(errors).mean(axis=1)
     mean, scale = described.mean(0), np.maximum(described.std(0), 1e-9)
     design = _design((described - mean) / scale)

@@ -40,7 +40,7 @@ LEAST = 1e-3  # by which a measure has to fall, as a part of it: less is roundin
 PENALTY = 100.0  # of squared shares of limits and margins, beside the measure as a part of what it was
 RATE = 0.15  # of the trust region, by which a control point moves in the first gradient steps
 NO_GAIN = "no better path was found in the trust region"
-STALE = ("certificate", "difficulty", "legs", "eta", "t_min", "binding")  # facts that do not hold for another path
+STALE = ("certificate", "difficulty", "cell", "legs", "eta", "t_min", "binding")  # that do not hold for another path
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,11 @@ def improve(
     one if none. scene: what to keep off. trust: how far an inner control point may move, as a part of half its joint's
     range. steps: gradient steps. progress: called with how many are done. Nothing is drawn at random.
     Raises UsageError for an unknown aim, one without the controller that it needs, a trust region or a number of steps
-    that is not positive, and motions that are no such splines.
+    that is not positive, motions that are no such splines, and those that were made in another scene.
     """
     check_wishes(aim, trust, steps, len(scenarios) or 1, has_controller=controller is not None)
     check_alike(references)
+    check_scenes(references, scene)
     region = Region.around(np.stack([path_of(reference, chain) for reference in references]), chain, trust)
     durations = np.array([reference.duration for reference in references])
     follow = None
@@ -146,6 +147,18 @@ def check_alike(references: Sequence[Reference]) -> None:
     """Raise UsageError unless there are motions, and of one sampling time."""
     if not references or np.ptp([reference.dt for reference in references]) > 1e-12:
         raise UsageError("Give at least one motion to improve, and several at one sampling time.")
+
+
+def check_scenes(references: Sequence[Reference], scene: Scene | None) -> None:
+    """Raise UsageError for a motion that was made in another scene, off whose bodies nothing would keep it."""
+    here = None if scene is None else scene.name
+    for reference in references:
+        there = reference.meta.get("scene")
+        if there not in (None, here):
+            raise UsageError(
+                f"{reference.name} was made in the scene {there!r}; improve motions of one scene at a time, with "
+                "--scene (scene=...) that scene, so that they keep off its bodies."
+            )
 
 
 class Problem(NamedTuple):
@@ -290,7 +303,7 @@ def _accepted(
         figures = judge.figures(points, timed.duration)
         for k in left:
             if np.isfinite(timed.t_min[k]) and _better(aim, figures[k], before[k]):
-                new = _reference(judge.chain, references[k], points[k], timed, k)
+                new = _reference(judge, references[k], points[k], timed, k)
                 certificate, after = judge.certified(new, figures[k])
                 if certificate.valid:
                     change = float(np.abs(points[k] - region.points[k]).max())
@@ -323,12 +336,15 @@ def _timed(aim: str, chain: Chain, before: np.ndarray, after: np.ndarray, refere
     return Timed(t_min, steps * dt, binding)
 
 
-def _reference(chain: Chain, old: Reference, points: np.ndarray, timed: Timed, k: int) -> Reference:
+def _reference(judge: "Judge", old: Reference, points: np.ndarray, timed: Timed, k: int) -> Reference:
     """The motion of one path (C, n), in place of an old one."""
     t_min, duration = timed.t_min[k], timed.duration[k]
     meta = {name: fact for name, fact in old.meta.items() if name not in STALE}
+    meta |= {} if judge.scene is None else {"scene": judge.scene.name}
     binding = spline.CONSTRAINTS[int(timed.binding[k])]
-    return path_reference(chain, points, t_min, t_min / duration, old.dt, binding=binding, name=old.name, meta=meta)
+    return path_reference(
+        judge.chain, points, t_min, t_min / duration, old.dt, binding=binding, name=old.name, meta=meta
+    )
 
 
 def _better(aim: str, figures: dict[str, Any], was: Measures) -> bool:

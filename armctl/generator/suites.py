@@ -53,7 +53,16 @@ class SuiteConfig:
 def scenes_of(config: SuiteConfig, chain: Chain) -> dict[str, Scene | None]:
     """The scenes of a suite by name. Raises UsageError for unknown ones."""
     found = [None if name == FREE else load_scene(name, chain) for name in config.scenes]
-    return {FREE if scene is None else scene.name: scene for scene in found}
+    scenes = {FREE if scene is None else scene.name: scene for scene in found}
+    for name in scenes:
+        if "-" in name or name in BANDS or (name == FREE and scenes[name] is not None):
+            raise UsageError(
+                f"A scene of a suite is called {name!r}, by which its part could not be asked for; give it a name "
+                f"without '-' that is none of {', '.join((FREE, *BANDS))}."
+            )
+    if len(scenes) < len(found):
+        raise UsageError("Two scenes of the suite have the same name; give each a name of its own.")
+    return scenes
 
 
 def build_suite(

@@ -132,8 +132,9 @@ def _run(
     params = initialise(*sizes, config.seed) if start is None else start
     state = TrainState(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32), key)
     best, best_loss, history = params, np.inf, []
-    for _ in range(-(-config.steps // config.chunk)):
-        state, log = _chunk(state, train, validation, dataclasses.replace(config, seed=0))
+    for done in range(0, config.steps, config.chunk):
+        chunk = min(config.chunk, config.steps - done)
+        state, log = _chunk(state, train, validation, dataclasses.replace(config, seed=0, chunk=chunk))
         row = {name: float(log[name]) for name in HISTORY}
         _refuse_divergence(row, state.optimiser, config)
         history.append(list(row.values()))

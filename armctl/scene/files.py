@@ -72,6 +72,8 @@ def _read(path: Path) -> Any:
 
 def _body(fields: dict[str, Any], what: str, k: int) -> Body:
     said = f"Body {fields.get('name', k)!r} of {what}"
+    if not isinstance(fields.get("name", ""), str):
+        raise UsageError(f"{said} has a name that is no text; give it one in quotes.")
     unknown = [name for name in fields if name not in FIELDS]
     if unknown:
         raise UsageError(f"{said} has the unknown field {unknown[0]!r}; choose from {', '.join(FIELDS)}.")

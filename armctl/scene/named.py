@@ -48,7 +48,8 @@ class _Place:
     ) -> Body:
         (x, y), scale = self._stance.front[:2], self._stance.reach
         ahead, left, up = at
-        position = (ahead * x - left * y) * scale, (ahead * y + left * x) * scale, up * scale
+        base = self._stance.origin
+        position = base[0] + (ahead * x - left * y) * scale, base[1] + (ahead * y + left * x) * scale, up * scale
         turn = (0.0, 0.0, float(np.sin(self._yaw / 2)), float(np.cos(self._yaw / 2)))
         return Body(shape, tuple(round(scale * part, 4) for part in size), _rounded(position), turn, name, rgba)
 

@@ -24,6 +24,7 @@ from armctl.generator.difficulty import fit_critic
 from armctl.learn.learner import TrainConfig
 from armctl.motion.corpus import references
 from armctl.motion.reference import Reference
+from armctl.scene import load_scene
 from armctl.urdf import load_chain
 
 CHAIN = load_chain("planar3")
@@ -74,6 +75,8 @@ def test_a_killed_run_goes_on_at_its_round_and_ends_as_if_nothing_had_been(run):
     assert rows(folder / "one") == rows(folder / "cut")
     assert [float(row["steered"]) for row in rows(folder / "one")] == [0, 8 / 12]
     assert (folder / "one" / "rounds.html").exists()
+    with pytest.raises(UsageError, match="data="):
+        cotrain(CONFIG, folder / "cut", resume=True)
     with pytest.raises(UsageError, match="curriculum='regret', not 'uniform'"):
         cotrain(replace(CONFIG, curriculum="uniform"), folder / "cut", corpus=CORPUS, resume=True)
 
@@ -231,6 +234,27 @@ def test_steering_by_the_gradient_gives_the_flow_a_critic_and_no_emphasis(model,
     assert all(-1 <= told.rank_correlation <= 1 for told, *_ in pushed)
 
 
+def test_what_was_given_and_does_not_fit_is_refused_before_anything_is_written(model, tmp_path):
+    without = replace(CONFIG, without=("arc",))
+    other = replace(model, scene=load_scene("shelf", CHAIN))
+    for config, has, said in (
+        (without, {"corpus": CORPUS}, "Family arc is to be held out, but is among the motions given"),
+        (CONFIG, {"corpus": CORPUS.take(np.arange(10))}, "A corpus of 10 motions"),
+        (CONFIG, {"corpus": CORPUS, "generator": other}, "trained in shelf, the corpus made in free space"),
+        (replace(CONFIG, robot="panda"), {"corpus": CORPUS, "generator": model}, "another arm"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            cotrain(config, tmp_path / "out", **has)
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_an_odd_one_more_to_steer_no_empty_part_is_asked_for(model, asked):
+    measured, critic = measured_somehow()
+    found = steering.proposals(replace(CONFIG, unsteered=0.95), CHAIN, model, CORPUS, measured, critic, 1)
+    assert found.steered.sum() == 1
+    assert [count for count, *_ in asked] == [11, 1]
+
+
 def test_spline_motions_are_found_again_to_rounding_error():
     again = references(as_corpus(CHAIN, MOTIONS[:10], CORPUS.families), CHAIN, "train")
     for one, two in zip(MOTIONS[:10], again, strict=True):
@@ -246,6 +270,8 @@ def test_spline_motions_are_found_again_to_rounding_error():
         ({"steering": "wheel"}, "choose one of conditioned, chosen, guided"),
         ({"steering": "chosen", "curriculum": "uniform"}, "curriculum uniform has no score"),
         ({"rounds": 0}, "at least 1"),
+        ({"references": 9}, "needs 10 or more"),
+        ({"seconds": 0.1}, "11 samples, too few for windows of 10"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change, words):

@@ -104,6 +104,8 @@ def test_bad_settings_and_data_are_refused():
         FlowConfig(sampler="rk4")
     with pytest.raises(UsageError, match="steps is 0"):
         FlowConfig(steps=0)
+    with pytest.raises(UsageError, match="learning_rate is -1; it must be above 0"):
+        FlowConfig(learning_rate=-1)
     with pytest.raises(UsageError, match="got 1 and 1"):
         fit_flow(np.ones((1, 2)), np.ones((1, 1)), np.ones((1, 2)), np.ones((1, 1)), SMALL)
 

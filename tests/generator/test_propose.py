@@ -240,6 +240,13 @@ def test_an_audit_of_nothing_is_refused(words, said, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_generator_that_does_not_say_what_it_learned_from_is_not_audited(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(save_model(model, tmp_path / "flow"))
+    assert cli.main(["audit", "generator", "."]) == 2
+    assert "'.' does not say on what motions its generator was trained" in capsys.readouterr().err
+    assert not (tmp_path / "flow-audit").exists()
+
+
 def test_a_gaussian_of_paths_follows_its_context():
     """What is linear in the condition comes back, and so does the covariance of the rest."""
     rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """Laws of repair: what comes back is better and certified within its trust region, or the motion itself."""
 
+import dataclasses
 import json
 
 import jax
@@ -71,6 +72,7 @@ def test_what_is_aimed_at_falls_or_the_motion_comes_back(made, motions):
     for (new, said), old in zip(made, motions, strict=True):
         assert said.name == old.name == new.name
         if said.improved:
+            assert new.meta["scene"] == "beside"
             assert said.ratio < 1
             assert said.reason == ""
             assert new.duration == pytest.approx(said.after.duration_s)
@@ -152,6 +154,14 @@ def test_the_gradient_through_the_closed_loop_is_that_of_finite_differences(chai
 def test_wrong_wishes_are_one_sentence(chain, motions, options, said):
     with pytest.raises(UsageError, match=said):
         repair.improve([motions[0]], chain, **options)
+
+
+def test_a_motion_is_improved_in_the_scene_that_it_was_made_in_alone(chain, scene, motions):
+    here, there = (dataclasses.replace(motions[0], meta={**motions[0].meta, "scene": x}) for x in ("beside", "shelf"))
+    repair.check_scenes([motions[0], here], scene)
+    for reference, place in ((here, None), (there, scene)):
+        with pytest.raises(UsageError, match="was made in the scene"):
+            repair.improve([reference], chain, scene=place)
 
 
 def test_what_is_no_spline_is_refused(chain, motions):

@@ -88,6 +88,7 @@ def test_a_mesh_counts_as_the_box_around_it(tmp_path):
         ({"shape": "sphere", "size": [1], "rpy": [0, 0, 0], "quaternion": [0, 0, 0, 1]}, "both rpy and quaternion"),
         ({"shape": "sphere", "size": [1], "colour": "red"}, "unknown field 'colour'"),
         ({"size": [1]}, "has no shape"),
+        ({"shape": "sphere", "size": [1], "name": ["x"]}, "a name that is no text"),
     ],
 )
 def test_what_is_no_body_is_one_sentence(fields, said, tmp_path):

@@ -12,7 +12,7 @@ from armctl.chain import Chain
 from armctl.generator.audit import rivals
 from armctl.generator.audit.block import Yardstick, row_of, train_validation_gap, yardstick
 from armctl.generator.contexts import draw_contexts
-from armctl.generator.difficulty import Dial
+from armctl.generator.difficulty import Dial, described
 from armctl.generator.flow import HISTORY, FlowModel
 from armctl.generator.guidance import ClearanceGuidance
 from armctl.generator.paths import PathCoder
@@ -20,6 +20,7 @@ from armctl.generator.request import Request
 from armctl.generator.training import train_flow
 from armctl.motion.certificate import Checker
 from armctl.motion.corpus import Corpus, build_corpus, references
+from armctl.motion.families import FAMILIES
 from armctl.motion.reference import Reference
 from armctl.motion.sampling import path_reference, path_timing
 from armctl.motion.spline import CONSTRAINTS
@@ -104,7 +105,8 @@ def _makers(
     model: FlowModel, corpus: Corpus, chain: Chain, train: list[Reference], count: int, dt: float, seed: int
 ) -> dict[str, Callable[[], Made]]:
     """What makes the references of every row but the last."""
-    x, condition = model.paths.dataset(corpus, "train", reversal=model.config.reversal)
+    labels = None if model.dial is None else model.dial.percentile(described(corpus, chain))
+    x, condition = model.paths.dataset(corpus, "train", labels, reversal=model.config.reversal)
     guidance = ClearanceGuidance.of(chain, model.paths, model.scene)
 
     def made(sampler: Callable[[], rivals.Sampler]) -> Callable[[], Made]:
@@ -114,11 +116,13 @@ def _makers(
         return references(corpus, chain, "val", dt, limit=count), float("nan")
 
     def drawn() -> Made:
-        began = time.process_time()  # what drawing as many anew takes
-        fresh = build_corpus(chain, count, seed + 1, corpus.families, scene=corpus.scene)
-        for split in ("train", "val", "test"):
-            references(fresh, chain, split, dt)
-        seconds = time.process_time() - began
+        seconds = float("nan")
+        if set(corpus.families) <= set(FAMILIES):  # nobody draws demonstrations anew
+            began = time.process_time()  # what drawing as many anew takes
+            fresh = build_corpus(chain, count, seed + 1, corpus.families, scene=corpus.scene)
+            for split in ("train", "val", "test"):
+                references(fresh, chain, split, dt)
+            seconds = time.process_time() - began
         return [train[k] for k in np.random.default_rng(seed).permutation(len(train))[:count]], seconds
 
     return {
