@@ -79,11 +79,11 @@ def run(argv: Sequence[str], prog: str) -> int:
     if arguments.audit:
         check_measured(chain)
     motions = None
-    if arguments.resume and (out / "params.npz").is_file():
+    if arguments.resume and (out / "summary.json").is_file():  # which is written last
         store.create_run(out, config, resume=True)
     else:
         motions = corpus(config, chain)
-        write(train(config, chain, motions), config, out, arguments.overwrite)
+        write(train(config, chain, motions), config, out, overwrite=arguments.overwrite, resume=arguments.resume)
     if arguments.audit:
         audit(config, chain, out, motions or corpus(config, chain))
     row = {"robot": chain.name, **store.read_json(out / "summary.json"), "folder": str(out)}
@@ -159,15 +159,17 @@ def _advance(progress: Any, row: dict[str, float]) -> None:
     progress.update(int(row["step"]) - progress.n)
 
 
-def write(trained: tuple[FlowModel, float], config: GeneratorConfig, out: Path, overwrite: bool) -> None:
-    """Write the run folder of a trained model."""
+def write(
+    trained: tuple[FlowModel, float], config: GeneratorConfig, out: Path, *, overwrite: bool, resume: bool
+) -> None:
+    """Write the run folder of a trained model; resume: over what a run with the same settings has left of it."""
     from armctl.generator.flow import HISTORY
 
     model, seconds = trained
     history = [dict(zip(HISTORY, map(float, row), strict=True)) for row in model.history]
     best = min(history, key=lambda row: row["validation_loss"])
-    store.create_run(out, config, overwrite=overwrite)
-    store.append_rows(out / "metrics.csv", history)
+    store.create_run(out, config, overwrite=overwrite, resume=resume)
+    store.write_rows(out / "metrics.csv", history)
     save_model(model, out)
     facts = {"parameters": model.parameters, "updates": int(history[-1]["step"])}
     losses = {"train_loss": best["train_loss"], "validation_loss": best["validation_loss"]}

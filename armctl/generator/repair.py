@@ -5,6 +5,7 @@ loop in the twin. Start and goal stay exactly, no inner control point leaves a b
 limits, and what comes back is certified; where nothing better is, the motion itself comes back.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -144,9 +145,12 @@ def check_wishes(aim: str, trust: float, steps: int, plants: int, *, has_control
 
 
 def check_alike(references: Sequence[Reference]) -> None:
-    """Raise UsageError unless there are motions, and of one sampling time."""
+    """Raise UsageError unless there are motions, of one sampling time and each with a name of its own."""
     if not references or np.ptp([reference.dt for reference in references]) > 1e-12:
         raise UsageError("Give at least one motion to improve, and several at one sampling time.")
+    double = [name for name, count in Counter(reference.name for reference in references).items() if count > 1]
+    if double:
+        raise UsageError(f"Two motions are called {double[0]!r}; give each a name of its own.")
 
 
 def check_scenes(references: Sequence[Reference], scene: Scene | None) -> None:

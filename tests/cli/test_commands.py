@@ -43,6 +43,10 @@ def test_a_trained_generator_is_a_run_folder(capsys, tmp_path):
     assert store.read_config(tmp_path / "flow")["robot"] == "planar3"
     assert cli.main([*argv, "--resume"]) == 0
     assert files["params.npz"] == content(tmp_path / "flow")["params.npz"]
+    (tmp_path / "flow" / "summary.json").unlink()  # as if it had been killed while it was written
+    assert cli.main([*argv, "--resume"]) == 0
+    for name in ("metrics.csv", "params.npz"):
+        assert files[name] == content(tmp_path / "flow")[name]
     assert cli.main([*TUNE, "--data", "flow", "--references", "2", "--fresh", "2", "--out", "gains"]) == 0
     assert [float(row["acceptance_rate"]) > 0 for row in store.read_rows(tmp_path / "gains" / "metrics.csv")] == [
         True

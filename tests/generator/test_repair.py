@@ -164,6 +164,11 @@ def test_a_motion_is_improved_in_the_scene_that_it_was_made_in_alone(chain, scen
             repair.improve([reference], chain, scene=place)
 
 
+def test_motions_of_one_name_are_refused(chain, motions):
+    with pytest.raises(UsageError, match="Two motions are called"):
+        repair.improve([motions[0], motions[0]], chain)
+
+
 def test_what_is_no_spline_is_refused(chain, motions):
     with pytest.raises(UsageError, match="no rest-to-rest spline"):
         repair.improve([motions[0].after_hold(20)], chain)
