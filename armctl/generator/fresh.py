@@ -50,7 +50,7 @@ def certified(
     """
     request = make_request(model, chain, **requests)
     clear = ClearanceGuidance.of(chain, model.paths, request.scene)
-    stream = candidates(model, chain, clear if critic is None else CriticGuidance(critic, clear), request)
+    stream = candidates(model, chain, clear if critic is None else CriticGuidance.of(critic, clear), request)
     kept: list[Reference] = []
     verdicts: list[tuple[str, ...]] = []
     with Checker(chain, request.scene) as checker:

@@ -15,6 +15,7 @@ from armctl.chain import Chain
 from armctl.generator.difficulty import Critic, described, fit_critic
 from armctl.generator.flow import FlowModel, Guidance
 from armctl.motion.corpus import Corpus
+from armctl.typing import Array
 
 STRENGTH = 1.5
 """Length of a step uphill, standard deviations of the data, per evaluation of the flow."""
@@ -26,12 +27,20 @@ FARTHEST = 3.0
 class CriticGuidance:
     """A step up the score at every evaluation, then another guidance, which has the last word; a pytree.
 
-    critic: of rows (F,), whitened path and condition. after: what keeps paths valid. strength: length of a step.
+    mean, scale, weights: (F,), (F,), (1 + 2 F,) of a critic of rows, whitened path and condition. after: what keeps
+    paths valid. strength: length of a step.
     """
 
-    critic: Critic
+    mean: Array
+    scale: Array
+    weights: Array
     after: Guidance
     strength: float = STRENGTH
+
+    @classmethod
+    def of(cls, critic: Critic, after: Guidance, strength: float = STRENGTH) -> "CriticGuidance":
+        """Guidance by a critic in the flow's coordinates, see `in_coordinates`."""
+        return cls(critic.mean, critic.scale, critic.weights, after, strength)
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C)."""
@@ -46,13 +55,15 @@ class CriticGuidance:
 
     def score(self, z1: jax.Array, condition: jax.Array) -> jax.Array:
         """What the critic says (B,) of endpoints, as `Critic.predict` does."""
-        rows = jnp.concatenate([z1, condition], axis=-1)[:, : len(self.critic.mean)]
-        u = jnp.clip((rows - self.critic.mean) / self.critic.scale, -FARTHEST, FARTHEST)
-        linear, square = jnp.split(jnp.asarray(self.critic.weights[1:], rows.dtype), 2)
-        return self.critic.weights[0] + u @ linear + u**2 @ square
+        rows = jnp.concatenate([z1, condition], axis=-1)[:, : len(self.mean)]
+        u = jnp.clip((rows - self.mean) / self.scale, -FARTHEST, FARTHEST)
+        linear, square = jnp.split(jnp.asarray(self.weights[1:], rows.dtype), 2)
+        return self.weights[0] + u @ linear + u**2 @ square
 
 
-jax.tree_util.register_dataclass(CriticGuidance, data_fields=("critic", "after", "strength"), meta_fields=())
+jax.tree_util.register_dataclass(
+    CriticGuidance, data_fields=("mean", "scale", "weights", "after", "strength"), meta_fields=()
+)
 
 
 def in_coordinates(critic: Critic, model: FlowModel, chain: Chain, corpus: Corpus) -> Critic:

@@ -27,15 +27,15 @@ def given(count=20):
 def test_its_score_is_the_critics(critic):
     z, condition = given()
     rows = np.concatenate([z, condition], axis=1)[:, :-1]
-    found = CriticGuidance(critic, lambda z, condition, to_data: z).score(z, condition)
+    found = CriticGuidance.of(critic, lambda z, condition, to_data: z).score(z, condition)
     np.testing.assert_allclose(found, critic.predict(rows), rtol=1e-4, atol=1e-4)
 
 
 def test_a_step_leads_up_by_its_length_and_what_follows_has_the_last_word(critic):
     z, condition = given()
-    guide = CriticGuidance(critic, lambda z, condition, to_data: z, strength=0.01)
+    guide = CriticGuidance.of(critic, lambda z, condition, to_data: z, strength=0.01)
     moved = guide(z, condition, lambda z: z)
     assert (guide.score(moved, condition) > guide.score(z, condition)).all()
     np.testing.assert_allclose(jnp.linalg.norm(moved - z, axis=1), 0.01, rtol=1e-3)
-    last = CriticGuidance(critic, lambda z, condition, to_data: jnp.zeros_like(z))
+    last = CriticGuidance.of(critic, lambda z, condition, to_data: jnp.zeros_like(z))
     assert (jax.jit(lambda z: last(z, condition, lambda z: z))(z) == 0).all()

@@ -52,7 +52,7 @@ def yardstick(
 ) -> Yardstick:
     """What sets are compared with. train: what the generator was fitted to; test: held-out ones of other contexts.
 
-    seed: of permutations and folds. size: of the sets whose diversity is compared.
+    seed: of permutations and folds. size: of the sets whose diversity and coverage are compared.
     Raises UsageError for a set too small for its statistics to mean anything.
     """
     test = one_per_context(test)
@@ -111,7 +111,7 @@ def _distribution(references: Sequence[Reference], against: Yardstick) -> dict[s
     accuracy, error = c2st(x, test, seed=seed)
     energy, energy_p = energy_distance(x, test, seed=seed)
     discrepancy, mmd_p = mmd(x, test, seed=seed)
-    density, coverage = density_coverage(test, x)
+    density, coverage = density_coverage(test, x[: against.size])
     ratio, z_u = copying(against.train, test, x)
     return {
         "count": len(x), "c2st": accuracy, "c2st_error": error, "energy": energy, "energy_p": energy_p,

@@ -68,7 +68,7 @@ def audit_generator(
     rows, dial = {name: _read(row) for name, row in (known or {}).items()}, dial or model.dial
     progress("sampling the motions of the corpus")
     train, test = references(corpus, chain, "train", dt), references(corpus, chain, "test", dt)
-    against = yardstick(train, test, chain, seed=seed, size=count // 2)
+    against = yardstick(train, test, chain, seed=seed, size=_comparable(corpus, count))
     makers = _makers(model, corpus, chain, train, count, dt, seed)
     with Checker(chain, model.scene) as checker:
         for name in ROWS[:-1]:
@@ -172,6 +172,11 @@ def fewer(corpus: Corpus, count: int, seed: int = 0) -> Corpus:
     return corpus.take(np.isin(np.arange(len(corpus)), chosen) | ~own)
 
 
+def _comparable(corpus: Corpus, count: int) -> int:
+    """So many of every set are compared where figures depend on how many: as many as the held-out floor has."""
+    return min(count // 2, len(np.unique(corpus.context[corpus.in_split("val")])))
+
+
 def _few_motions(
     model: FlowModel, corpus: Corpus, chain: Chain, few: int, count: int, dt: float, seed: int,
     checker: Checker, dial: Dial | None,
@@ -180,7 +185,7 @@ def _few_motions(
     small = fewer(corpus, few, seed)
     trained = train_flow(small, dataclasses.replace(model.config, seed=seed), chain=chain, difficulty=model.dial)
     seen, test = (references(small, chain, split, dt) for split in ("train", "test"))
-    against: Yardstick = yardstick(seen, test, chain, seed=seed, size=count // 2)
+    against: Yardstick = yardstick(seen, test, chain, seed=seed, size=_comparable(corpus, count))
     guidance = ClearanceGuidance.of(chain, trained.paths, trained.scene)
     made = motions(rivals.flow(trained, guidance), trained, chain, count, dt, seed)
     row = row_of(ROWS[-1], *made, against, checker.certify, dial=dial)
