@@ -1,5 +1,7 @@
 """Can a round of the closed loop tell which motions are hard: all on the same plants, or each on plants of its own?
 
+And how much of the error lies in motions at all, which is what a curriculum of motions can change.
+
 The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement
 and critic rank the motions by their mean regret on eight further plants (Spearman).
 
@@ -18,6 +20,7 @@ from flax import nnx
 
 from armctl import store
 from armctl.arm import Arm
+from armctl.bench.stats import cvar
 from armctl.commands.console import say
 from armctl.controllers.shipped import best
 from armctl.cotrain import CotrainConfig
@@ -58,17 +61,21 @@ def main(args: Args) -> None:
     part = corpus.subset("train").take(np.arange(args.motions))
     motions, features = references(part, chain, "train", config.control_dt), described(part, chain)
 
-    def regret(plants: Any) -> np.ndarray:
-        return ground.tracker(params, motions, plants)[0] - ground.oracle(ground.truth, motions, plants)[0]
+    def errors(plants: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Of tracker and oracle, (N,) m each."""
+        return ground.tracker(params, motions, plants)[0], ground.oracle(ground.truth, motions, plants)[0]
 
     def repeated(plants: Any, k: int) -> Any:
         return jax.tree.map(lambda x: np.repeat(np.asarray(x)[k : k + 1], len(motions), axis=0), plants)
 
     shared = ground.draw(DRAWS[-1] + FURTHER, args.seed, 1)
     say("every motion on the same plants")
-    same = np.array([regret(repeated(shared, k)) for k in range(DRAWS[-1] + FURTHER)])
+    error, told = np.array([errors(repeated(shared, k)) for k in range(DRAWS[-1] + FURTHER)]).swapaxes(0, 1)
+    same, shares = error - told, variance(np.log(error))
+    tenths = {name: 1e3 * float(cvar(x.ravel())) for name, x in (("tracker", error), ("oracle", told))}
+    print(shares, tenths, flush=True)
     say("every motion on plants of its own")
-    own = np.array([regret(ground.draw(len(motions), args.seed, 2 + k)) for k in range(DRAWS[-1])])
+    own = np.array([np.subtract(*errors(ground.draw(len(motions), args.seed, 2 + k))) for k in range(DRAWS[-1])])
     truth, rows = same[DRAWS[-1] :].mean(axis=0), []
     for plants, found in (("the same", same), ("its own", own)):
         for draws in DRAWS:
@@ -79,7 +86,15 @@ def main(args: Args) -> None:
             rows.append({"plants": plants, "draws": draws, **dict(zip(names, map(float, ranks), strict=True))})
             print(rows[-1], flush=True)
     store.write_rows(args.out / f"{chain.name}.csv", rows)
-    store.write_json(args.out / f"{chain.name}.json", {"settings": args, "rows": rows, "machine": store.machine()})
+    facts = {"variance": shares, "worst_tenth_mm": tenths, "machine": store.machine()}
+    store.write_json(args.out / f"{chain.name}.json", {"settings": args, "rows": rows, **facts})
+
+
+def variance(x: np.ndarray) -> dict[str, float]:
+    """Shares of the variance of (plants, motions) that plants explain, motions explain, and neither does alone."""
+    whole = x.var()
+    plants, motions = x.mean(axis=1).var() / whole, x.mean(axis=0).var() / whole
+    return {"plants": float(plants), "motions": float(motions), "both": float(1 - plants - motions)}
 
 
 if __name__ == "__main__":
