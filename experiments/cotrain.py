@@ -153,7 +153,8 @@ def cell(row: dict[str, Any], name: str) -> str:
     """One figure."""
     if row["curriculum"] == AGAINST:
         return f"{row[name]:.3f} mm"
-    within = f" [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]" if np.isfinite(row[f"{name}_low"]) else ""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    within = f" [{low:.2f}, {high:.2f}]" if low is not None and np.isfinite(low) else ""  # JSON has None for nan
     return f"× {row[f'{name}_ratio']:.2f}{within}"
 
 
