@@ -281,9 +281,10 @@ def cotrain_block(summary: dict[str, Any]) -> str:
         f"{settings['references']} motions a round; errors in the twin, of the best parameters by validation. Ratios "
         "to uniform proposals are geometric means over the seeds, with Student's 95 % intervals of their logarithms."
     )
-    return "\n\n".join(
-        [markdown_of_curricula(summary["rows"]), facts, source("python experiments/cotrain.py", summary)]
-    )
+    lists = {name: " ".join(map(str, settings[name])) for name in ("robots", "controllers", "curricula", "seeds")}
+    options = {**lists, "references": settings["references"], "rounds": settings["rounds"]}
+    command = " ".join(["python experiments/cotrain.py", *(f"--{name} {value}" for name, value in options.items())])
+    return "\n\n".join([markdown_of_curricula(summary["rows"]), facts, source(command, summary)])
 
 
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
