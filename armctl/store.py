@@ -93,6 +93,12 @@ def unstarted(path: Path) -> bool:
     return path.is_dir() and all(TEMPORARY.fullmatch(entry.name) for entry in path.iterdir())
 
 
+def kind_of(folder: Path) -> str | None:
+    """What a folder holds by its summary.json; None where that says nothing, or is not there."""
+    told = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else None
+    return told.get("kind") if isinstance(told, dict) else None
+
+
 def finish_run(path: str | Path) -> None:
     """Mark a run complete: remove the folders that `overwrite` had moved aside for it."""
     for old in _set_aside(Path(path)):

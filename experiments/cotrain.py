@@ -33,6 +33,10 @@ AGAINST = "uniform"
 METRICS = ("held_out_mean_mm", "held_out_cvar_mm", "outside_mean_mm", "outside_cvar_mm")
 
 
+STEERED = "steered_regret"
+"""Regret on motions that were steered to over that on the others of the same round, geometric mean over rounds."""
+
+
 @dataclass(frozen=True)
 class Args:
     """Settings of the study."""
@@ -105,7 +109,7 @@ def write_table(args: Args) -> None:
     for robot, controller in itertools.product(args.robots, args.controllers):
         folder = args.out / load_chain(robot).name / controller
         found = {
-            (curriculum, seed): store.read_json(folder / f"{curriculum}-{seed}" / "summary.json")["best"]
+            (curriculum, seed): figures(store.read_json(folder / f"{curriculum}-{seed}" / "summary.json"))
             for curriculum, seed in itertools.product(args.curricula, args.seeds)
             if finished(folder / f"{curriculum}-{seed}")
         }
@@ -119,6 +123,13 @@ def write_table(args: Args) -> None:
         facts = {"machine": store.machine(), "versions": store.versions(), "settings": replace(args, table=False)}
         store.write_json(args.out / "summary.json", {"rows": rows, **facts})
         print(markdown(rows), flush=True)
+
+
+def figures(summary: dict[str, Any]) -> dict[str, float]:
+    """Errors of a run's best parameters, and by how much the motions that it steered to had more regret than others."""
+    pairs = [(float(row["regret_steered_mm"]), float(row["regret_unsteered_mm"])) for row in summary["rounds"]]
+    ratios = [np.log(steered / others) for steered, others in pairs if np.isfinite(steered)]
+    return {**summary["best"], STEERED: float(np.exp(np.mean(ratios))) if ratios else np.nan}
 
 
 def errors(found: dict[tuple[str, int], dict[str, float]], curriculum: str, seeds: list[int]) -> dict[str, Any]:
@@ -136,16 +147,19 @@ def errors(found: dict[tuple[str, int], dict[str, float]], curriculum: str, seed
         middle = logs.mean() if len(logs) else np.nan
         row[f"{name}_ratio"] = float(np.exp(middle))
         row[f"{name}_low"], row[f"{name}_high"] = float(np.exp(middle - reach)), float(np.exp(middle + reach))
+    row[STEERED] = float(np.exp(np.mean([np.log(found[curriculum, seed][STEERED]) for seed in seeds])))
     return row
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table for a page: errors of uniform proposals in mm, those of the others as ratios to them."""
     head = ["arm", "controller", "curriculum", "seeds", "held out, mean", "worst tenth", "outside, mean", "worst tenth"]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * 5]
+    head += ["regret steered to"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * 6]
     for row in rows:
         first = [*(str(row[k]) for k in ("robot", "controller", "curriculum", "seeds"))]
-        lines.append("| " + " | ".join(first + [cell(row, name) for name in METRICS]) + " |")
+        steered = "–" if row[STEERED] is None or np.isnan(row[STEERED]) else f"× {row[STEERED]:.2f}"
+        lines.append("| " + " | ".join([*first, *(cell(row, name) for name in METRICS), steered]) + " |")
     return "\n".join(lines)
 
 

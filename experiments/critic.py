@@ -1,6 +1,7 @@
 """Can a round of the closed loop tell which motions are hard: all on the same plants, or each on plants of its own?
 
-And how much of the error lies in motions at all, which is what a curriculum of motions can change.
+And how much of the error lies in motions at all, which is what a curriculum of motions can change: shares of the
+variance of its logarithm, and on how few plants the worst tenth of the episodes are.
 
 The shipped tracker's regret on motions of the corpus, in the twin, a critic fitted to it, and how well measurement
 and critic rank the motions by their mean regret on eight further plants (Spearman).
@@ -73,7 +74,9 @@ def main(args: Args) -> None:
     error, told = np.array([errors(repeated(shared, k)) for k in range(DRAWS[-1] + FURTHER)]).swapaxes(0, 1)
     same, shares = error - told, variance(np.log(error))
     tenths = {name: 1e3 * float(cvar(x.ravel())) for name, x in (("tracker", error), ("oracle", told))}
-    print(shares, tenths, flush=True)
+    worst = error >= np.quantile(error, 0.9)
+    hard = np.sort(worst.sum(axis=1))[::-1].cumsum() / worst.sum()  # by so many of the plants
+    print(shares, tenths, hard, flush=True)
     say("every motion on plants of its own")
     own = np.array([np.subtract(*errors(ground.draw(len(motions), args.seed, 2 + k))) for k in range(DRAWS[-1])])
     truth, rows = same[DRAWS[-1] :].mean(axis=0), []
@@ -86,7 +89,8 @@ def main(args: Args) -> None:
             rows.append({"plants": plants, "draws": draws, **dict(zip(names, map(float, ranks), strict=True))})
             print(rows[-1], flush=True)
     store.write_rows(args.out / f"{chain.name}.csv", rows)
-    facts = {"variance": shares, "worst_tenth_mm": tenths, "machine": store.machine()}
+    facts: dict[str, Any] = {"variance": shares, "worst_tenth_mm": tenths, "worst_tenth_on_worst_plants": hard}
+    facts |= {"machine": store.machine(), "versions": store.versions()}
     store.write_json(args.out / f"{chain.name}.json", {"settings": args, "rows": rows, **facts})
 
 

@@ -279,7 +279,8 @@ def cotrain_block(summary: dict[str, Any]) -> str:
     facts = (
         f"{settings['rounds']} rounds of {settings['updates']} updates with {settings['batch']} episodes under way, "
         f"{settings['references']} motions a round; errors in the twin, of the best parameters by validation. Ratios "
-        "to uniform proposals are geometric means over the seeds, with Student's 95 % intervals of their logarithms."
+        "to uniform proposals are geometric means over the seeds, with Student's 95 % intervals of their logarithms; "
+        "the last column is regret on the motions that were steered to over that on the others of their round."
     )
     lists = {name: " ".join(map(str, settings[name])) for name in ("robots", "controllers", "curricula", "seeds")}
     options = {**lists, "references": settings["references"], "rounds": settings["rounds"]}

@@ -112,3 +112,10 @@ def test_a_run_that_was_killed_as_it_began_may_begin_again(tmp_path):
     assert not store.unstarted(run)
     with pytest.raises(UsageError, match="already exists"):
         store.create_run(run, Config())
+
+
+def test_a_folder_is_of_the_kind_that_its_summary_says(tmp_path):
+    assert store.kind_of(tmp_path) is None
+    for told, kind in (({"kind": "references"}, "references"), ({"value": 1}, None), ([1], None)):
+        store.write_json(tmp_path / "summary.json", told)
+        assert store.kind_of(tmp_path) == kind

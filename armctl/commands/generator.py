@@ -78,10 +78,10 @@ def run(argv: Sequence[str], prog: str) -> int:
     check_scene(chain, None if config.scene is None else load_scene(config.scene, chain))
     if arguments.audit:
         check_measured(chain)
-    motions = None
-    if arguments.resume and (out / "summary.json").is_file():  # which is written last
-        store.create_run(out, config, resume=True)
-    else:
+    motions, finished = None, arguments.resume and (out / "summary.json").is_file()  # which is written last
+    if arguments.resume and (out / "config.json").is_file():
+        store.create_run(out, config, resume=True)  # refuses other settings before work starts
+    if not finished:
         motions = corpus(config, chain)
         write(train(config, chain, motions), config, out, overwrite=arguments.overwrite, resume=arguments.resume)
     if arguments.audit:

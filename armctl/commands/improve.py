@@ -67,7 +67,7 @@ def run(argv: Sequence[str], prog: str) -> int:
     arguments = parse(ImproveArguments, argv, prog)
     chain = load_chain(arguments.robot)
     out = arguments.out or Path(f"{arguments.suite.resolve()}-{arguments.aim}")
-    check_out(out, overwrite=arguments.overwrite, mark="summary.json")
+    check_out(out, overwrite=arguments.overwrite, kind="references")
     check_preset(arguments.scenario)
     check_measured(chain)
     from armctl.arm import load_arm

@@ -133,10 +133,13 @@ def words(text: str, flag: str) -> list[str]:
     return entries
 
 
-def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: str = "config.json") -> None:
+def check_out(
+    out: Path, *, overwrite: bool, resume: bool | None = None, mark: str = "config.json", kind: str | None = None
+) -> None:
     """Refuse an output folder before any work is done for it.
 
-    resume: None where the command cannot resume. mark: file by which a folder that may be replaced is known.
+    resume: None where the command cannot resume. mark: file by which a folder that may be replaced is known;
+    kind: what its summary says that it holds, in place of a mark.
     Raises UsageError for a file, a folder that is not empty without leave to touch it, one that is not armctl's, or two
     contrary wishes.
     """
@@ -150,6 +153,5 @@ def check_out(out: Path, *, overwrite: bool, resume: bool | None = None, mark: s
         remedy = "replace it with --overwrite" if resume is None else "continue it with --resume or --overwrite it"
         what = "already exists, an unfinished run" if unfinished(out) else "already exists"
         raise UsageError(f"'{out}' {what}; {remedy}, or name another folder with --out.")
-    told = store.read_json(out / mark) if (out / mark).is_file() else None
-    if not isinstance(told, dict) or (mark == "summary.json" and told.get("kind") != "references"):
+    if not (store.kind_of(out) == kind if kind else (out / mark).is_file()):
         raise UsageError(f"'{out}' was not written by this command, so it is left alone; name another.")

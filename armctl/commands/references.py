@@ -74,7 +74,7 @@ def run_sample(argv: Sequence[str], prog: str) -> int:
     """`armctl sample`; returns the exit status."""
     arguments = parse(SampleArguments, argv, prog)
     chain = load_chain(arguments.robot)
-    check_out(arguments.out, overwrite=arguments.overwrite, mark="summary.json")
+    check_out(arguments.out, overwrite=arguments.overwrite, kind="references")
     _check(arguments)
     _check_postures(arguments, chain)
     check_measured(chain)
@@ -174,7 +174,7 @@ def run_suite(argv: Sequence[str], prog: str) -> int:
     arguments = parse(SuiteArguments, argv, prog)
     chain = load_chain(arguments.robot)
     out = arguments.out or Path("runs") / f"{chain.name}-{suite_name(arguments.suite)}"
-    check_out(out, overwrite=arguments.overwrite, mark="summary.json")
+    check_out(out, overwrite=arguments.overwrite, kind="references")
     scene = None if arguments.scene is None else load_scene(arguments.scene, chain)
     check_scene(chain, scene)
     found = load_suite(

@@ -139,7 +139,7 @@ def attainable(effort: Array, asked: Array, mobility: Array) -> Array:
     kinetic energy, by some sweeps of projected Gauss-Seidel. Cut off joint by joint instead, a torque drives all joints
     elsewhere, and the harder the further off they are.
     """
-    beyond = jnp.any(jnp.abs(asked) > effort)  # hardly ever: nearly all steps of nearly all batches skip the search
+    beyond = jnp.any(jnp.abs(asked) > effort)  # in a step in which no motor of the batch is asked for more, all is done
     return jax.lax.cond(beyond, _nearest, lambda effort, asked, mobility: asked, effort, asked, mobility)
 
 

@@ -59,12 +59,6 @@ class CotrainConfig(TuneConfig):
             raise UsageError(
                 f"references is {self.references}; the critic of curriculum {self.curriculum} needs {FEWEST} or more."
             )
-        samples = round(self.seconds / self.control_dt) + 1
-        if samples < self.train.horizon + 2:
-            raise UsageError(
-                f"{self.seconds:g} s of a motion are {samples} samples, too few for windows of {self.train.horizon} "
-                "control steps; raise seconds or lower train.horizon."
-            )
         if self.steering not in STEERINGS:
             raise UsageError(f"Unknown steering {self.steering!r}; choose one of {', '.join(STEERINGS)}.")
         if self.steering != "conditioned" and self.curriculum not in SCORES:

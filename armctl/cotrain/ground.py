@@ -84,7 +84,7 @@ class Ground:
     def measured(self, params: Any, motions: Sequence[Reference]) -> tuple[Measured, np.ndarray]:
         """Tracker and oracle on motions (N), each on config.draws plants; joints (T, N, n) rad on the first.
 
-        All motions of all rounds meet the same plants: regret differs as much between plants as between motions, and
+        All motions of all rounds meet the same plants: regret differs more between plants than between motions, and
         what is wanted is which of the motions are hard, and whether rounds lower it.
         """
         draws = self.config.draws

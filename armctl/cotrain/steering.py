@@ -145,7 +145,7 @@ def refined(
     guess = critic.predict(np.concatenate([known_features, described(new, chain)]))
     percentile = (ranks(guess) - 0.5) / len(guess)
     schedule = dataclasses.replace(
-        config.flow, steps=config.refine, chunk=min(config.flow.chunk, config.refine), seed=config.seed + number,
+        config.flow, steps=config.refine, seed=config.seed + number,
         learning_rate=RATE * config.flow.learning_rate,
     )  # fmt: skip
     return train_flow(joined(known, new), schedule, chain=chain, difficulty=percentile, start=model)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from armctl.errors import UsageError
@@ -17,7 +18,8 @@ from armctl.scene.body import Scene
 Guidance = Callable[[jax.Array, jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
 """Correct the predicted endpoint: (z1 (B, D) whitened, condition (B, C), to_data: z -> x) -> better z1 (B, D).
 
-One that wants more of a sample than that it be valid has as `settling` the guidance that corrects the finished one."""
+One that wants more of a sample than that it be valid has as `settling` what is to correct the finished one, see
+`settled`."""
 
 HISTORY = ("step", "loss", "train_loss", "validation_loss", "gradient_norm")
 """Columns of FlowModel.history and keys of a progress row."""
@@ -56,6 +58,11 @@ class FlowModel:
     def to_data(self, z: jax.Array) -> jax.Array:
         """Data (..., D) of whitened vectors z (..., D)."""
         return z @ self.axes + self.mean
+
+    def to_white(self, x: jax.Array | np.ndarray) -> jax.Array:
+        """Whitened vectors (..., D) of data x (..., D)."""
+        inverse = np.linalg.inv(np.asarray(self.axes, float)).astype(np.float32)
+        return (jnp.asarray(x) - self.mean) @ inverse
 
     @property
     def paths(self) -> PathCoder:
@@ -126,9 +133,14 @@ def transport(model: FlowModel, noise: jax.Array, condition: jax.Array, guidance
 
     x, _ = jax.lax.scan(advance, noise, jnp.arange(steps))
     if guidance is not None:
-        settle: Guidance = getattr(guidance, "settling", guidance)
+        settle = settled(guidance)
         x, _ = jax.lax.scan(lambda x, _: (settle(x, condition, model.to_data), None), x, None, length=LAST_CORRECTIONS)
     return model.to_data(x)
+
+
+def settled(guidance: Guidance) -> Guidance:
+    """What corrects a finished sample, which no flow heals any more."""
+    return getattr(guidance, "settling", guidance)
 
 
 def _guided_field(

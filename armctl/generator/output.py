@@ -73,8 +73,7 @@ def _check_target(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UsageError(f"'{out}' already exists; name another folder or replace it with --overwrite.")
-    told = store.read_json(out / "summary.json") if (out / "summary.json").is_file() else None
-    if not isinstance(told, dict) or told.get("kind") != "references":
+    if store.kind_of(out) != "references":
         raise UsageError(f"'{out}' is not a folder of references written by armctl, so --overwrite leaves it alone.")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from armctl.chain import Chain
 from armctl.generator.difficulty import Critic, described, fit_critic
-from armctl.generator.flow import FlowModel, Guidance
+from armctl.generator.flow import FlowModel, Guidance, settled
 from armctl.motion.corpus import Corpus
 from armctl.typing import Array
 
@@ -50,8 +50,8 @@ class CriticGuidance:
 
     @property
     def settling(self) -> Guidance:
-        """What corrects the finished sample, which no flow would heal after a step."""
-        return self.after
+        """Without the step: what comes after it."""
+        return settled(self.after)
 
     def score(self, z1: jax.Array, condition: jax.Array) -> jax.Array:
         """What the critic says (B,) of endpoints, as `Critic.predict` does."""
@@ -74,6 +74,6 @@ def in_coordinates(critic: Critic, model: FlowModel, chain: Chain, corpus: Corpu
     coder = model.paths
     points = corpus.control_points
     condition = coder.conditions(points[:, 0], points[:, -1], corpus.family, corpus.eta)
-    white = (coder.encode(points) - np.asarray(model.mean)) @ np.linalg.inv(np.asarray(model.axes, float))
+    white = model.to_white(coder.encode(points))
     rows = np.concatenate([white, condition[:, : coder.columns.speed.stop]], axis=1)
     return fit_critic(rows, np.exp(critic.predict(described(corpus, chain))))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from armctl.generator.flow import FlowModel, Guidance
+from armctl.generator.flow import FlowModel, Guidance, settled
 from armctl.generator.paths import PathCoder
 from armctl.motion.spline import TIED, basis
 
@@ -46,6 +46,11 @@ class ViaGuidance:
         rows = basis(coder.count, s.ravel()).reshape(*s.shape, coder.count)
         passed = jnp.asarray(coder.normalise(vias), jnp.float32)
         return cls(coder, model.axes, jnp.asarray(rows, jnp.float32), passed, before)
+
+    @property
+    def settling(self) -> "ViaGuidance":
+        """Through the same points, after what the guidance before becomes."""
+        return self if self.before is None else dataclasses.replace(self, before=settled(self.before))
 
     def __call__(self, z1: jax.Array, condition: jax.Array, to_data: Callable[[jax.Array], jax.Array]) -> jax.Array:
         """Better endpoints (B, D) for predicted ones z1 (B, D), whitened, under condition (B, C)."""

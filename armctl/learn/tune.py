@@ -77,6 +77,12 @@ class TuneConfig:
             raise UsageError(f"seconds is {self.seconds:g}; give the longest part of a reference to train on, above 0.")
         if min(self.physics_dt, self.control_dt) > 0:
             ServoConfig(physics_dt=self.physics_dt, control_dt=self.control_dt)  # refuses steps that do not fit
+            samples = round(self.seconds / self.control_dt) + 1
+            if samples < self.train.horizon + 2:
+                raise UsageError(
+                    f"{self.seconds:g} s of a motion are {samples} samples, too few for windows of "
+                    f"{self.train.horizon} control steps; raise seconds or lower train.horizon."
+                )
 
 
 def make_task(chain: Chain, references: list[Reference], config: TuneConfig, samples: int | None = None) -> Task:
@@ -88,7 +94,7 @@ def make_task(chain: Chain, references: list[Reference], config: TuneConfig, sam
     if samples < config.train.horizon + 2:
         raise UsageError(
             f"The longest reference has {samples} samples, too few for windows of {config.train.horizon} control "
-            f"steps; lower train.horizon, raise seconds ({config.seconds:g}) or give longer references."
+            "steps; lower train.horizon or give longer references."
         )
     plants = draw_plants(chain, config.scenario, config.plants, np.random.default_rng(config.seed))
     return single(Task(stack_references(references, samples), plants))

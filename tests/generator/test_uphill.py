@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from armctl.generator.difficulty import fit_critic
+from armctl.generator.flow import settled
 from armctl.generator.uphill import CriticGuidance
+from armctl.generator.vias import ViaGuidance
 
 PATH, CONDITION = 4, 3
 
@@ -39,3 +41,11 @@ def test_a_step_leads_up_by_its_length_and_what_follows_has_the_last_word(critic
     np.testing.assert_allclose(jnp.linalg.norm(moved - z, axis=1), 0.01, rtol=1e-3)
     last = CriticGuidance.of(critic, lambda z, condition, to_data: jnp.zeros_like(z))
     assert (jax.jit(lambda z: last(z, condition, lambda z: z))(z) == 0).all()
+
+
+def test_a_finished_sample_takes_no_step_through_via_points_either(critic):
+    keep = jax.tree_util.Partial(lambda z, condition, to_data: z)
+    guide = CriticGuidance.of(critic, keep)
+    assert settled(guide) is settled(keep) is keep
+    none = np.zeros(0)
+    assert settled(ViaGuidance(None, none, none, none, before=guide)).before is keep

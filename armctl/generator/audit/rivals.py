@@ -41,8 +41,7 @@ def one_step(model: FlowModel) -> Sampler:
 def repaired(model: FlowModel, guidance: ClearanceGuidance) -> Sampler:
     """Unguided samples of the flow, then as many gradient steps as guidance makes inside it."""
     repair = dataclasses.replace(guidance, steps=guidance.steps * guided_evaluations(model.config))
-    white = np.linalg.inv(np.asarray(model.axes, float)).astype(np.float32)
-    after = jax.jit(lambda x, condition: model.to_data(repair((x - model.mean) @ white, condition, model.to_data)))
+    after = jax.jit(lambda x, condition: model.to_data(repair(model.to_white(x), condition, model.to_data)))
     plain = flow(model)
     return lambda key, condition: np.asarray(after(plain(key, condition), jnp.asarray(condition)))
 
